@@ -1,0 +1,139 @@
+"""What every architecture promises, and how one is registered and built."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from registries import Identity, Registry, RequestError, identify
+from registries.registry import key_of, summary_of
+
+
+class Prunable(NamedTuple):
+    """A convolution weight that may be pruned, and the part of the network it belongs to."""
+
+    weight: nn.Parameter
+    group: str
+
+
+class Architecture(nn.Module, ABC):
+    """An unrolled network.
+
+    Images inside and outside are in the units of the k-space given; scaling to about 1 is the caller's.
+    """
+
+    @abstractmethod
+    def forward(self, kspace: Tensor, mask: Tensor, maps: Tensor) -> Tensor:
+        """Reconstruct a magnitude image.
+
+        Parameters
+        ----------
+        kspace : Tensor
+            ``(B, C, H, W)`` complex64, centred, orthonormal FFT, zero where not sampled.
+        mask : Tensor
+            ``(B, 1, 1, W)`` bool, or ``(B, 1, H, W)`` for 2-D patterns.
+        maps : Tensor
+            ``(B, C, H, W)`` complex64 coil maps, Σ|S|² = 1.
+
+        Returns
+        -------
+        Tensor
+            ``(B, H, W)`` float32 magnitude.
+        """
+
+    @abstractmethod
+    def groups(self) -> Mapping[str, nn.Module]:
+        """The parts that hold prunable weights: ``denoiser`` and, where there is one, ``sensitivity``."""
+
+    @abstractmethod
+    def denoisers(self) -> tuple[nn.Module, ...]:
+        """The modules whose output is zeroed in the `empty` baseline, leaving data consistency alone."""
+
+    def prunable(self) -> dict[str, Prunable]:
+        """Convolution weights by their name in the state dict; never biases, norms or scalars."""
+        group_of = {id(m): group for group, part in self.groups().items() for m in part.modules()}
+        return {
+            f"{name}.weight": Prunable(cast(nn.Parameter, module.weight), group_of[id(module)])
+            for name, module in self.named_modules()
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and id(module) in group_of
+        }
+
+
+@dataclass(frozen=True)
+class ArchitectureEntry:
+    """A registered architecture.
+
+    Attributes
+    ----------
+    sizes : mapping
+        Arguments of ``construct`` by size: ``toy``, ``demo``, ``mini``, ``paper``.
+    sharing : str
+        Which weights are used more than once in a forward pass.
+    """
+
+    name: str
+    summary: str
+    source: str
+    sharing: str
+    sizes: Mapping[str, Mapping[str, int]]
+    identity: Identity
+    construct: Callable[..., Architecture]
+
+
+architectures: Registry[ArchitectureEntry] = Registry("architecture", "architectures")
+
+
+def architecture(
+    *, version: int, source: str, sharing: str, sizes: Mapping[str, Mapping[str, int]]
+) -> Callable[[Callable[..., Architecture]], Callable[..., Architecture]]:
+    """Register the function below as an architecture; its name is the key, its docstring the summary."""
+
+    def register(construct: Callable[..., Architecture]) -> Callable[..., Architecture]:
+        name = key_of(construct)
+        identity = identify(name, version, construct)
+        entry = ArchitectureEntry(name, summary_of(construct), source, sharing, sizes, identity, construct)
+        architectures.add(entry)
+        return construct
+
+    return register
+
+
+def build(name: str, size: str, generator: torch.Generator) -> Architecture:
+    """Construct an architecture with initial weights θ₀ drawn from the generator alone.
+
+    Raises
+    ------
+    RequestError
+        If the architecture or the size does not exist.
+    """
+    entry = architectures.get(name)
+    if size not in entry.sizes:
+        raise RequestError(f"architecture '{name}' has no size '{size}': there are {', '.join(entry.sizes)}")
+    with torch.random.fork_rng(devices=[]):  # constructors of torch draw from the global generator; leave it as it was
+        model = entry.construct(**entry.sizes[size])
+    initialise_(model, generator)
+    return model
+
+
+@torch.no_grad()
+def initialise_(model: nn.Module, generator: torch.Generator) -> None:
+    """Draw all convolution weights anew, in place, by torch's own default rule.
+
+    Weights and biases are uniform within ±1/√fan_in: ``kaiming_uniform_`` with a = √5 (He et al. 2015), as in
+    ``nn.Conv2d.reset_parameters``, but from an explicit generator.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            bound = 1 / math.sqrt(_fan_in(module))
+            for parameter in (module.weight, module.bias):
+                if parameter is not None:
+                    parameter.uniform_(-bound, bound, generator=generator)
+
+
+def _fan_in(module: nn.Conv2d | nn.ConvTranspose2d) -> int:
+    shape: Any = module.weight.shape
+    return int(shape[1] * shape[2] * shape[3])

@@ -1,0 +1,96 @@
+"""MoDL: one small CNN, shared by all unrolls, between conjugate-gradient data consistency."""
+
+import math
+from collections.abc import Mapping
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from architectures.contract import Architecture, architecture
+from architectures.operators import NormalOperator, conjugate_gradient, magnitude, sense_adjoint
+
+
+class ConvolutionalDenoiser(nn.Module):
+    """Residual CNN N(x) on the two channels (real, imaginary) of a complex image.
+
+    Parameters
+    ----------
+    channels, layers : int
+        Width and number of 3 × 3 convolutions, with ReLU between them.
+    """
+
+    def __init__(self, channels: int, layers: int) -> None:
+        super().__init__()
+        widths = [2, *[channels] * (layers - 1), 2]
+        modules: list[nn.Module] = []
+        for inputs, outputs in pairwise(widths):
+            modules += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU()]
+        self.layers = nn.Sequential(*modules[:-1])
+
+    def forward(self, image: Tensor) -> Tensor:
+        """``(B, 2, H, W)`` to the same."""
+        residual: Tensor = self.layers(image)
+        return residual
+
+
+class MoDL(Architecture):
+    """x ← argmin ‖A x − y‖² + λ‖x − (x + N(x))‖², ``unrolls`` times from x = Aᴴy.
+
+    Parameters
+    ----------
+    denoiser : Module
+        N, ``(B, 2, H, W)`` to the same, shared by all unrolls.
+    unrolls, iterations : int
+        Number of unrolls, and of conjugate-gradient steps in each; they start at the denoised image.
+    """
+
+    INITIAL_LAMBDA = 0.05
+
+    def __init__(self, denoiser: nn.Module, unrolls: int, iterations: int) -> None:
+        super().__init__()
+        self.denoiser = denoiser
+        self.unrolls = unrolls
+        self.iterations = iterations
+        self.log_lambda = nn.Parameter(torch.tensor(math.log(self.INITIAL_LAMBDA)))
+
+    def groups(self) -> Mapping[str, nn.Module]:
+        """The one denoiser."""
+        return {"denoiser": self.denoiser}
+
+    def denoisers(self) -> tuple[nn.Module, ...]:
+        """The one denoiser."""
+        return (self.denoiser,)
+
+    def forward(self, kspace: Tensor, mask: Tensor, maps: Tensor) -> Tensor:
+        """Reconstruct; shapes as in `Architecture.forward`."""
+        weight = self.log_lambda.exp()
+        normal = NormalOperator.of(maps, mask)
+        data = sense_adjoint(kspace, maps, mask)
+
+        def regularised(image: Tensor) -> Tensor:
+            return normal(image) + weight * image
+
+        image = data
+        for _ in range(self.unrolls):
+            channels = torch.view_as_real(image).permute(0, 3, 1, 2)
+            residual = self.denoiser(channels).permute(0, 2, 3, 1).contiguous()
+            denoised = image + torch.view_as_complex(residual)
+            image = conjugate_gradient(regularised, data + weight * denoised, denoised, self.iterations)
+        return magnitude(image)
+
+
+@architecture(
+    version=1,
+    source="Aggarwal, Mani, Jacob 2019, arXiv:1712.02862; without its batch normalisation, λ positive by exp",
+    sharing="the denoiser is shared by all unrolls",
+    sizes={
+        "toy": {"channels": 4, "layers": 3, "unrolls": 2, "iterations": 2},
+        "demo": {"channels": 32, "layers": 5, "unrolls": 4, "iterations": 5},
+        "mini": {"channels": 48, "layers": 5, "unrolls": 5, "iterations": 6},
+        "paper": {"channels": 64, "layers": 5, "unrolls": 10, "iterations": 10},
+    },
+)
+def modl(channels: int, layers: int, unrolls: int, iterations: int) -> MoDL:
+    """MoDL: a small residual CNN shared by all unrolls, conjugate-gradient data consistency, learned λ."""
+    return MoDL(ConvolutionalDenoiser(channels, layers), unrolls, iterations)

@@ -1,0 +1,113 @@
+"""Physics of a parallel MRI acquisition: centred FFT, the SENSE operator and a differentiable conjugate gradient."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+IMAGE_AXES = (-2, -1)
+
+
+def centred_fft(image: Tensor, axes: Sequence[int] = IMAGE_AXES) -> Tensor:
+    """Orthonormal FFT with the zero frequency and the image's centre in the middle of the array."""
+    shifted = torch.fft.ifftshift(image, dim=tuple(axes))
+    kspace: Tensor = torch.fft.fftshift(torch.fft.fftn(shifted, dim=tuple(axes), norm="ortho"), dim=tuple(axes))
+    return kspace
+
+
+def centred_ifft(kspace: Tensor, axes: Sequence[int] = IMAGE_AXES) -> Tensor:
+    """Inverse, and adjoint, of `centred_fft`."""
+    shifted = torch.fft.ifftshift(kspace, dim=tuple(axes))
+    image: Tensor = torch.fft.fftshift(torch.fft.ifftn(shifted, dim=tuple(axes), norm="ortho"), dim=tuple(axes))
+    return image
+
+
+def sense_forward(image: Tensor, maps: Tensor, mask: Tensor) -> Tensor:
+    """A x = M F S x: image ``(B, H, W)`` complex to k-space ``(B, C, H, W)``, zero where not sampled."""
+    return mask * centred_fft(maps * image.unsqueeze(1))
+
+
+def sense_adjoint(kspace: Tensor, maps: Tensor, mask: Tensor) -> Tensor:
+    """Aᴴ y = Sᴴ Fᴴ M y: k-space ``(B, C, H, W)`` to image ``(B, H, W)`` complex."""
+    return (maps.conj() * centred_ifft(mask * kspace)).sum(1)
+
+
+@dataclass(frozen=True)
+class NormalOperator:
+    """AᴴA of the SENSE operator, without shifts and without transforms that cancel.
+
+    Fᴴ M F is a circular convolution and commutes with shifts of the image, so only the mask has to be shifted;
+    along an axis on which the mask is constant the two transforms are each other's inverse and drop out.
+
+    Attributes
+    ----------
+    maps : Tensor
+        ``(B, C, H, W)`` complex.
+    shifted_mask : Tensor
+        The sampling mask with the zero frequency first.
+    axes : tuple of int
+        The axes that need a transform.
+    """
+
+    maps: Tensor
+    shifted_mask: Tensor
+    axes: tuple[int, ...]
+
+    @classmethod
+    def of(cls, maps: Tensor, mask: Tensor) -> "NormalOperator":
+        """Set up for coil maps ``(B, C, H, W)`` and a mask ``(B, 1, 1, W)`` or ``(B, 1, H, W)``."""
+        axes = tuple(axis for axis in IMAGE_AXES if mask.shape[axis] > 1)
+        return cls(maps, torch.fft.ifftshift(mask, dim=axes).to(maps.real.dtype), axes)
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Apply to an image ``(B, H, W)`` complex."""
+        kspace = torch.fft.fftn(self.maps * image.unsqueeze(1), dim=self.axes, norm="ortho")
+        coil_images: Tensor = torch.fft.ifftn(self.shifted_mask * kspace, dim=self.axes, norm="ortho")
+        return (self.maps.conj() * coil_images).sum(1)
+
+
+def inner(a: Tensor, b: Tensor) -> Tensor:
+    """Real part of ⟨a, b⟩ per sample: ``(B, …)`` complex to ``(B, 1, 1)`` real."""
+    return (torch.view_as_real(a) * torch.view_as_real(b)).flatten(1).sum(1)[:, None, None]
+
+
+def conjugate_gradient(operator: Callable[[Tensor], Tensor], right: Tensor, start: Tensor, iterations: int) -> Tensor:
+    """Solve ``operator(x) = right`` by a fixed number of conjugate-gradient steps (Hestenes & Stiefel 1952).
+
+    The steps are unrolled, so that first and second derivatives are those of the numbers computed; a sample whose
+    residual has reached rounding level is frozen, which keeps the derivatives finite.
+
+    Parameters
+    ----------
+    operator : callable
+        Hermitian positive definite, ``(B, H, W)`` complex to the same.
+    right, start : Tensor
+        ``(B, H, W)`` complex.
+    iterations : int
+        Number of steps.
+    """
+    solution = start
+    residual = right - operator(start)
+    direction = residual
+    energy = inner(residual, residual)
+    floor = (torch.finfo(energy.dtype).eps ** 2) * inner(right, right).detach()
+    one = torch.ones_like(energy)
+    for _ in range(iterations):
+        active = ~(energy <= floor)
+        applied = operator(direction)
+        curvature = torch.where(active, inner(direction, applied), one)
+        step = torch.where(active, energy / curvature, 0)
+        solution = solution + step * direction
+        residual = residual - step * applied
+        previous = torch.where(active, energy, one)
+        energy = inner(residual, residual)
+        direction = residual + torch.where(active, energy / previous, 0) * direction
+    return solution
+
+
+def magnitude(image: Tensor) -> Tensor:
+    """|x| of a complex image, with the derivative 0 at 0 for first and second order."""
+    power = torch.view_as_real(image).square().sum(-1)
+    zero = power == 0  # false for NaN, which must not vanish here
+    return torch.where(zero, 0.0, torch.where(zero, 1.0, power).sqrt())

@@ -1,0 +1,1 @@
+"""The benchmark: trials, stages, training, evaluation, records, and the command line."""

@@ -1,0 +1,64 @@
+"""The command line: one module per command; nothing heavy is imported before a command is known."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.cli import data, run
+from bench.cli import list as listing
+from registries import RequestError
+
+COMMANDS = (run, listing, data)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Returns
+    -------
+    int
+        0 done, 1 a trial failed, 2 a bad request or bad data.
+    """
+    parser = _parser()
+    chosen = parser.parse_args(arguments)
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_MININTERVAL", "10")  # a progress bar in a log file speaks less often
+    try:
+        _check_packages()
+        code: int = chosen.execute(chosen)
+    except RequestError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("bench: interrupted; the same command continues", file=sys.stderr)
+        return 130
+    return code
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, like everything else here."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.exit(2, f"bench: {message}; `{self.prog} --help` shows what there is\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m bench", description="Unrolled MRI networks × pruning methods × timings.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+    for command in COMMANDS:
+        command.add(commands)
+    return parser
+
+
+def _check_packages() -> None:
+    """Another project's package `datasets` may come first on the path."""
+    import datasets
+
+    ours = Path(__file__).resolve().parents[2] / "datasets"
+    found = [Path(entry).resolve() for entry in datasets.__path__]
+    if found != [ours]:
+        raise RequestError(
+            f"the package 'datasets' is another project's ({found[0]}): run from the clone's own folder or uninstall it"
+        )

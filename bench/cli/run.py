@@ -1,0 +1,78 @@
+"""``run``: one trial."""
+
+import argparse
+from dataclasses import fields
+from typing import Any
+
+from bench.trial import DEFAULT_SPARSITY
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "run",
+        help="train, prune and evaluate one network",
+        description="Carry out one trial and write its record, weights, mask and pictures.",
+    )
+    parser.add_argument("--arch", required=True, metavar="NAME", help="architecture, e.g. modl")
+    parser.add_argument("--pruner", required=True, metavar="NAME", help="pruner, e.g. snip; dense prunes nothing")
+    parser.add_argument("--timing", metavar="WHEN", help="at-init, while or after; default: the pruner's first")
+    parser.add_argument("--sparsity", metavar="S", help=f"fraction removed (default {DEFAULT_SPARSITY})")
+    parser.add_argument("--size", metavar="SIZE", help="of the network: toy, demo, mini, paper (default demo)")
+    parser.add_argument("--track", metavar="TRACK", help="data, budget and evaluation (default: that of the size)")
+    parser.add_argument("--data", metavar="ROOT", help="folder with fastMRI's knee/ and brain/ (default: simulated)")
+    parser.add_argument("--annotations", metavar="DIR", help="fastMRI+ tables (default: ROOT/fastmri_plus)")
+    parser.add_argument("--train-on", default="knee", metavar="SET", help="knee, brain, knee+brain, knee-clean")
+    parser.add_argument("--acceleration", type=int, default=4, metavar="R", help="of undersampling (default 4)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the trial (default 0)")
+    parser.add_argument("--protocol", default="standard", metavar="P", help="standard")
+    parser.add_argument(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="pruner.NAME, train.NAME or maps.NAME; may be repeated",
+    )
+    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda")
+    parser.add_argument("--out", default="results", metavar="DIR", help="where outputs go (default results)")
+    parser.add_argument("--fresh", action="store_true", help="compute everything anew")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    parser.add_argument("--quick", action="store_true", help="a few steps and volumes, to see whether it runs")
+    parser.set_defaults(execute=execute)
+
+
+def execute(chosen: argparse.Namespace) -> int:
+    """Carry out the command."""
+    from bench import report
+    from bench.journal import Journal
+    from bench.planning import plan
+    from bench.request import Request
+    from bench.running import answer_from_store, run
+
+    given = {**vars(chosen), "settings": tuple(chosen.settings)}
+    request = Request(**{field.name: given[field.name] for field in fields(Request)})
+    planned = plan(request)
+    if chosen.dry_run:
+        print("\n".join([*report.heading(planned), *report.dry_run(planned)]))
+        return 0
+    known = None if request.fresh else answer_from_store(planned)
+    if known:
+        print(f"answered from the store: {planned.folder} (--fresh computes it anew)")
+        print("\n".join([*report.results(known), *_paired(planned, known)]))
+        return 0
+    with Journal(planned.folder / "log.txt") as journal:
+        journal.say("\n".join(report.heading(planned)))
+        record = run(planned, request.fresh, journal.say, journal.log)
+        journal.say("\n".join([*report.results(record), *_paired(planned, record), f"record: {planned.folder}"]))
+    return 0 if record.ok else 1
+
+
+def _paired(planned: Any, record: Any) -> list[str]:
+    """Lines on the paired change against the dense record beside this one, if there is one."""
+    from leaderboards.paired import dense_partner, paired_lines
+
+    if not record.ok:
+        return []
+    partner = dense_partner(planned.folder.parent, record)
+    return list(paired_lines(record, partner)) if partner else []

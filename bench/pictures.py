@@ -1,0 +1,75 @@
+"""The pictures beside a record."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.baselines import zero_filled_image
+from bench.evaluation import Reconstruct, TestData, load_test_volume, reconstruct_volume, split_samples
+from bench.metrics import Image
+from datasets.files import replacing
+from datasets.volumes import Volume
+
+ERROR_GAIN = 5
+RESOLUTION = 130
+
+
+def reconstructions(path: Path, network: Reconstruct, test: TestData, title: str) -> None:
+    """Target, zero-filled, network and its error × 5: one slice of the first volume of each split."""
+    rows = [(name, volumes[0]) for name, volumes in test.splits.items()]
+    figure = Figure(figsize=(12, 3.1 * len(rows)), layout="constrained")
+    grid = figure.subplots(len(rows), 4, squeeze=False)
+    for axes, (name, volume) in zip(grid, rows, strict=True):
+        _reconstruction_row(axes, name, volume, network, test)
+    figure.suptitle(title)
+    _save(figure, path)
+
+
+def layers(path: Path, kept: Sequence[Mapping[str, Any]], title: str) -> None:
+    """Kept fraction of each layer, in the order of the network."""
+    figure = Figure(figsize=(max(5.0, 0.22 * len(kept) + 2), 3.6), layout="constrained")
+    axes = figure.subplots()
+    fractions = [layer["kept"] / layer["total"] for layer in kept]
+    axes.bar(range(len(kept)), fractions, color="#0072b2")
+    few = len(kept) <= 12
+    for index, (layer, fraction) in enumerate(zip(kept, fractions, strict=True)):
+        if few:
+            axes.annotate(f"{fraction:.1%}\n{layer['kept']:,}", (index, fraction), ha="center", va="bottom", fontsize=7)
+    overall = sum(layer["kept"] for layer in kept) / sum(layer["total"] for layer in kept)
+    axes.axhline(overall, color="#d55e00", linestyle="--", linewidth=1, label=f"overall {overall:.1%}")
+    labels = [str(layer["name"]).removesuffix(".weight") for layer in kept]
+    axes.set_xticks(range(len(kept)), labels, rotation=30 if few else 90, ha="right", fontsize=7 if few else 5)
+    axes.set_ylabel("fraction of weights kept")
+    axes.set_ylim(0, max(fractions) * 1.25)
+    axes.legend(loc="upper right", fontsize=8)
+    axes.set_title(title)
+    _save(figure, path)
+
+
+def _reconstruction_row(axes: Sequence[Axes], name: str, volume: Volume, network: Reconstruct, test: TestData) -> None:
+    samples, target = load_test_volume(volume, test)
+    middle = len(target) // 2
+    one, truth = split_samples(samples, 1)[middle], target[middle : middle + 1]
+    target_image, found = reconstruct_volume(network, one, truth, test)
+    _, zero = reconstruct_volume(zero_filled_image, one, truth, test)
+    top = float(np.quantile(target_image, 0.998))
+    error = ERROR_GAIN * np.abs(found - target_image)
+    panels = {"target": target_image, "zero-filled": zero, "network": found, f"error × {ERROR_GAIN}": error}
+    for axis, (label, image) in zip(axes, panels.items(), strict=True):
+        _show(axis, image, top)
+        axis.set_title(f"{name}: {label}" if label == "target" else label, fontsize=10)
+
+
+def _show(axis: Axes, image: Image, top: float) -> None:
+    axis.imshow(image[0], cmap="gray", vmin=0, vmax=top)
+    axis.set_xticks([])
+    axis.set_yticks([])
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=RESOLUTION, format="png")

@@ -1,0 +1,49 @@
+"""Where a record comes from."""
+
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+LIBRARIES = ("torch", "numpy", "fastmri", "deepinv", "h5py")
+
+
+def provenance(
+    *,
+    device: torch.device,
+    numerics: Mapping[str, Any],
+    data: Mapping[str, Any],
+    seed: int,
+    entries: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """The record's ``provenance``: code, versions, device, data and entries."""
+    commit = _git("rev-parse", "HEAD")
+    changes = _git("status", "--porcelain")
+    return {
+        "git": commit,
+        "dirty": None if changes is None else bool(changes),
+        "versions": {
+            "pun-bench": metadata.version("pun-bench"),
+            "python": platform.python_version(),
+            **{name: metadata.version(name) for name in LIBRARIES},
+        },
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
+        "numerics": dict(numerics),
+        "data": dict(data),
+        "seeds": {"trial": seed},
+        "entries": [dict(entry) for entry in entries],
+    }
+
+
+def _git(*command: str) -> str | None:
+    """Output of git on the suite's own checkout, or None where there is none."""
+    here = Path(__file__).resolve().parent
+    try:
+        done = subprocess.run(["git", *command], cwd=here, capture_output=True, text=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,97 @@
+"""Records: one validated JSON file per trial."""
+
+import json
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+
+from datasets.files import write_json
+from registries import RequestError
+
+SCHEMA = 1
+FILE = "record.json"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished, failed or skipped trial.
+
+    Attributes
+    ----------
+    content : mapping
+        As in ``record.schema.json``.
+    """
+
+    content: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> "Record":
+        """Validate.
+
+        Raises
+        ------
+        RequestError
+            Naming the key that is wrong.
+        """
+        error = jsonschema.exceptions.best_match(_validator().iter_errors(dict(content)))
+        if error is not None:
+            where = ".".join(str(part) for part in error.absolute_path) or "top level"
+            raise RequestError(f"record, {where}: {error.message}")
+        return cls(content)
+
+    @classmethod
+    def read(cls, path: Path) -> "Record":
+        """Read and validate a file.
+
+        Raises
+        ------
+        RequestError
+            Naming the file.
+        """
+        try:
+            return cls.of(json.loads(path.read_text()))
+        except (OSError, ValueError) as error:
+            raise RequestError(f"{path}: is no readable record: {error}") from None
+        except RequestError as error:
+            raise RequestError(f"{path}: {error}") from None
+
+    def write(self, path: Path) -> None:
+        """Write atomically."""
+        write_json(path, self.content)
+
+    def canonical(self) -> dict[str, Any]:
+        """What must be the same whenever and wherever the trial is run with the same numerics.
+
+        Leaves out times, latency, memory, whether a stage was reused, host and git.
+        """
+        content = deepcopy(dict(self.content))
+        for key in ("git", "dirty", "device"):
+            del content["provenance"][key]
+        if content["cost"] is not None:
+            del content["cost"]["latency_ms"], content["cost"]["peak_memory_mb"]
+            for stage in content["cost"]["stages"]:
+                del stage["seconds"], stage["reused"]
+        return content
+
+    @property
+    def trial(self) -> Mapping[str, Any]:
+        """The trial, with everything resolved."""
+        trial: Mapping[str, Any] = self.content["trial"]
+        return trial
+
+    @property
+    def ok(self) -> bool:
+        """Whether the trial was carried out."""
+        return bool(self.content["status"] == "ok")
+
+
+@cache
+def _validator() -> Any:
+    schema = json.loads(resources.files("bench").joinpath("record.schema.json").read_text())
+    return jsonschema.Draft202012Validator(schema)

@@ -1,0 +1,85 @@
+"""What a person reads on the terminal."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from bench.metrics import METRICS
+from bench.planning import PlannedTrial
+from bench.record import Record
+from pruners import Prune, Train, kept_count
+
+FORMATS = {"psnr": "{:.3f}", "ssim": "{:.4f}", "nmse": "{:.5f}"}
+BASELINES = {"zero_filled": "zero-filled", "cg_sense": "CG-SENSE", "empty": "empty"}
+NETWORK = "this network"
+
+
+def heading(planned: PlannedTrial) -> Iterator[str]:
+    """What runs: row, data, device, parameters, kept weights."""
+    trial, track, data = planned.resolved.trial, planned.resolved.track, planned.data
+    yield f"{trial.row} · size {trial.size} · track {track.name} · seed {trial.seed} · {trial.protocol} protocol"
+    kind = "simulated in fastMRI's layout (no --data given)" if data["kind"] == "simulated" else "from --data"
+    yield f"data: {kind}; training on {trial.train_on}: {_count(data['training'])}, {trial.acceleration}× undersampled"
+    validation = data["validation"]
+    yield f"validation: {_count(validation) if validation['patients'] else 'none, too few training patients'}"
+    tested = "; ".join(f"{name}: {_count(part)}" for name, part in data["test"].items())
+    yield f"test: {tested}"
+    for name, reason in planned.unavailable.items():
+        yield f"test: {name}: n/a: {reason}"
+    model = planned.workspace.initial_model()
+    prunable = sum(part.weight.numel() for part in model.prunable().values())
+    kept = kept_count(prunable, trial.sparsity)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    yield f"network: {parameters:,} parameters, {prunable:,} prunable, {kept:,} kept"
+    yield f"device: {planned.workspace.device}, {track.threads} threads"
+
+
+def dry_run(planned: PlannedTrial) -> Iterator[str]:
+    """The recipe, with the density after each stage."""
+    density = 1.0
+    for number, stage in enumerate(planned.resolved.stages, start=1):
+        steps = stage.stop - stage.start if isinstance(stage, Train) else 0
+        if isinstance(stage, Prune):
+            density = 1 - float(stage.sparsity)
+        yield f"stage {number}: {stage} · {steps} steps · density after it {density:g}"
+
+
+def results(record: Record) -> Iterator[str]:
+    """The table of results, or why there are none."""
+    content = record.content
+    if not record.ok:
+        yield f"{content['status']}: {content['reason']}"
+        return
+    mask = content["mask"]
+    yield (
+        f"kept {mask['kept']:,} of {mask['prunable']:,} prunable weights ({100 * (1 - mask['achieved']):.4g} %), "
+        f"compression {mask['compression']:.2f}×, cost {content['cost']['relative']:.3f} dense trainings"
+    )
+    yield from table(content["metrics"], content["baselines"])
+
+
+def table(metrics: Mapping[str, Any], baselines: Mapping[str, Any]) -> Iterator[str]:
+    """Split × method × metric, as aligned text."""
+    rows = [["split", "method", "PSNR dB", "SSIM", "NMSE"]]
+    for split, found in metrics.items():
+        methods = {label: baselines[name][split] for name, label in BASELINES.items()} | {NETWORK: found}
+        for position, (label, values) in enumerate(methods.items()):
+            figures = [FORMATS[metric].format(values[metric]) for metric in METRICS]
+            rows.append(["" if position else split, label, *figures])
+    yield from aligned(rows)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Columns of text: the first two to the left, figures to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        cells = [cell.ljust(w) if i < 2 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+        yield "  ".join(cells).rstrip()
+
+
+def _count(part: Mapping[str, int]) -> str:
+    return f"{plural(part['volumes'], 'volume')} of {plural(part['patients'], 'patient')}"
+
+
+def plural(number: int, noun: str) -> str:
+    """A number with its noun."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,234 @@
+"""Carrying out a planned trial: recipe, baselines, evaluation, record and pictures."""
+
+import resource
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import safetensors.torch
+import torch
+from tqdm import tqdm
+
+from bench import baselines, pictures
+from bench.cost import forward_macs, median_latency_ms
+from bench.evaluation import Reconstruct, Scores, load_test_volume, score, split_samples, summarise
+from bench.execution import Outcome, entry_of, run_recipe
+from bench.planning import PlannedTrial
+from bench.provenance import provenance
+from bench.record import FILE, SCHEMA, Record
+from bench.store import Store
+from bench.training import DivergedError
+from datasets.files import replacing
+from datasets.volumes import Volume
+from registries import RequestError
+
+Say = Callable[[str], None]
+
+
+def run(planned: PlannedTrial, fresh: bool, say: Say, log: Say = lambda text: None) -> Record:
+    """Carry out a trial and write its outputs; a trial that fails leaves a record with its reason.
+
+    Parameters
+    ----------
+    planned : PlannedTrial
+    fresh : bool
+        Compute everything anew, whatever the store holds.
+    say : callable
+        Told what happens, one line each.
+    log : callable
+        Told where a failure happened, in full.
+    """
+    store = Store(planned.store)
+    torch.set_num_threads(planned.resolved.track.threads)
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    try:
+        outcome = run_recipe(planned.resolved.stages, planned.workspace, planned.context, store, fresh, say)
+        content = _evaluated(planned, outcome, store, fresh)
+    except RequestError:
+        raise
+    except Exception as error:  # whatever goes wrong inside a trial keeps its row, with the reason
+        reason = str(error) if isinstance(error, DivergedError) else f"{type(error).__name__}: {error}"
+        content = {"status": "failed", "reason": " ".join(reason.split())}
+        log(traceback.format_exc())
+    record = Record.of({**_skeleton(planned), **content})
+    record.write(planned.folder / FILE)
+    return record
+
+
+def answer_from_store(planned: PlannedTrial) -> Record | None:
+    """The record of the same trial, if it was carried out before."""
+    path = planned.folder / FILE
+    if not path.exists():
+        return None
+    record = Record.read(path)
+    return record if record.ok else None
+
+
+def _skeleton(planned: PlannedTrial) -> dict[str, Any]:
+    """A record before anything was done."""
+    track = planned.resolved.track
+    resolved = {
+        "track": track.name,
+        "training": asdict(track.training),
+        "evaluation": asdict(track.evaluation),
+        "preparation": planned.context.preparation,
+        "threads": track.threads,
+    }
+    stages = planned.resolved.stages
+    entries = [planned.context.architecture, *(entry for stage in stages if (entry := entry_of(stage)))]
+    return {
+        "schema": SCHEMA,
+        "trial": _plain({**planned.resolved.trial.to_json(), "resolved": resolved}),
+        "status": "ok",
+        "reason": None,
+        "recipe": [_plain({"kind": type(stage).__name__, **asdict(stage)}) for stage in stages],
+        "mask": None,
+        "cost": None,
+        "metrics": {},
+        "baselines": {},
+        "shifts": {},
+        "volumes": [],
+        "provenance": provenance(
+            device=planned.workspace.device,
+            numerics=planned.context.numerics,
+            data=planned.data,
+            seed=planned.resolved.trial.seed,
+            entries=[asdict(entry) for entry in entries],
+        ),
+    }
+
+
+def _evaluated(planned: PlannedTrial, outcome: Outcome, store: Store, fresh: bool) -> dict[str, Any]:
+    """Score the final network, write weights, mask and pictures, and give the record's results."""
+    model = planned.workspace.model(outcome.state)
+    model.load_state_dict(outcome.state.masked_weights())
+    model.eval()
+
+    def network(samples: Any) -> torch.Tensor:
+        image: torch.Tensor = model(samples.kspace, samples.mask, samples.maps)
+        return image
+
+    found_baselines, tuning = _baselines(planned, store, fresh)
+    scores = score({"network": network}, planned.test, partial(_bar, "evaluating"))["network"]
+    folder = planned.folder
+    with replacing(folder / "mask.safetensors") as path:
+        safetensors.torch.save_file(dict(outcome.state.mask), path)
+    with replacing(folder / "weights.safetensors") as path:
+        safetensors.torch.save_file(outcome.state.masked_weights(), path)
+    parts = model.prunable()
+    layers = [
+        {"name": name, "group": parts[name].group, "kept": int(kept.sum()), "total": kept.numel()}
+        for name, kept in outcome.state.mask.items()
+    ]
+    pictures.layers(folder / "layers.png", layers, planned.resolved.trial.row)
+    pictures.reconstructions(folder / "reconstructions.png", network, planned.test, planned.resolved.trial.row)
+    sample = split_samples(load_test_volume(planned.test.volumes[0], planned.test)[0], 1)[0].to(
+        planned.workspace.device
+    )
+    latency = median_latency_ms(lambda: network(sample), planned.workspace.device)
+    return {
+        "mask": _mask_summary(planned, outcome, layers),
+        "cost": {
+            "stages": [asdict(cost) for cost in outcome.costs],
+            "relative": _relative_cost(planned, outcome),
+            "macs": forward_macs(model, outcome.state.mask, sample),
+            "latency_ms": latency,
+            "peak_memory_mb": _peak_memory_mb(planned.workspace.device),
+        },
+        "metrics": summarise(scores, planned.test.splits),
+        "baselines": {
+            name: summarise(found, planned.test.splits) | ({"tuning": tuning} if name == "cg_sense" else {})
+            for name, found in found_baselines.items()
+        },
+        "volumes": _rows(planned, scores),
+    }
+
+
+def _baselines(planned: PlannedTrial, store: Store, fresh: bool) -> tuple[dict[str, Scores], dict[str, float]]:
+    """Scores of the baselines, from the store where they are known; they do not depend on the pruner."""
+    inputs = {
+        "baselines": 1,
+        "evaluation": planned.evaluation_inputs,
+        "training data": planned.context.data,
+        "train_on": planned.context.train_on,
+        "seed": planned.context.seed,
+        "architecture": asdict(planned.context.architecture),
+        "size": planned.context.size,
+        "precision": planned.context.training["precision"],
+    }
+    known = None if fresh else store.load_value(inputs)
+    if known is None:
+        device = planned.workspace.device
+        cg_sense = baselines.tune_cg_sense(
+            planned.training.training, planned.test.preparation, planned.context.seed, device
+        )
+        methods: dict[str, Reconstruct] = {
+            "zero_filled": baselines.zero_filled_image,
+            "cg_sense": cg_sense,
+            "empty": baselines.empty_network(planned.workspace.initial_model().to(device)),
+            "oracle": baselines.oracle_image,
+        }
+        scores = score(methods, planned.test, partial(_bar, "baselines"))
+        known = {"scores": scores, "tuning": {"lambda": cg_sense.weight, "iterations": cg_sense.iterations}}
+        store.save_value(inputs, known)
+    return known["scores"], known["tuning"]
+
+
+def _mask_summary(planned: PlannedTrial, outcome: Outcome, layers: list[dict[str, Any]]) -> dict[str, Any]:
+    mask, entry, trial = outcome.state.mask, planned.resolved.entry, planned.resolved.trial
+    parameters = sum(parameter.numel() for parameter in planned.workspace.initial_model().parameters())
+    return {
+        "requested": trial.sparsity,
+        "achieved": 1 - mask.density,
+        "kept": mask.kept,
+        "prunable": mask.total,
+        "parameters": parameters,
+        "compression": parameters / max(1, parameters - (mask.total - mask.kept)),
+        "seen": entry.seen(trial.timing),
+        "layers": layers,
+        "sha256": mask.sha256,
+    }
+
+
+def _relative_cost(planned: PlannedTrial, outcome: Outcome) -> float:
+    """Cost of all stages over that of one dense training of T steps (masked zeros are not free)."""
+    steps = sum(cost.steps for cost in outcome.costs)
+    trained = sum(cost.macs for cost in outcome.costs if cost.steps)
+    return sum(cost.macs for cost in outcome.costs) / (trained / steps * planned.resolved.track.training.steps)
+
+
+def _rows(planned: PlannedTrial, scores: Scores) -> list[dict[str, Any]]:
+    return [
+        {
+            "split": split,
+            "shift": None,
+            "volume": volume.name,
+            "patient": volume.patient,
+            "anatomy": volume.anatomy,
+            "acquisition": volume.acquisition,
+            **scores[volume.name],
+        }
+        for split, volumes in planned.test.splits.items()
+        for volume in volumes
+    ]
+
+
+def _peak_memory_mb(device: torch.device) -> float:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return kilobytes / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _bar(what: str, volumes: Sequence[Volume]) -> Iterable[Volume]:
+    return tqdm(volumes, desc=what, unit="volume", leave=False)
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, as JSON has them."""
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value

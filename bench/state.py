@@ -1,0 +1,64 @@
+"""What stages hand to each other: weights and mask; and what a stage cost."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from architectures import Architecture
+from pruners import Mask
+
+
+@dataclass(frozen=True)
+class State:
+    """A point between two stages.
+
+    Attributes
+    ----------
+    weights : mapping of str to Tensor
+        The whole state dict, on the CPU. Weights the mask removes hold their last value until training starts.
+    mask : Mask
+        On the CPU.
+    """
+
+    weights: Mapping[str, Tensor]
+    mask: Mask
+
+    @classmethod
+    def of(cls, model: Architecture, mask: Mask | None = None) -> "State":
+        """Copy the weights of a model; without a mask everything is kept."""
+        weights = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+        full = mask or Mask.full({name: part.weight for name, part in model.prunable().items()})
+        return cls(weights, Mask({name: kept.cpu() for name, kept in full.items()}))
+
+    def masked_weights(self) -> dict[str, Tensor]:
+        """The whole state dict with pruned weights exactly zero."""
+        return {
+            name: torch.where(self.mask[name], value, 0) if name in self.mask else value
+            for name, value in self.weights.items()
+        }
+
+
+@dataclass(frozen=True)
+class StageCost:
+    """What a stage took.
+
+    Attributes
+    ----------
+    name : str
+        The stage in words.
+    steps : int
+        Optimizer steps.
+    macs : int
+        Multiply–accumulates of all convolutions executed, forward and backward, dense.
+    seconds : float
+    reused : bool
+        Whether the store answered; the cost is billed all the same.
+    """
+
+    name: str
+    steps: int
+    macs: int
+    seconds: float
+    reused: bool = False

@@ -1,0 +1,139 @@
+"""The content-addressed store of stages: each computed once, found again by its key."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from torch import Tensor
+
+from bench.context import content_key
+from bench.state import StageCost, State
+from datasets.errors import DataError
+from datasets.files import replacing, write_json
+from pruners import Mask
+from registries import RequestError
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A stage half done.
+
+    Attributes
+    ----------
+    step : int
+        The next step to do.
+    tensors : mapping of str to Tensor
+        Weights and optimizer state.
+    macs, seconds
+        Spent so far.
+    """
+
+    step: int
+    tensors: Mapping[str, Tensor]
+    macs: int
+    seconds: float
+
+
+class Store:
+    """Finished stages in ``folder/<key>/``, unfinished ones in ``folder/<key>.checkpoint.safetensors``.
+
+    Raises
+    ------
+    RequestError
+        If the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise RequestError(f"--out {folder.parent}: cannot write there ({error.strerror})") from None
+
+    def load(self, key: str) -> tuple[State, StageCost] | None:
+        """The state after a stage and what it cost, or None.
+
+        Raises
+        ------
+        DataError
+            If what is stored was damaged.
+        """
+        folder = self.folder / key
+        if not folder.is_dir():
+            return None
+        try:
+            weights = safetensors.torch.load_file(folder / "weights.safetensors")
+            mask = Mask(safetensors.torch.load_file(folder / "mask.safetensors"))
+            cost = StageCost(**json.loads((folder / "stage.json").read_text())["cost"])
+        except Exception as error:
+            raise DataError(folder, None, f"is a damaged stage ({error}); delete it, it is computed anew") from None
+        return State(weights, mask), replace(cost, reused=True)
+
+    def save(self, key: str, state: State, cost: StageCost, description: Mapping[str, Any]) -> None:
+        """Keep a finished stage; its checkpoint is dropped."""
+        temporary = Path(tempfile.mkdtemp(dir=self.folder, prefix=f".{key[:16]}."))
+        try:
+            safetensors.torch.save_file(dict(state.weights), temporary / "weights.safetensors")
+            safetensors.torch.save_file(dict(state.mask), temporary / "mask.safetensors")
+            write_json(temporary / "stage.json", {"cost": asdict(cost), "stage": dict(description)})
+            final = self.folder / key
+            if final.exists():
+                shutil.rmtree(final)
+            temporary.chmod(0o755)
+            temporary.replace(final)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        self.drop_checkpoint(key)
+
+    def load_checkpoint(self, key: str) -> Checkpoint | None:
+        """Where an interrupted stage stopped, or None."""
+        path = self._checkpoint_path(key)
+        if not path.exists():
+            return None
+        try:
+            with safetensors.safe_open(path, "pt") as file:
+                progress = json.loads(file.metadata()["progress"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return Checkpoint(tensors=tensors, **progress)
+        except Exception as error:
+            raise DataError(
+                path, None, f"is a damaged checkpoint ({error}); delete it, the stage starts anew"
+            ) from None
+
+    def save_checkpoint(self, key: str, checkpoint: Checkpoint) -> None:
+        """Keep the progress of a stage."""
+        progress = {"step": checkpoint.step, "macs": checkpoint.macs, "seconds": checkpoint.seconds}
+        with replacing(self._checkpoint_path(key)) as temporary:
+            safetensors.torch.save_file(dict(checkpoint.tensors), temporary, {"progress": json.dumps(progress)})
+
+    def drop_checkpoint(self, key: str) -> None:
+        """Forget the progress of a stage."""
+        self._checkpoint_path(key).unlink(missing_ok=True)
+
+    def load_value(self, inputs: Any) -> Any | None:
+        """A JSON value computed before from the same inputs, or None."""
+        path = self._value_path(inputs)
+        if not path.exists():
+            return None
+        try:
+            return json.loads(path.read_text())
+        except ValueError:
+            raise DataError(path, None, "is damaged; delete it, it is computed anew") from None
+
+    def save_value(self, inputs: Any, value: Any) -> None:
+        """Keep a JSON value by what it was computed from."""
+        write_json(self._value_path(inputs), value)
+
+    def _checkpoint_path(self, key: str) -> Path:
+        return self.folder / f"{key}.checkpoint.safetensors"
+
+    def _value_path(self, inputs: Any) -> Path:
+        return self.folder / f"{content_key(inputs)}.json"

@@ -1,0 +1,1 @@
+"""fastMRI volumes, undersampling, coil maps, annotations, simulated anatomy, splits."""

@@ -1,0 +1,160 @@
+"""fastMRI+ annotations: boxes around findings, and which volumes were reviewed."""
+
+import builtins
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from datasets.errors import DataError
+from datasets.roots import ANATOMIES
+from datasets.volumes import Volume
+
+COLUMNS = ("file", "slice", "study_level", "x", "y", "width", "height", "label")
+NOT_FILES = frozenset({"Knee data", "Brain data"})
+"""A stray last line of the official ``knee_file_list.csv``."""
+
+Status = Literal["clean", "finding", "unknown"]
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One row of a fastMRI+ table.
+
+    Attributes
+    ----------
+    file : str
+        Volume, without ``.h5``.
+    slice : int
+        Index of the slice; for a row at study level it has no meaning.
+    study_level : bool
+        The finding concerns the whole study and has no box.
+    x, y, width, height : int
+        The box as it is in the table: drawn on images flipped up/down.
+    label : str
+        The finding.
+    line : int
+        Line of the table, for messages.
+    """
+
+    file: str
+    slice: int
+    study_level: bool
+    x: int
+    y: int
+    width: int
+    height: int
+    label: str
+    line: int
+
+    def malformed(self) -> bool:
+        """A box without area or with a corner outside the image's upper left."""
+        return not self.study_level and (self.width <= 0 or self.height <= 0 or self.x < 0 or self.y < 0)
+
+    def array_box(self, rows: int) -> tuple[builtins.slice, builtins.slice]:
+        """The box as (rows, columns) of a target array of that many rows: y_array = H − y − height."""
+        top = rows - self.y - self.height
+        across = builtins.slice(max(self.x, 0), self.x + self.width)
+        return builtins.slice(max(top, 0), top + self.height), across
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """The tables of one folder.
+
+    Attributes
+    ----------
+    folder : Path
+    rows : mapping of str to tuple of Annotation
+        By volume, without ``.h5``.
+    reviewed : frozenset of str
+        Volumes that were looked at.
+    """
+
+    folder: Path
+    rows: Mapping[str, tuple[Annotation, ...]]
+    reviewed: frozenset[str]
+
+    def status(self, volume: Volume) -> Status:
+        """``finding``, ``clean`` (reviewed, nothing found) or ``unknown`` (not reviewed)."""
+        stem = Path(volume.file_name).stem
+        if stem in self.rows:
+            return "finding"
+        return "clean" if stem in self.reviewed else "unknown"
+
+    def of(self, volume: Volume) -> tuple[Annotation, ...]:
+        """The rows of a volume."""
+        return self.rows.get(Path(volume.file_name).stem, ())
+
+
+def read_annotations(folder: Path) -> Annotations:
+    """Read ``knee.csv``, ``brain.csv`` and the lists of reviewed files; an anatomy may be absent.
+
+    Raises
+    ------
+    DataError
+        If there is no table, a column is missing, or a row cannot be read.
+    """
+    tables = [folder / f"{anatomy}.csv" for anatomy in ANATOMIES if (folder / f"{anatomy}.csv").is_file()]
+    if not tables:
+        raise DataError(folder, None, f"holds no fastMRI+ table ({', '.join(f'{a}.csv' for a in ANATOMIES)})")
+    rows: dict[str, list[Annotation]] = {}
+    reviewed: set[str] = set()
+    for table in tables:
+        for annotation in read_table(table):
+            rows.setdefault(annotation.file, []).append(annotation)
+        reviewed |= read_file_list(table.with_name(f"{table.stem}_file_list.csv"))
+    return Annotations(folder, {file: tuple(found) for file, found in rows.items()}, frozenset(reviewed))
+
+
+def read_table(path: Path) -> tuple[Annotation, ...]:
+    """Read one fastMRI+ table, every row of it.
+
+    Raises
+    ------
+    DataError
+        Naming the line that cannot be read.
+    """
+    lines = _text(path)
+    reader = csv.DictReader(lines)
+    missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+    if missing:
+        raise DataError(path, None, f"lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}")
+    try:
+        return tuple(_parse(row, reader.line_num) for row in reader)
+    except (ValueError, KeyError, TypeError, AttributeError, csv.Error):
+        raise DataError(path, None, f"line {reader.line_num} is no fastMRI+ annotation") from None
+
+
+def read_file_list(path: Path) -> set[str]:
+    """Volumes that were reviewed, without ``.h5``.
+
+    Raises
+    ------
+    DataError
+        If the list is missing or unreadable.
+    """
+    if not path.is_file():
+        raise DataError(path, None, "is missing: without it nobody knows which volumes were reviewed")
+    return {name for line in _text(path) if (name := line.strip()) and name not in NOT_FILES}
+
+
+def _text(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(path, None, f"cannot be read as text: {error}") from None
+
+
+def _parse(row: dict[str, str], line: int) -> Annotation:
+    study_level = row["study_level"].strip() == "Yes"
+    numbers = {key: 0 if study_level and not row[key] else int(row[key]) for key in COLUMNS[3:7]}
+    return Annotation(
+        file=row["file"].strip(),
+        slice=int(row["slice"]),
+        study_level=study_level,
+        label=row["label"].strip(),
+        line=line,
+        **numbers,
+    )

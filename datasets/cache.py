@@ -1,0 +1,14 @@
+"""The user cache: data, manifests and coil maps; never results."""
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+VARIABLE = "PUNBENCH_CACHE"
+
+
+def cache_folder(*parts: str) -> Path:
+    """Path below ``$PUNBENCH_CACHE``, else below the platform's user cache; not created."""
+    root = os.environ.get(VARIABLE) or platformdirs.user_cache_dir("pun-bench", appauthor=False)
+    return Path(root).expanduser().joinpath(*parts)

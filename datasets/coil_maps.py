@@ -1,0 +1,107 @@
+"""Coil maps from the calibration lines alone, so that nothing that was not sampled leaks in."""
+
+import hashlib
+from dataclasses import dataclass
+
+import fastmri
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from datasets.cache import cache_folder
+from datasets.files import replacing
+from registries import RequestError
+
+KINDS = ("low-resolution", "espirit")
+
+
+@dataclass(frozen=True)
+class CoilMaps:
+    """How coil maps are estimated.
+
+    Attributes
+    ----------
+    kind : str
+        ``low-resolution``: the coil images of the tapered calibration lines over their root sum of squares
+        (McKenzie et al. 2002); ``espirit``: Uecker et al. 2014 by sigpy, cached, in the phase convention of the former.
+    """
+
+    kind: str = "low-resolution"
+
+    def estimate(self, kspace: Tensor, calibration: tuple[int, int]) -> Tensor:
+        """Estimate maps with Σ|S|² = 1 everywhere.
+
+        Parameters
+        ----------
+        kspace : Tensor
+            ``(C, H, W)`` complex64; only the calibration columns are read.
+        calibration : tuple of int
+            First calibration column and the one after the last.
+
+        Returns
+        -------
+        Tensor
+            ``(C, H, W)`` complex64. The low-resolution phase of the object is part of the maps, so that the image
+            they are combined to is almost real.
+        """
+        first, last = calibration
+        lines = torch.zeros_like(kspace)
+        lines[..., first:last] = kspace[..., first:last]
+        smooth = _low_resolution(lines, first, last)
+        return smooth if self.kind == "low-resolution" else _espirit(lines, first, last, smooth)
+
+
+def inverse_fft(kspace: Tensor) -> Tensor:
+    """Centred orthonormal inverse FFT of complex ``(…, H, W)``, by fastMRI's own function."""
+    return torch.view_as_complex(fastmri.ifft2c(torch.view_as_real(kspace)))
+
+
+def forward_fft(image: Tensor) -> Tensor:
+    """Centred orthonormal FFT of complex ``(…, H, W)``, by fastMRI's own function."""
+    return torch.view_as_complex(fastmri.fft2c(torch.view_as_real(image)))
+
+
+def unit_norm(coils: Tensor) -> Tensor:
+    """Divide ``(C, H, W)`` by its root sum of squares; where that is zero all coils count the same."""
+    norm = coils.abs().square().sum(0, keepdim=True).sqrt()
+    present = norm > torch.finfo(norm.dtype).tiny
+    return torch.where(present, coils / torch.where(present, norm, 1), coils.shape[0] ** -0.5)
+
+
+def _low_resolution(lines: Tensor, first: int, last: int) -> Tensor:
+    _, rows, columns = lines.shape
+    across = torch.zeros(columns)
+    across[first:last] = torch.hann_window(last - first + 2, periodic=False)[1:-1]
+    # the same resolution along the readout, which is fully sampled
+    height = min(rows, max(1, round((last - first) * rows / columns)))
+    top = (rows - height + 1) // 2
+    along = torch.zeros(rows)
+    along[top : top + height] = torch.hann_window(height + 2, periodic=False)[1:-1]
+    return unit_norm(inverse_fft(lines * along[:, None] * across))
+
+
+def _espirit(lines: Tensor, first: int, last: int, reference: Tensor) -> Tensor:
+    content = lines[..., first:last].contiguous()
+    digest = hashlib.sha256(f"{tuple(lines.shape)} {first}".encode() + content.numpy().tobytes()).hexdigest()
+    path = cache_folder("maps", f"espirit-{digest}.safetensors")
+    if path.exists():
+        return safetensors.torch.load_file(path)["maps"]
+    maps = torch.view_as_complex(torch.view_as_real(_run_espirit(lines, last - first)).contiguous())
+    inside = maps.abs().square().sum(0, keepdim=True) > 0
+    turn = torch.sgn((reference.conj() * maps).sum(0, keepdim=True))
+    result = unit_norm(torch.where(inside, maps * turn.conj(), reference))
+    with replacing(path) as temporary:
+        safetensors.torch.save_file({"maps": result}, temporary)
+    return result
+
+
+def _run_espirit(lines: Tensor, width: int) -> Tensor:
+    from deepinv.physics import MultiCoilMRI
+
+    try:
+        estimated: Tensor = MultiCoilMRI.estimate_coil_maps(
+            torch.view_as_real(lines).movedim(-1, 0)[None], calib_size=width
+        )
+    except ImportError:
+        raise RequestError("maps.kind=espirit needs sigpy: pip install -e '.[espirit]'") from None
+    return estimated[0].to(torch.complex64)

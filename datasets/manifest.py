@@ -1,0 +1,106 @@
+"""The manifest: every volume of a data root, inspected once, kept in the cache."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from datasets.cache import cache_folder
+from datasets.errors import DataError
+from datasets.files import write_json
+from datasets.roots import DataRoot
+from datasets.volumes import Volume, check_unchanged, inspect_volume
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The volumes of a data root.
+
+    Attributes
+    ----------
+    volumes : tuple of Volume
+        Sorted by name.
+    """
+
+    volumes: tuple[Volume, ...]
+
+    def select(self, anatomy: str, folder: str) -> tuple[Volume, ...]:
+        """The volumes of one anatomy and folder."""
+        return tuple(v for v in self.volumes if v.anatomy == anatomy and v.folder == folder)
+
+
+def identity_of(volumes: Iterable[Volume]) -> str:
+    """Hash of the names and contents of some volumes: what a result depends on."""
+    lines = sorted(f"{volume.name} {volume.sha256}" for volume in volumes)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def open_manifest(root: DataRoot) -> Manifest:
+    """Read the manifest of a data root, or make it on first use.
+
+    Raises
+    ------
+    DataError
+        If a volume is no fastMRI volume, or the data differ from an existing manifest.
+    """
+    path = _path(root)
+    if not path.exists():
+        return write_manifest(root)
+    known = _read(path)
+    files = dict(root.files())
+    for name in sorted(files.keys() ^ known.keys()):
+        change = "was added" if name in files else "was removed"
+        where = files.get(name) or Path(known[name].path)
+        raise DataError(
+            where, None, f"{change} since the manifest was made; `python -m bench data check ROOT` renews it"
+        )
+    for volume in known.values():
+        check_unchanged(volume)
+    return Manifest(tuple(known.values()))
+
+
+def write_manifest(root: DataRoot) -> Manifest:
+    """Inspect every volume and write the manifest; hashes are reused while size and time of change stand.
+
+    Raises
+    ------
+    DataError
+        For the first file that is no volume.
+    """
+    path = _path(root)
+    known = _read(path) if path.exists() else {}
+    volumes = []
+    for name, file in tqdm(root.files(), desc="reading volumes", unit="volume", leave=False):
+        volumes.append(known[name] if _stands(known.get(name), file) else inspect_volume(file, name))
+    write_json(path, {"schema": SCHEMA, "volumes": [volume.to_json() for volume in volumes]})
+    return Manifest(tuple(volumes))
+
+
+def _stands(volume: Volume | None, file: Path) -> bool:
+    stat = file.stat()
+    return volume is not None and (volume.path, volume.size, volume.mtime_ns) == (
+        str(file),
+        stat.st_size,
+        stat.st_mtime_ns,
+    )
+
+
+def _path(root: DataRoot) -> Path:
+    folders = json.dumps([[name, str(path)] for name, path in root.anatomies])
+    return cache_folder("manifests", f"{hashlib.sha256(folders.encode()).hexdigest()[:16]}.json")
+
+
+def _read(path: Path) -> dict[str, Volume]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+        if content["schema"] != SCHEMA:
+            return {}
+        return {v["name"]: Volume.from_json(v) for v in content["volumes"]}
+    except (ValueError, KeyError, TypeError):
+        raise DataError(path, None, "is a damaged manifest; delete it, it is made anew") from None

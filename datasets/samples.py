@@ -1,0 +1,143 @@
+"""From a slice on disk to what a network is given: undersampled, scaled, with coil maps and target."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from fastmri.data.transforms import center_crop, complex_center_crop
+from torch import Tensor
+
+from datasets.coil_maps import CoilMaps, forward_fft, inverse_fft
+from datasets.undersampling import Undersampling, zero_filled
+from datasets.volumes import Volume
+
+SCALE_QUANTILE = 0.99
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """All choices between the file and the network.
+
+    Attributes
+    ----------
+    undersampling : Undersampling
+    maps : CoilMaps
+    crop_readout : bool
+        Drop the readout oversampling (to the rows of the target) before anything else. Lossless for the target and
+        for linear reconstructions.
+    """
+
+    undersampling: Undersampling
+    maps: CoilMaps
+    crop_readout: bool
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Slices of equal shape, as one batch; all arrays in units in which the image is about 1.
+
+    Attributes
+    ----------
+    kspace : Tensor
+        ``(B, C, H, W)`` complex64, zero where not sampled.
+    mask : Tensor
+        ``(B, 1, 1, W)`` bool.
+    maps : Tensor
+        ``(B, C, H, W)`` complex64.
+    target : Tensor
+        ``(B, h, w)`` float32, fastMRI's root-sum-of-squares image.
+    maximum : Tensor
+        ``(B,)`` largest target value of the volume.
+    scale : Tensor
+        ``(B,)``; multiply by it to return to the file's units.
+    full : Tensor
+        ``(B, C, H, W)`` complex64, fully sampled k-space, for the oracle and for shifts; never given to a network.
+    """
+
+    kspace: Tensor
+    mask: Tensor
+    maps: Tensor
+    target: Tensor
+    maximum: Tensor
+    scale: Tensor
+    full: Tensor
+
+    def to(self, device: torch.device) -> "Samples":
+        """The same samples on a device."""
+        return Samples(*(getattr(self, f.name).to(device) for f in fields(self)))
+
+    @staticmethod
+    def concatenate(parts: Sequence["Samples"]) -> "Samples":
+        """One batch of several; shapes must agree."""
+        return Samples(*(torch.cat([getattr(part, f.name) for part in parts]) for f in fields(Samples)))
+
+
+def prepare(
+    volume: Volume,
+    kspace: npt.NDArray[np.complex64],
+    target: npt.NDArray[np.float32],
+    preparation: Preparation,
+    seed: tuple[int, ...],
+) -> Samples:
+    """Undersample and scale slices of one volume, all with the same sampling mask.
+
+    Parameters
+    ----------
+    volume : Volume
+        Where the slices come from.
+    kspace, target : ndarray
+        ``(B, C, H, W)`` and ``(B, h, w)``, as read from the file.
+    preparation : Preparation
+    seed : tuple of int
+        Of the sampling mask.
+    """
+    full = torch.from_numpy(kspace)
+    if preparation.crop_readout and volume.target_shape[0] < volume.rows:
+        full = crop_readout(full, volume.target_shape[0])
+    mask, calibration = preparation.undersampling.draw(volume.columns, volume.acquired, seed)
+    sampled = zero_filled(full, mask)
+    maps = torch.stack([preparation.maps.estimate(slice_, calibration) for slice_ in sampled])
+    scale = torch.stack([scale_of(slice_) for slice_ in sampled])
+    wide = scale[:, None, None, None]
+    return Samples(
+        kspace=sampled / wide,
+        mask=mask.expand(len(full), 1, 1, volume.columns),
+        maps=maps,
+        target=torch.from_numpy(target) / scale[:, None, None],
+        maximum=volume.maximum / scale,
+        scale=scale,
+        full=full / wide,
+    )
+
+
+def crop_readout(kspace: Tensor, rows: int) -> Tensor:
+    """Crop ``(…, H, W)`` k-space to a field of view of ``rows`` along the readout."""
+    image = torch.view_as_real(inverse_fft(kspace))
+    cropped = complex_center_crop(image, (rows, kspace.shape[-1]))
+    return forward_fft(torch.view_as_complex(cropped.contiguous()))
+
+
+def root_sum_of_squares(kspace: Tensor) -> Tensor:
+    """Magnitude image ``(…, H, W)`` of k-space ``(…, C, H, W)``."""
+    return inverse_fft(kspace).abs().square().sum(-3).sqrt()
+
+
+def scale_of(sampled: Tensor) -> Tensor:
+    """99th percentile of the zero-filled image of ``(C, H, W)`` k-space; 1 for an empty slice."""
+    value = torch.quantile(root_sum_of_squares(sampled), SCALE_QUANTILE)
+    return torch.where(value > 0, value, 1.0)
+
+
+def crop_to_target(image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Crop image and target ``(B, H, W)`` to their common centre, as fastMRI does.
+
+    Where the image is narrower than the target (fastMRI's FLAIR volumes of 203 columns) both become squares of the
+    image's width.
+    """
+    rows, columns = target.shape[-2:]
+    if image.shape[-1] < columns:
+        rows = columns = image.shape[-1]
+    size = (min(rows, image.shape[-2]), columns)
+    return center_crop(image, size), center_crop(target, size)

@@ -1,0 +1,236 @@
+"""Write simulated patients into fastMRI's folders, HDF5 keys, header and attributes."""
+
+import csv
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import h5py
+import numpy as np
+from tqdm import tqdm
+
+from datasets.annotations import COLUMNS
+from datasets.cache import cache_folder
+from datasets.errors import DataError
+from datasets.files import write_json
+from datasets.manifest import Manifest
+from datasets.roots import DataRoot, open_root
+from datasets.simulated import brain, knee
+from datasets.simulated.acquisition import FINE, Geometry, acquire, root_sum_of_squares
+from datasets.simulated.shapes import Array, smooth_field
+from datasets.simulated.tissues import SEQUENCES, intensities
+from datasets.volumes import TARGET
+
+GENERATOR_VERSION = 1
+DESCRIPTION = "simulated.json"
+DISEASED_SHARE = 0.5
+TEXTURE = 0.05
+SNR_RANGE = (12.0, 30.0)
+
+HEADER = """<?xml version="1.0" encoding="utf-8"?>
+<ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD"><encoding>
+<encodedSpace><matrixSize><x>{rows}</x><y>{columns}</y><z>1</z></matrixSize></encodedSpace>
+<reconSpace><matrixSize><x>{matrix}</x><y>{matrix}</y><z>1</z></matrixSize></reconSpace>
+<encodingLimits><kspace_encoding_step_1><minimum>0</minimum><maximum>{last}</maximum><center>{centre}</center>
+</kspace_encoding_step_1></encodingLimits></encoding></ismrmrdHeader>"""
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """How much is simulated; together with the generator's version, the identity of the data.
+
+    Attributes
+    ----------
+    knee_train, knee_val, brain_train, brain_val : int
+        Patients, one volume each.
+    slices : int
+        Per volume.
+    matrix : int
+        Rows and columns of the reconstruction.
+    coils : int
+    seed : int
+    """
+
+    knee_train: int
+    knee_val: int
+    brain_train: int
+    brain_val: int
+    slices: int
+    matrix: int
+    coils: int = 8
+    seed: int = 0
+
+    @property
+    def patients(self) -> dict[str, int]:
+        """Number of patients by folder."""
+        return {
+            "knee/multicoil_train": self.knee_train,
+            "knee/multicoil_val": self.knee_val,
+            "brain/multicoil_train": self.brain_train,
+            "brain/multicoil_val": self.brain_val,
+        }
+
+
+@dataclass(frozen=True)
+class Patient:
+    """One volume to simulate."""
+
+    folder: str
+    index: int
+
+    @property
+    def anatomy(self) -> str:
+        """``knee`` or ``brain``."""
+        return self.folder.split("/")[0]
+
+    def seeds(self, seed: int) -> np.random.SeedSequence:
+        """The patient's own randomness, independent of how many others there are."""
+        number = ("knee/multicoil_train", "knee/multicoil_val", "brain/multicoil_train", "brain/multicoil_val").index(
+            self.folder
+        )
+        return np.random.SeedSequence([seed, number, self.index])
+
+
+def identity_of_simulation(simulation: Simulation) -> str:
+    """Readable identity of simulated data: generator version and every number."""
+    return json.dumps({"generator": GENERATOR_VERSION, **asdict(simulation)}, sort_keys=True)
+
+
+def embedded_root(simulation: Simulation) -> DataRoot:
+    """The simulated data in the user cache, made on first use."""
+    name = "-".join(f"{key[0]}{value}" for key, value in asdict(simulation).items())
+    root = cache_folder("simulated", f"v{GENERATOR_VERSION}-{name}")
+    if not (root / DESCRIPTION).exists():
+        simulate(root, simulation)
+    return open_root(root)
+
+
+def simulation_of(root: DataRoot, manifest: Manifest) -> str | None:
+    """Identity of the data if they were simulated here, else None.
+
+    Raises
+    ------
+    DataError
+        If files were added to or removed from a simulated root.
+    """
+    description = root.anatomies[0][1].parent / DESCRIPTION
+    if not description.is_file():
+        return None
+    try:
+        content: dict[str, Any] = json.loads(description.read_text())
+        identity, expected = str(content["identity"]), set(content["volumes"])
+    except (ValueError, KeyError, TypeError):
+        raise DataError(description, None, "is damaged: simulate the data again") from None
+    if {volume.name for volume in manifest.volumes} != expected:
+        raise DataError(description, None, "names other volumes than there are: simulate the data again")
+    return identity
+
+
+def simulate(root: Path, simulation: Simulation) -> None:
+    """Write all patients below ``root``, atomically: the folder appears when it is complete.
+
+    Raises
+    ------
+    DataError
+        If the folder exists and is not empty.
+    """
+    if root.exists() and any(root.iterdir()):
+        raise DataError(root, None, "is not empty: simulated data need a folder of their own")
+    root.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=root.parent, prefix=f".{root.name}."))
+    try:
+        rows: dict[str, list[tuple[Any, ...]]] = {"knee": [], "brain": []}
+        everyone = [Patient(folder, i) for folder, number in simulation.patients.items() for i in range(number)]
+        for patient in tqdm(everyone, desc="simulating patients", unit="patient"):
+            rows[patient.anatomy] += _write_patient(temporary, patient, simulation)
+        _write_annotations(temporary / "fastmri_plus", everyone, rows)
+        names = [f"{patient.folder}/{_stem(patient)}.h5" for patient in everyone]
+        write_json(
+            temporary / DESCRIPTION,
+            {"identity": identity_of_simulation(simulation), **asdict(simulation), "volumes": names},
+        )
+        if root.exists():
+            root.rmdir()
+        temporary.chmod(0o755)
+        temporary.replace(root)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _stem(patient: Patient) -> str:
+    part = "train" if patient.folder.endswith("train") else "val"
+    return f"simulated_{patient.anatomy}_{part}_{patient.index:04d}"
+
+
+def _write_patient(root: Path, patient: Patient, simulation: Simulation) -> Iterator[tuple[Any, ...]]:
+    """Write one volume and give its annotation rows."""
+    shape_seed, scan_seed = patient.seeds(simulation.seed).spawn(2)
+    shapes, scan = np.random.default_rng(shape_seed), np.random.default_rng(scan_seed)
+    module: ModuleType = {"knee": knee, "brain": brain}[patient.anatomy]
+    contrast = module.CONTRASTS[patient.index % len(module.CONTRASTS)]
+    geometry = _geometry(scan, simulation.matrix)
+    fine = (simulation.slices, *geometry.fine_shape)
+    place = module.grid(shapes, fine, geometry.extent)
+    labels, lesions = module.paint(shapes, place, bool(shapes.random() < DISEASED_SHARE))
+    texture = _texture(shapes, fine)
+    signal = intensities(labels, texture, SEQUENCES[contrast])
+    positions = np.linspace(-0.4, 0.4, simulation.slices, dtype=np.float32)
+    snr = float(scan.uniform(*SNR_RANGE))
+    kspace = acquire(scan, signal, positions, geometry, simulation.coils, module.COILS_ALONG_ROWS, snr)
+    _write_volume(root / patient.folder / f"{_stem(patient)}.h5", kspace, geometry, contrast, _stem(patient))
+    shape = (geometry.matrix, geometry.matrix)
+    for lesion in lesions:
+        for index, *box in lesion.boxes(geometry.target_offset, shape, FINE):
+            yield (_stem(patient), index, "No", *box, lesion.label)
+
+
+def _geometry(generator: np.random.Generator, matrix: int) -> Geometry:
+    """A field of view somewhat wider than the reconstruction, some columns zero-padded, as on fastMRI's scanners."""
+    columns = 2 * round(matrix * generator.choice([1.05, 1.15]) / 2)
+    lines = 2 * round(columns * generator.choice([0.88, 0.94, 1.0]) / 2)
+    left = (columns - lines) // 2
+    return Geometry(matrix, columns, (left, left + lines))
+
+
+def _texture(generator: np.random.Generator, shape: tuple[int, int, int]) -> Array:
+    coarse = smooth_field(generator, shape, (max(2, shape[0] // 2), shape[1] // 8, shape[2] // 8))
+    slow = smooth_field(generator, shape, (2, 6, 6))
+    result: Array = (TEXTURE * (0.7 * coarse + 0.7 * slow)).astype(np.float32)
+    return result
+
+
+def _write_volume(path: Path, kspace: np.ndarray, geometry: Geometry, contrast: str, patient: str) -> None:
+    target = root_sum_of_squares(kspace, geometry.matrix)
+    header = HEADER.format(
+        rows=geometry.rows,
+        columns=geometry.columns,
+        matrix=geometry.matrix,
+        last=geometry.acquired[1] - geometry.acquired[0] - 1,
+        centre=geometry.columns // 2 - geometry.acquired[0],
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as file:
+        file["kspace"] = kspace
+        file[TARGET] = target
+        file["ismrmrd_header"] = header
+        file.attrs["acquisition"] = contrast
+        file.attrs["patient_id"] = patient
+        file.attrs["max"] = float(target.max())
+        file.attrs["norm"] = float(np.linalg.norm(target))
+
+
+def _write_annotations(folder: Path, everyone: list[Patient], rows: dict[str, list[tuple[Any, ...]]]) -> None:
+    """Tables in fastMRI+'s schema; every simulated volume counts as reviewed."""
+    folder.mkdir()
+    for anatomy, found in rows.items():
+        with (folder / f"{anatomy}.csv").open("w", newline="") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(COLUMNS)
+            writer.writerows(found)
+        stems = [_stem(patient) for patient in everyone if patient.anatomy == anatomy]
+        (folder / f"{anatomy}_file_list.csv").write_text("\n".join(stems) + "\n")

@@ -1,0 +1,68 @@
+"""Training and validation volumes: by folder, and by a fixed share of patients."""
+
+import hashlib
+from dataclasses import dataclass
+
+from datasets.annotations import Annotations
+from datasets.manifest import Manifest
+from datasets.volumes import Volume
+from registries import RequestError
+
+VALIDATION_SHARE = 0.1
+FEWEST_PATIENTS_TO_SHARE = 10
+
+TRAINING_SETS = {"knee": ("knee",), "brain": ("brain",), "knee+brain": ("knee", "brain"), "knee-clean": ("knee",)}
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Volumes to learn from, and volumes for choices, of different patients.
+
+    Attributes
+    ----------
+    training, validation : tuple of Volume
+        Validation is empty where there are too few patients.
+    """
+
+    training: tuple[Volume, ...]
+    validation: tuple[Volume, ...]
+
+
+def training_set(manifest: Manifest, annotations: Annotations | None, name: str) -> TrainingSet:
+    """Select the volumes of ``--train-on``.
+
+    A patient is for validation if the hash of the patient falls into a fixed tenth: independent of which other
+    patients there are. ``knee-clean`` holds the knees that fastMRI+ reviewed and found nothing in.
+
+    Raises
+    ------
+    RequestError
+        If the name is unknown, there is no such volume, or a patient is in training and test.
+    """
+    if name not in TRAINING_SETS:
+        raise RequestError(f"unknown training set '{name}': there are {', '.join(TRAINING_SETS)}")
+    volumes = [v for anatomy in TRAINING_SETS[name] for v in manifest.select(anatomy, "multicoil_train")]
+    if name == "knee-clean":
+        if annotations is None:
+            raise RequestError("--train-on knee-clean needs fastMRI+ annotations: name --annotations DIR")
+        volumes = [v for v in volumes if annotations.status(v) == "clean"]
+    if not volumes:
+        raise RequestError(f"--train-on {name}: the data hold no such training volume")
+    _check_disjoint(manifest, volumes)
+    if len({v.patient for v in volumes}) < FEWEST_PATIENTS_TO_SHARE:
+        return TrainingSet(tuple(volumes), ())
+    held_out = tuple(v for v in volumes if _is_validation(v.patient))
+    return TrainingSet(tuple(v for v in volumes if not _is_validation(v.patient)), held_out)
+
+
+def _is_validation(patient: str) -> bool:
+    digest = hashlib.sha256(f"validation {patient}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") < VALIDATION_SHARE * 2**64
+
+
+def _check_disjoint(manifest: Manifest, volumes: list[Volume]) -> None:
+    training = {v.patient: v for v in volumes}
+    for volume in manifest.volumes:
+        if volume.folder == "multicoil_val" and volume.patient in training:
+            other = training[volume.patient].name
+            raise RequestError(f"patient {volume.patient} is in training ({other}) and in test ({volume.name})")

@@ -1,0 +1,1 @@
+"""From records to comparisons: statistics, tables, figures, the published board."""

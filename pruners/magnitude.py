@@ -1,0 +1,13 @@
+"""Magnitude pruning."""
+
+from pruners.contract import Problem, Scores, pruner
+
+
+@pruner(timings=("at-init",), version=1, source="Han et al. 2015, arXiv:1506.02626", uses_data=False)
+def magnitude(problem: Problem) -> Scores:
+    """Absolute value of each weight, |θ|; uses no data.
+
+    At initialization this keeps the weights of layers with a small fan-in (their initial range is wider); with
+    ``pruner.scope=layer-wise`` it is a random mask of the same density in each layer.
+    """
+    return {name: weight.detach().abs() for name, weight in problem.weights.items()}

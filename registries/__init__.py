@@ -1,0 +1,8 @@
+"""What the suite's catalogues share: named entries, their identity, and the error a bad request ends in."""
+
+from registries.errors import RequestError
+from registries.identity import Identity, identify
+from registries.options import options_of, parse_options
+from registries.registry import Registry
+
+__all__ = ["Identity", "Registry", "RequestError", "identify", "options_of", "parse_options"]

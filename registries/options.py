@@ -1,0 +1,60 @@
+"""Options of an entry: the keyword parameters of its function, typed by their defaults."""
+
+import inspect
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from registries.errors import RequestError
+
+Option = bool | int | float | str
+
+
+def options_of(code: Callable[..., Any]) -> dict[str, Option]:
+    """Parameters of a function that have a default, with that default."""
+    parameters = inspect.signature(code).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+
+
+def parse_options(what: str, defaults: Mapping[str, Option], given: Mapping[str, str]) -> dict[str, Option]:
+    """Read the options a user gave as text, each as the type of its default.
+
+    Parameters
+    ----------
+    what : str
+        Whose options these are, for the message.
+    defaults : mapping
+        All options there are.
+    given : mapping
+        Name to text.
+
+    Raises
+    ------
+    RequestError
+        For an unknown name or a value that is not of the default's type.
+    """
+    return {**defaults, **{name: _parse(what, name, defaults, text) for name, text in given.items()}}
+
+
+def _parse(what: str, name: str, defaults: Mapping[str, Option], text: str) -> Option:
+    if name not in defaults:
+        raise RequestError(f"{what} has no option '{name}': {_offer(defaults)}")
+    default = defaults[name]
+    if isinstance(default, bool):
+        if text not in ("true", "false"):
+            raise RequestError(f"{what}.{name}: '{text}' is neither true nor false")
+        return text == "true"
+    try:
+        value = type(default)(text)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError
+        return value
+    except ValueError:
+        raise RequestError(
+            f"{what}.{name}: '{text}' is not of type {type(default).__name__} (default {default})"
+        ) from None
+
+
+def _offer(names: Iterable[str]) -> str:
+    listed = ", ".join(sorted(names))
+    return f"there are {listed}" if listed else "it has none"

@@ -1,0 +1,99 @@
+"""A catalogue of named entries: duplicates are refused, unknown names answered with the nearest ones."""
+
+import difflib
+import fnmatch
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, Protocol, TypeVar
+
+from registries.errors import RequestError
+
+
+class Named(Protocol):
+    """What a registry asks of an entry."""
+
+    @property
+    def name(self) -> str:
+        """The word a user types."""
+
+
+Entry = TypeVar("Entry", bound=Named)
+
+
+class Registry(Generic[Entry]):
+    """Entries of one kind by name; the modules of ``package`` are imported on the first look-up.
+
+    Parameters
+    ----------
+    kind : str
+        What an entry is called in messages, e.g. ``pruner``.
+    package : str
+        The package whose modules register the built-in entries, one file each.
+    """
+
+    def __init__(self, kind: str, package: str) -> None:
+        self.kind = kind
+        self._package = package
+        self._entries: dict[str, Entry] = {}
+        self._loaded = False
+
+    def add(self, entry: Entry) -> None:
+        """Register an entry.
+
+        Raises
+        ------
+        RequestError
+            If the name is taken.
+        """
+        if entry.name in self._entries:
+            raise RequestError(f"{self.kind} '{entry.name}' is registered twice: rename one of them")
+        self._entries[entry.name] = entry
+
+    def get(self, name: str) -> Entry:
+        """Return the entry of that name.
+
+        Raises
+        ------
+        RequestError
+            If there is none; the message names the nearest ones.
+        """
+        self._load()
+        if name not in self._entries:
+            near = difflib.get_close_matches(name, self._entries, n=3, cutoff=0.5)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(sorted(self._entries))}"
+            raise RequestError(f"unknown {self.kind} '{name}': {hint}")
+        return self._entries[name]
+
+    def names(self, pattern: str = "*") -> tuple[str, ...]:
+        """Sorted names that match a shell pattern such as ``sn*``."""
+        self._load()
+        return tuple(sorted(fnmatch.filter(self._entries, pattern)))
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter([self.get(name) for name in self.names()])
+
+    def _load(self) -> None:
+        if not self._loaded:
+            self._loaded = True
+            package = importlib.import_module(self._package)
+            for module in pkgutil.iter_modules(package.__path__):
+                importlib.import_module(f"{self._package}.{module.name}")
+
+
+def key_of(code: Callable[..., Any]) -> str:
+    """Registry key of a function: its name, with ``_`` read as ``-``."""
+    return code.__name__.replace("_", "-")
+
+
+def summary_of(code: Callable[..., Any]) -> str:
+    """First line of an entry's docstring.
+
+    Raises
+    ------
+    RequestError
+        If the entry has no docstring.
+    """
+    if not code.__doc__:
+        raise RequestError(f"'{code.__name__}' has no docstring: its first line is what `list` shows")
+    return code.__doc__.strip().splitlines()[0].strip()

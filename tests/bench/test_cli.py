@@ -1,0 +1,261 @@
+"""The command line as a user meets it: outputs, the store, bad input, a kill in the middle."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import pytest
+import safetensors.torch
+import torch
+
+from bench.cli import main
+from bench.record import FILE, Record
+from tests.datasets.volumes import spoiled, write_volume
+
+ROOT = Path(__file__).resolve().parents[2]
+RUN = ["run", "--arch", "modl", "--pruner", "snip", "--size", "toy", "--device", "cpu"]
+OUTPUTS = {"record.json", "mask.safetensors", "weights.safetensors", "reconstructions.png", "layers.png", "log.txt"}
+
+
+@pytest.fixture
+def call(capsys):
+    """Run a command in this process; gives exit code, standard output and standard error without progress bars."""
+
+    def run(*arguments):
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            code = stop.code
+        out, err = capsys.readouterr()
+        return code, out, "\n".join(line for line in err.replace("\r", "\n").splitlines() if line.startswith("bench:"))
+
+    return run
+
+
+def only_record(out):
+    (folder,) = [path for path in out.iterdir() if path.name != ".store"]
+    return folder, Record.read(folder / FILE)
+
+
+def test_a_run_leaves_everything_the_readme_names(call, tmp_path):
+    code, out, _ = call(*RUN, "--out", tmp_path)
+    assert code == 0
+    folder, record = only_record(tmp_path)
+    assert {path.name for path in folder.iterdir()} == OUTPUTS
+    for word in ("modl/snip/at-init/0.9", "prunable", "zero-filled", "CG-SENSE", "empty", "this network", str(folder)):
+        assert word in out
+    assert set(record.content["metrics"]) >= {"knee", "brain", "fastmri-plus"}
+    assert set(record.content["baselines"]) == {"zero_filled", "cg_sense", "empty", "oracle"}
+    assert (folder / "log.txt").read_text().strip() in out
+    for name in ("reconstructions.png", "layers.png"):
+        assert (folder / name).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("sparsity", ["0.5", "0.9", "0.97", "0.99"])
+def test_pruned_weights_are_exactly_zero_and_counts_exact(call, tmp_path, sparsity):
+    assert call(*RUN, "--sparsity", sparsity, "--out", tmp_path)[0] == 0
+    folder, record = only_record(tmp_path)
+    mask = safetensors.torch.load_file(folder / "mask.safetensors")
+    weights = safetensors.torch.load_file(folder / "weights.safetensors")
+    total = sum(kept.numel() for kept in mask.values())
+    kept = sum(int(kept.sum()) for kept in mask.values())
+    assert kept == record.content["mask"]["kept"] == total - int(float(sparsity) * total + 0.5)
+    assert all((weights[name][~keep] == 0).all() for name, keep in mask.items())
+    assert sum(int((weights[name] != 0).sum()) for name in mask) == kept
+
+
+def test_fresh_runs_are_canonically_equal_and_repeats_answer_from_the_store(call, tmp_path):
+    call(*RUN, "--fresh", "--out", tmp_path)
+    folder, first = only_record(tmp_path)
+    call(*RUN, "--fresh", "--out", tmp_path)
+    assert only_record(tmp_path)[1].canonical() == first.canonical()
+    before = (folder / FILE).read_bytes()
+    code, out, _ = call(*RUN, "--out", tmp_path)
+    assert code == 0
+    assert "answered from the store" in out
+    assert "this network" in out
+    assert (folder / FILE).read_bytes() == before
+    shutil.rmtree(folder)
+    code, out, _ = call(*RUN, "--out", tmp_path)
+    assert "train steps 0–12: from the store" in out
+    again = only_record(tmp_path)[1]
+    assert again.canonical() == first.canonical()
+    assert all(stage["reused"] for stage in again.content["cost"]["stages"])
+
+
+def test_dense_beside_it_gives_the_paired_change(call, tmp_path):
+    call(*RUN[:4], "dense", *RUN[5:], "--out", tmp_path)
+    code, out, _ = call(*RUN, "--out", tmp_path)
+    assert code == 0
+    assert re.search(r"paired change against modl/dense.*conditional on these trained networks", out)
+    assert re.search(r"knee: [+-]\d\.\d{3} \(95 % interval", out)
+
+
+def test_dry_run_says_what_would_be_done_and_writes_nothing(call, tmp_path):
+    code, out, _ = call(*RUN, "--out", tmp_path / "out", "--dry-run")
+    assert code == 0
+    assert "stage 1: prune 0.9 by snip (global)" in out
+    assert "stage 2: train steps 0–12 · 12 steps · density after it 0.1" in out
+    assert not (tmp_path / "out").exists()
+
+
+def test_divergence_leaves_a_failed_record_with_its_reason(call, tmp_path):
+    code, out, _ = call(*RUN, "--set", "train.learning_rate=1e30", "--out", tmp_path)
+    assert code == 1
+    _, record = only_record(tmp_path)
+    assert record.content["status"] == "failed"
+    assert "diverged" in record.content["reason"]
+    assert "failed: training diverged" in out
+
+
+def test_list_shows_every_entry(call):
+    code, out, _ = call("list")
+    assert code == 0
+    for word in ("modl", "snip", "magnitude", "random", "dense", "knee", "brain", "fastmri-plus", "demo", "toy"):
+        assert re.search(rf"^  {word} ", out, re.MULTILINE)
+    code, out, _ = call("list", "pruners")
+    assert "snip" in out
+    assert "modl" not in out
+
+
+def test_help_imports_neither_torch_nor_pandas():
+    code = "import sys; from bench.cli import main\ntry: main(['run', '--help'])\nexcept SystemExit: pass\n"
+    code += "print([name for name in ('torch', 'pandas', 'h5py') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("[]")
+
+
+BAD = {
+    "architecture": (["--arch", "model"], "unknown architecture 'model': did you mean modl?"),
+    "pruner": (["--pruner", "snap"], "did you mean snip?"),
+    "track": (["--track", "demi"], "did you mean demo?"),
+    "timing": (["--timing", "later"], "does not exist at timing 'later'"),
+    "sparsity": (["--sparsity", "1.0"], "--sparsity 1.0"),
+    "sparsity NaN": (["--sparsity", "NaN"], "--sparsity NaN"),
+    "acceleration": (["--acceleration", "0"], "--acceleration 0"),
+    "acceleration text": (["--acceleration", "four"], "invalid int value: 'four'"),
+    "missing root": (["--data", "nowhere"], "no such data folder"),
+    "training set": (["--train-on", "elbow"], "unknown training set 'elbow'"),
+    "annotations": (["--annotations", "nowhere", "--data", "."], "annotations"),
+    "unknown flag": (["--frsh"], "unrecognized arguments: --frsh"),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(BAD))
+def test_bad_requests_end_in_one_line_and_code_2(call, tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    arguments, message = BAD[kind]
+    code, out, err = call(*RUN, *arguments, "--out", tmp_path / "out")
+    assert code == 2
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert "Traceback" not in out + err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", sorted(spoiled(Path())))
+def test_bad_volumes_end_in_one_line_and_code_2(call, tmp_path, kind):
+    for name in ("a.h5", "b.h5"):
+        write_volume(tmp_path / "data" / "knee" / "multicoil_train" / name)
+    write_volume(tmp_path / "data" / "knee" / "multicoil_val" / "c.h5")
+    spoil, message = spoiled(tmp_path / "data")[kind]
+    spoil()
+    code, _, err = call(*RUN, "--data", tmp_path / "data", "--out", tmp_path / "out")
+    assert code == 2
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_root_ends_in_one_line(call, tmp_path):
+    (tmp_path / "data").mkdir()
+    code, _, err = call(*RUN, "--data", tmp_path / "data", "--out", tmp_path / "out")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "holds no .h5 volume" in err
+
+
+def test_unwritable_output_ends_in_one_line(call, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    code, _, err = call(*RUN, "--out", tmp_path / "file" / "out")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "cannot write there" in err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_cuda_without_a_device_ends_in_one_line(call, tmp_path):
+    code, _, err = call(*RUN, "--device", "cuda", "--out", tmp_path / "out")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "no CUDA device here" in err
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_run_on_the_gpu(call, tmp_path):
+    assert call(*RUN[:-1], "cuda", "--out", tmp_path)[0] == 0
+    assert only_record(tmp_path)[1].content["provenance"]["numerics"]["device"] == "cuda"
+
+
+def test_a_foreign_package_named_datasets_is_said_so(tmp_path):
+    (tmp_path / "datasets").mkdir()
+    (tmp_path / "datasets" / "__init__.py").write_text("")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    command = [sys.executable, "-P", "-m", "bench", "list"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "the package 'datasets' is another project's" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_data_check_renews_the_manifest(call, tmp_path):
+    folder = tmp_path / "knee" / "multicoil_train"
+    write_volume(folder / "a.h5")
+    code, out, _ = call("data", "check", tmp_path)
+    assert code == 0
+    assert "1 volume of 1 patient" in out
+    with h5py.File(folder / "a.h5", "r+") as file:
+        file.attrs["norm"] = 2.0
+    os.utime(folder / "a.h5", ns=(1, 1))
+    code, _, err = call(*RUN, "--data", tmp_path, "--out", tmp_path / "out")
+    assert code == 2
+    assert "changed since the manifest was made" in err
+    assert call("data", "check", tmp_path)[0] == 0
+
+
+def test_a_killed_training_continues_bit_equal(tmp_path):
+    """SIGKILL in training, then the same command: it continues, and ends where an uninterrupted run ends."""
+    command = [sys.executable, "-m", "bench", *RUN, "--set", "train.steps=600"]
+    code = f"import bench.training as t, runpy, sys; t.CHECKPOINT_SECONDS = 0.05; sys.argv = ['bench', *{command[3:]!r}"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+    def start(out):
+        script = code + f", '--out', {str(out)!r}]; runpy.run_module('bench', run_name='__main__')"
+        return subprocess.Popen(
+            [sys.executable, "-c", script], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+
+    victim = start(tmp_path / "killed")
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "killed" / ".store").glob("*.checkpoint.safetensors")):
+        assert victim.poll() is None, "ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    victim.send_signal(signal.SIGKILL)
+    victim.communicate()
+    again, whole = start(tmp_path / "killed"), start(tmp_path / "whole")
+    outputs = [process.communicate()[0].decode() for process in (again, whole)]
+    assert again.returncode == whole.returncode == 0
+    continued = re.search(r"continues from step (\d+)", outputs[0])
+    assert continued
+    assert 0 < int(continued[1]) < 600
+    assert "continues" not in outputs[1]
+    (first, a), (second, b) = only_record(tmp_path / "killed"), only_record(tmp_path / "whole")
+    assert a.canonical() == b.canonical()
+    assert (first / "weights.safetensors").read_bytes() == (second / "weights.safetensors").read_bytes()
+    assert json.loads((first / FILE).read_text())["status"] == "ok"

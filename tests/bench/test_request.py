@@ -1,0 +1,92 @@
+"""Requests: defaults, and every way one can be wrong, in one line."""
+
+import pytest
+
+from bench.request import Request, resolve
+from bench.trial import Trial, parse_sparsity
+from pruners import Prune, Train
+from registries import RequestError
+
+
+def ask(**changes):
+    return resolve(Request(**{"arch": "modl", "pruner": "snip", "size": "toy", **changes}))
+
+
+def test_defaults():
+    found = resolve(Request(arch="modl", pruner="snip"))
+    trial = found.trial
+    assert (trial.size, found.track.name, trial.timing, trial.sparsity) == ("demo", "demo", "at-init", "0.9")
+    assert (trial.train_on, trial.acceleration, trial.seed, trial.protocol) == ("knee", 4, 0, "standard")
+    assert trial.row == "modl/snip/at-init/0.9"
+    assert found.stages == (
+        Prune("snip", "0.9", "global", (("batches", 8),)),
+        Train(0, found.track.training.steps),
+    )
+
+
+def test_dense_has_neither_timing_nor_sparsity():
+    trial = ask(pruner="dense").trial
+    assert trial.row == "modl/dense"
+    assert trial.timing is None
+    assert trial.sparsity == "0"
+
+
+@pytest.mark.parametrize(("text", "short"), [("0.90", "0.9"), ("0", "0"), ("5e-1", "0.5"), (".97", "0.97")])
+def test_sparsity_has_one_form(text, short):
+    assert parse_sparsity(text) == short
+
+
+def test_settings_change_the_track_and_the_pruner():
+    found = ask(settings=("pruner.batches=2", "pruner.scope=erk", "train.steps=5", "maps.kind=espirit"))
+    assert found.stages[0] == Prune("snip", "0.9", "erk", (("batches", 2),))
+    assert found.track.training.steps == 5
+    assert found.track.maps.kind == "espirit"
+    assert dict(found.trial.options) == {"batches": 2, "scope": "erk"}
+
+
+def test_quick_is_small():
+    found = ask(size="demo", quick=True)
+    assert found.track.training.steps == 20
+    assert (found.track.evaluation.volumes, found.track.evaluation.slices) == (1, 1)
+
+
+def test_controls_are_part_of_the_row_name():
+    trial = Trial("modl", "toy", "snip", "at-init", "0.9", "knee", 4, 0, control="shuffle")
+    assert trial.row == "modl/snip/at-init/0.9+shuffle"
+
+
+WRONG = {
+    "architecture": ({"arch": "model"}, "unknown architecture 'model': did you mean modl?"),
+    "pruner": ({"pruner": "snap"}, "unknown pruner 'snap': did you mean snip?"),
+    "track": ({"track": "dem"}, "unknown track 'dem': did you mean demo?"),
+    "size": ({"size": "huge"}, "size 'huge' has no track of its name"),
+    "size of the architecture": ({"size": "huge", "track": "toy"}, "architecture 'modl' has no size 'huge'"),
+    "paper without track": ({"size": "paper"}, "size 'paper' has no track of its name: add --track"),
+    "timing": ({"timing": "sometime"}, "pruner 'snip' does not exist at timing 'sometime'"),
+    "timing of dense": ({"pruner": "dense", "timing": "at-init"}, "pruner 'dense' has no timing"),
+    "sparsity of dense": ({"pruner": "dense", "sparsity": "0.5"}, "pruner 'dense' removes nothing"),
+    "sparsity one": ({"sparsity": "1"}, "--sparsity 1: give the fraction"),
+    "sparsity negative": ({"sparsity": "-0.1"}, "--sparsity -0.1"),
+    "sparsity NaN": ({"sparsity": "nan"}, "--sparsity nan"),
+    "sparsity text": ({"sparsity": "most"}, "--sparsity most"),
+    "acceleration": ({"acceleration": 0}, "--acceleration 0"),
+    "protocol": ({"protocol": "free"}, "unknown protocol 'free'"),
+    "section": ({"settings": ("network.x=1",)}, "--set network.x=1: write pruner.NAME=VALUE"),
+    "no value": ({"settings": ("pruner.batches",)}, "--set pruner.batches"),
+    "option": ({"settings": ("pruner.batch=1",)}, "pruner 'snip' has no option 'batch': there are batches"),
+    "type": ({"settings": ("pruner.batches=x",)}, "'x' is not of type int"),
+    "scope": ({"settings": ("pruner.scope=local",)}, "--set pruner.scope=local: there are global"),
+    "loss": ({"settings": ("train.loss=l3",)}, "loss: 'l3' is none of ssim, l1, mse"),
+    "steps": ({"settings": ("train.steps=0",)}, "steps: 0 is not positive"),
+    "rate": ({"settings": ("train.learning_rate=inf",)}, "'inf' is not of type float"),
+    "maps": ({"settings": ("maps.kind=guess",)}, "kind: 'guess' is none of low-resolution, espirit"),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(WRONG))
+def test_wrong_requests_are_named_in_one_line(kind):
+    changes, message = WRONG[kind]
+    with pytest.raises(RequestError) as caught:
+        ask(**changes)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,35 @@
+from pathlib import Path
+
+import pytest
+
+import bench.tracks
+from bench.track import load_track, tracks
+from registries import RequestError
+
+TOY = (Path(bench.tracks.__file__).parent / "toy.toml").read_text()
+
+
+def test_built_in_tracks_are_valid():
+    assert {"demo", "toy"} <= set(tracks.names())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text + "\nvolumez = 3\n", "unknown key 'volumez'"),
+        (lambda text: "colour = 'red'\n" + text, "unknown key 'colour'"),
+        (lambda text: text.replace("steps = 12\n", ""), "key 'steps' is missing"),
+        (lambda text: text.replace("steps = 12", 'steps = "12"'), "'12' is not of type int"),
+        (lambda text: text.replace("steps = 12", "steps = -12"), "steps: -12 is not positive"),
+        (lambda text: text.replace("2e-3", "nan"), "learning_rate: nan is not positive"),
+        (lambda text: text.replace('"l1"', '"l3"'), "'l3' is none of"),
+        (lambda text: text + "[", "track"),
+    ],
+)
+def test_wrong_tracks_are_named(tmp_path, change, message):
+    path = tmp_path / "mine.toml"
+    path.write_text(change(TOY))
+    with pytest.raises(RequestError) as caught:
+        load_track(path)
+    assert message in str(caught.value)
+    assert "mine" in str(caught.value)

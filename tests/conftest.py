@@ -1,0 +1,49 @@
+"""What all tests share: a cache of their own, few threads, and where the real data may lie."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_threads():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def cache_root(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(cache_root, monkeypatch):
+    monkeypatch.setenv("PUNBENCH_CACHE", str(cache_root))
+    monkeypatch.delenv("PUNBENCH_DATA", raising=False)
+
+
+@pytest.fixture(scope="session")
+def real_kspace():
+    root = REAL_DATA / "real_kspace"
+    if not root.is_dir():
+        pytest.skip("the real k-space volumes lie beside the checkout and are absent here")
+    return root
+
+
+@pytest.fixture(scope="session")
+def real_annotations():
+    folder = REAL_DATA / "fastmri_plus"
+    if not folder.is_dir():
+        pytest.skip("the real fastMRI+ tables lie beside the checkout and are absent here")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def simulated_root(tmp_path_factory):
+    from datasets.simulated import Simulation, simulate
+
+    root = tmp_path_factory.mktemp("data") / "root"
+    simulate(root, Simulation(3, 2, 1, 2, slices=2, matrix=32, coils=3, seed=7))
+    return root

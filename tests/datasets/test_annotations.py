@@ -1,0 +1,90 @@
+import pytest
+
+from datasets.annotations import Annotation, read_annotations, read_table
+from datasets.errors import DataError
+from datasets.manifest import open_manifest
+from datasets.roots import open_root
+from datasets.splits import TRAINING_SETS, UnavailableError, splits, training_set
+from registries import RequestError
+
+HEADER = "file,slice,study_level,x,y,width,height,label\n"
+
+
+def write_tables(folder, rows, reviewed="a\nb\nKnee data\n"):
+    folder.mkdir(exist_ok=True)
+    (folder / "knee.csv").write_text(HEADER + rows)
+    (folder / "knee_file_list.csv").write_text(reviewed)
+    return folder
+
+
+def test_tables_are_read_whole(tmp_path):
+    rows = "a,3,No,10,20,5,6,Joint Effusion \na,,Yes,,,,,artifact\na,1,No,1,-1,5,0,Meniscus Tear\n".replace(
+        "a,,", "a,0,"
+    )
+    found = read_annotations(write_tables(tmp_path, rows))
+    assert found.reviewed == {"a", "b"}
+    effusion, study, broken = found.rows["a"]
+    assert effusion == Annotation("a", 3, False, 10, 20, 5, 6, "Joint Effusion", 2)
+    assert study.study_level
+    assert not study.malformed()
+    assert broken.malformed()
+
+
+def test_boxes_are_flipped_up_down():
+    box = Annotation("a", 0, False, 10, 20, 5, 6, "x", 2)
+    rows, columns = box.array_box(100)
+    assert (rows.start, rows.stop, columns.start, columns.stop) == (74, 80, 10, 15)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file,slice,x\n", "lacks the columns study_level, y, width, height, label"),
+        (HEADER + "a,one,No,1,2,3,4,x\n", "line 2 is no fastMRI"),
+        (HEADER + "a,1,No,1,2\n", "line 2 is no fastMRI"),
+    ],
+)
+def test_broken_tables_are_named_with_their_line(tmp_path, text, message):
+    (tmp_path / "knee.csv").write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_table(tmp_path / "knee.csv")
+
+
+def test_tables_that_are_missing_are_named(tmp_path):
+    with pytest.raises(DataError, match="holds no fastMRI"):
+        read_annotations(tmp_path)
+    (tmp_path / "knee.csv").write_text(HEADER)
+    with pytest.raises(DataError, match=r"knee_file_list\.csv: is missing"):
+        read_annotations(tmp_path)
+
+
+def test_real_tables_are_accounted_for(real_annotations):
+    tables = {name: read_table(real_annotations / f"{name}.csv") for name in ("knee", "brain")}
+    assert {name: len(rows) for name, rows in tables.items()} == {"knee": 16167, "brain": 8213}
+    reviewed = read_annotations(real_annotations).reviewed
+    assert "file1000000" in reviewed
+    assert "Knee data" not in reviewed
+
+
+def test_splits_and_training_sets_of_simulated_data(simulated_root):
+    root = open_root(simulated_root)
+    manifest, annotations = open_manifest(root), read_annotations(root.annotations)
+    assert len(splits.get("knee").select(manifest, annotations)) == 2
+    assert len(splits.get("brain").select(manifest, annotations)) == 2
+    marked = splits.get("fastmri-plus").select(manifest, annotations)
+    assert {volume.folder for volume in marked} == {"multicoil_val"}
+    assert all(annotations.of(volume) for volume in marked)
+    sizes = {name: len(training_set(manifest, annotations, name).training) for name in TRAINING_SETS}
+    assert (sizes["knee"], sizes["brain"], sizes["knee+brain"]) == (3, 1, 4)
+    clean = training_set(manifest, annotations, "knee-clean").training
+    assert all(annotations.status(volume) == "clean" for volume in clean)
+
+
+def test_splits_that_do_not_exist_say_why(simulated_root):
+    manifest = open_manifest(open_root(simulated_root))
+    with pytest.raises(UnavailableError, match="no fastMRI\\+ annotations"):
+        splits.get("fastmri-plus").select(manifest, None)
+    with pytest.raises(RequestError, match="knee-clean needs"):
+        training_set(manifest, None, "knee-clean")
+    with pytest.raises(RequestError, match="unknown training set 'elbow'"):
+        training_set(manifest, None, "elbow")

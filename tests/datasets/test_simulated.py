@@ -1,0 +1,108 @@
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from datasets.annotations import read_annotations
+from datasets.errors import DataError
+from datasets.manifest import open_manifest
+from datasets.roots import open_root
+from datasets.simulated import Simulation, embedded_root, simulate
+from datasets.simulated.generate import simulation_of
+from datasets.volumes import read_slices
+
+SIZE = Simulation(2, 1, 1, 1, slices=2, matrix=32, coils=3)
+
+
+@pytest.fixture(scope="module")
+def manifest(simulated_root):
+    return open_manifest(open_root(simulated_root))
+
+
+def test_volumes_are_read_by_the_very_same_reader(simulated_root, manifest):
+    assert [len(manifest.select(a, f)) for a in ("knee", "brain") for f in ("multicoil_train", "multicoil_val")] == [
+        3,
+        2,
+        1,
+        2,
+    ]
+    assert len({volume.patient for volume in manifest.volumes}) == len(manifest.volumes)
+
+
+def test_target_is_the_root_sum_of_squares_of_the_kspace(manifest):
+    from datasets.samples import crop_to_target, root_sum_of_squares
+
+    torch = pytest.importorskip("torch")
+    for volume in manifest.volumes:
+        kspace, target = read_slices(volume, [0, 1])
+        image, truth = crop_to_target(root_sum_of_squares(torch.from_numpy(kspace)), torch.from_numpy(target))
+        assert torch.allclose(image, truth, rtol=1e-3, atol=1e-5 * float(truth.max()))
+
+
+def test_padded_columns_hold_nothing(manifest):
+    for volume in manifest.volumes:
+        kspace, _ = read_slices(volume, [0])
+        first, last = volume.acquired
+        assert not kspace[..., :first].any()
+        assert not kspace[..., last:].any()
+        assert np.abs(kspace[..., first:last]).min() > 0
+
+
+def test_patients_are_reproducible_and_independent_of_how_many_there_are(tmp_path):
+    roots = [tmp_path / name for name in ("one", "two")]
+    simulate(roots[0], SIZE)
+    simulate(roots[1], Simulation(1, 1, 1, 2, slices=2, matrix=32, coils=3))
+    name = "brain/multicoil_val/simulated_brain_val_0000.h5"
+    with h5py.File(roots[0] / name) as first, h5py.File(roots[1] / name) as second:
+        np.testing.assert_array_equal(first["kspace"][()], second["kspace"][()])
+    a = h5py.File(roots[0] / "knee/multicoil_train/simulated_knee_train_0000.h5")
+    b = h5py.File(roots[0] / "knee/multicoil_train/simulated_knee_train_0001.h5")
+    with a, b:
+        assert a["kspace"].shape != b["kspace"].shape or np.abs(a["kspace"][()] - b["kspace"][()]).max() > 0
+
+
+def test_lesion_boxes_lie_inside_the_target_and_everybody_was_reviewed(simulated_root, manifest):
+    annotations = read_annotations(simulated_root / "fastmri_plus")
+    found = 0
+    for volume in manifest.volumes:
+        assert annotations.status(volume) in ("clean", "finding")
+        for row in annotations.of(volume):
+            rows, columns = row.array_box(volume.target_shape[0])
+            assert not row.malformed()
+            assert 0 <= row.slice < volume.slices
+            assert 0 <= rows.start < rows.stop <= volume.target_shape[0]
+            assert 0 <= columns.start < columns.stop <= volume.target_shape[1]
+            found += 1
+    assert found > 0
+
+
+def test_embedded_data_are_made_once(monkeypatch):
+    root = embedded_root(SIZE)
+    identity = json.loads(simulation_of(root, open_manifest(root)))
+    assert identity["knee_train"] == 2
+    monkeypatch.setattr("datasets.simulated.generate.simulate", lambda *_: pytest.fail("simulated twice"))
+    assert embedded_root(SIZE) == root
+
+
+def test_simulated_data_that_were_tampered_with_are_refused(tmp_path):
+    simulate(tmp_path / "root", SIZE)
+    (tmp_path / "root/brain/multicoil_train/simulated_brain_train_0000.h5").unlink()
+    root = open_root(tmp_path / "root")
+    with pytest.raises(DataError, match="names other volumes"):
+        simulation_of(root, open_manifest(root))
+
+
+def test_an_interrupted_simulation_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "datasets.simulated.generate._write_annotations", lambda *_: (_ for _ in ()).throw(OSError("disk full"))
+    )
+    with pytest.raises(OSError, match="disk full"):
+        simulate(tmp_path / "root", SIZE)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_with_files_is_not_overwritten(tmp_path):
+    (tmp_path / "mine.txt").write_text("keep me")
+    with pytest.raises(DataError, match="is not empty"):
+        simulate(tmp_path, SIZE)
