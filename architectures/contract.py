@@ -73,29 +73,44 @@ class ArchitectureEntry:
         Arguments of ``construct`` by size: ``toy``, ``demo``, ``mini``, ``paper``.
     sharing : str
         Which weights are used more than once in a forward pass.
+    needs : tuple of str
+        ``maps`` if coil maps are an input that matters; empty if the network estimates its own.
     """
 
     name: str
     summary: str
     source: str
     sharing: str
+    needs: tuple[str, ...]
     sizes: Mapping[str, Mapping[str, int]]
     identity: Identity
     construct: Callable[..., Architecture]
+
+    def arguments(self, size: str) -> Mapping[str, int]:
+        """Arguments of ``construct`` at a size.
+
+        Raises
+        ------
+        RequestError
+            If there is no such size.
+        """
+        if size not in self.sizes:
+            raise RequestError(f"architecture '{self.name}' has no size '{size}': there are {', '.join(self.sizes)}")
+        return self.sizes[size]
 
 
 architectures: Registry[ArchitectureEntry] = Registry("architecture", "architectures")
 
 
 def architecture(
-    *, version: int, source: str, sharing: str, sizes: Mapping[str, Mapping[str, int]]
+    *, version: int, source: str, sharing: str, needs: tuple[str, ...], sizes: Mapping[str, Mapping[str, int]]
 ) -> Callable[[Callable[..., Architecture]], Callable[..., Architecture]]:
     """Register the function below as an architecture; its name is the key, its docstring the summary."""
 
     def register(construct: Callable[..., Architecture]) -> Callable[..., Architecture]:
         name = key_of(construct)
         identity = identify(name, version, construct)
-        entry = ArchitectureEntry(name, summary_of(construct), source, sharing, sizes, identity, construct)
+        entry = ArchitectureEntry(name, summary_of(construct), source, sharing, needs, sizes, identity, construct)
         architectures.add(entry)
         return construct
 
@@ -111,10 +126,9 @@ def build(name: str, size: str, generator: torch.Generator) -> Architecture:
         If the architecture or the size does not exist.
     """
     entry = architectures.get(name)
-    if size not in entry.sizes:
-        raise RequestError(f"architecture '{name}' has no size '{size}': there are {', '.join(entry.sizes)}")
+    arguments = entry.arguments(size)
     with torch.random.fork_rng(devices=[]):  # constructors of torch draw from the global generator; leave it as it was
-        model = entry.construct(**entry.sizes[size])
+        model = entry.construct(**arguments)
     initialise_(model, generator)
     return model
 

@@ -84,6 +84,7 @@ class MoDL(Architecture):
     version=1,
     source="Aggarwal, Mani, Jacob 2019, arXiv:1712.02862; without its batch normalisation, λ positive by exp",
     sharing="the denoiser is shared by all unrolls",
+    needs=("maps",),
     sizes={
         "toy": {"channels": 4, "layers": 3, "unrolls": 2, "iterations": 2},
         "demo": {"channels": 32, "layers": 5, "unrolls": 4, "iterations": 5},

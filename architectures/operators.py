@@ -1,7 +1,8 @@
 """Physics of a parallel MRI acquisition: centred FFT, the SENSE operator and a differentiable conjugate gradient."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -85,25 +86,30 @@ def conjugate_gradient(operator: Callable[[Tensor], Tensor], right: Tensor, star
     right, start : Tensor
         ``(B, H, W)`` complex.
     iterations : int
-        Number of steps.
+        Number of steps, at least 1.
     """
+    return next(islice(conjugate_gradient_steps(operator, right, start), iterations - 1, None))
+
+
+def conjugate_gradient_steps(operator: Callable[[Tensor], Tensor], right: Tensor, start: Tensor) -> Iterator[Tensor]:
+    """The solution after one step, two steps and so on, without end; see `conjugate_gradient`."""
     solution = start
     residual = right - operator(start)
     direction = residual
     energy = inner(residual, residual)
     floor = (torch.finfo(energy.dtype).eps ** 2) * inner(right, right).detach()
     one = torch.ones_like(energy)
-    for _ in range(iterations):
+    while True:
         active = ~(energy <= floor)
         applied = operator(direction)
         curvature = torch.where(active, inner(direction, applied), one)
         step = torch.where(active, energy / curvature, 0)
         solution = solution + step * direction
+        yield solution
         residual = residual - step * applied
         previous = torch.where(active, energy, one)
         energy = inner(residual, residual)
         direction = residual + torch.where(active, energy / previous, 0) * direction
-    return solution
 
 
 def magnitude(image: Tensor) -> Tensor:

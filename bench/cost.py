@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
 
 from architectures import Architecture
 from datasets.samples import Samples
@@ -49,6 +50,19 @@ def forward_macs(model: Architecture, mask: Mask, samples: Samples) -> dict[str,
         for hook in hooks:
             hook.remove()
     return {**total, "fft_cg": round(physics.macs)}
+
+
+class ConvolutionCounter(FlopCounterMode):
+    """Counts the convolutions that a network executes inside a ``with``, forward and backward; not those of a loss."""
+
+    def __init__(self, model: Architecture) -> None:
+        super().__init__(display=False)
+        self._network = type(model).__name__
+
+    @property
+    def macs(self) -> int:
+        """Multiply–accumulates so far."""
+        return int(sum(self.get_flop_counts().get(self._network, {}).values())) // 2
 
 
 class _PhysicsCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]

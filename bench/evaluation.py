@@ -10,11 +10,12 @@ from torch import Tensor
 
 from bench.metrics import METRICS, Image, volume_metrics
 from bench.settings import EvaluationSettings
-from bench.training_data import central_slices
-from datasets.samples import Preparation, Samples, crop_to_target, prepare
+from datasets.samples import Preparation, Samples, crop_to_target, fully_sampled, prepare
 from datasets.undersampling import seed_of_file
 from datasets.volumes import Volume, read_slices
 
+VERSION = 1
+"""Of scoring; raised whenever the score of a given network changes."""
 SLICES_AT_ONCE = 4
 
 Reconstruct = Callable[[Samples], Tensor]
@@ -29,8 +30,8 @@ class TestData:
     Attributes
     ----------
     splits : mapping of str to tuple of Volume
-    slices : int
-        Central slices of each volume; 0 for all.
+    slices : mapping of str to tuple of int
+        The slices scored of each volume, by its name.
     preparation : Preparation
     device : torch.device
     """
@@ -38,7 +39,7 @@ class TestData:
     __test__ = False
 
     splits: Mapping[str, tuple[Volume, ...]]
-    slices: int
+    slices: Mapping[str, tuple[int, ...]]
     preparation: Preparation
     device: torch.device
 
@@ -48,25 +49,47 @@ class TestData:
         return tuple(sorted({v for part in self.splits.values() for v in part}, key=lambda volume: volume.name))
 
 
+@dataclass(frozen=True)
+class TestVolume:
+    """One volume, ready to be reconstructed.
+
+    Attributes
+    ----------
+    samples : Samples
+        Undersampled by the seed of the file name.
+    complete : Samples
+        The same before undersampling, for the oracle alone.
+    target : ndarray
+        ``(slices, rows, columns)`` in the file's units.
+    """
+
+    __test__ = False
+
+    samples: Samples
+    complete: Samples
+    target: Image
+
+
 def choose_volumes(volumes: Iterable[Volume], settings: EvaluationSettings) -> tuple[Volume, ...]:
     """At most ``settings.volumes`` volumes, by the hash of their names, so that a choice is fixed and arbitrary."""
     ordered = sorted(volumes, key=lambda volume: hashlib.sha256(volume.name.encode()).hexdigest())
     return tuple(sorted(ordered[: settings.volumes or None], key=lambda volume: volume.name))
 
 
-def load_test_volume(volume: Volume, data: TestData) -> tuple[Samples, Image]:
-    """The chosen slices of a volume, undersampled by its file name, and the target in the file's units."""
-    kspace, target = read_slices(volume, central_slices(volume.slices, data.slices))
-    return prepare(volume, kspace, target, data.preparation, seed_of_file(volume.file_name)), target
+def load_test_volume(volume: Volume, data: TestData) -> TestVolume:
+    """Read and prepare the scored slices of a volume."""
+    kspace, target = read_slices(volume, data.slices[volume.name])
+    samples = prepare(volume, kspace, target, data.preparation, seed_of_file(volume.file_name))
+    return TestVolume(samples, fully_sampled(volume, kspace, samples, data.preparation), target)
 
 
 @torch.no_grad()
 def reconstruct_volume(
-    reconstruct: Reconstruct, samples: Samples, target: Image, data: TestData
+    reconstruct: Reconstruct, samples: Samples, target: Image, device: torch.device
 ) -> tuple[Image, Image]:
     """Target and image ``(slices, rows, columns)`` in the file's units, cropped alike."""
     parts = [
-        reconstruct(part.to(data.device)).cpu() * part.scale[:, None, None]
+        reconstruct(part.to(device)).cpu() * part.scale[:, None, None]
         for part in split_samples(samples, SLICES_AT_ONCE)
     ]
     image, truth = crop_to_target(torch.cat(parts), torch.from_numpy(target))
@@ -80,17 +103,22 @@ def split_samples(samples: Samples, size: int) -> list[Samples]:
 
 
 def score(
-    methods: Mapping[str, Reconstruct], data: TestData, progress: Callable[[Sequence[Volume]], Iterable[Volume]]
+    methods: Mapping[str, Reconstruct],
+    data: TestData,
+    progress: Callable[[Sequence[Volume]], Iterable[Volume]] = iter,
+    oracles: Mapping[str, Reconstruct] | None = None,
 ) -> dict[str, Scores]:
     """Metrics of several methods on every test volume.
 
     Parameters
     ----------
     methods : mapping of str to callable
-        Each gives ``(B, H, W)`` in scaled units from `Samples` on the device.
+        Each gives ``(B, H, W)`` in scaled units from undersampled `Samples` on the device.
     data : TestData
     progress : callable
         Wraps the list of volumes, to show progress.
+    oracles : mapping of str to callable, optional
+        The same, given fully sampled data.
 
     Returns
     -------
@@ -102,11 +130,13 @@ def score(
     ArithmeticError
         If a method gives values that are not finite.
     """
-    found: dict[str, Scores] = {name: {} for name in methods}
+    everyone = {**methods, **(oracles or {})}
+    found: dict[str, Scores] = {name: {} for name in everyone}
     for volume in progress(data.volumes):
-        samples, target = load_test_volume(volume, data)
-        for name, reconstruct in methods.items():
-            truth, image = reconstruct_volume(reconstruct, samples, target, data)
+        loaded = load_test_volume(volume, data)
+        for name, reconstruct in everyone.items():
+            samples = loaded.samples if name in methods else loaded.complete
+            truth, image = reconstruct_volume(reconstruct, samples, loaded.target, data.device)
             if not np.isfinite(image).all():
                 raise ArithmeticError(f"{name} of {volume.name} is not finite")
             found[name][volume.name] = volume_metrics(truth, image)

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from architectures import build
 from architectures.contract import Architecture
 from architectures.precision import use_bfloat16_
 from bench.context import Context, stage_key
+from bench.cost import ConvolutionCounter
 from bench.losses import image_loss
 from bench.problem import TrainingProblem
 from bench.randomness import generator
@@ -137,11 +137,13 @@ def _prune(state: State, stage: Prune, model: Architecture, workspace: Workspace
         workspace.device,
     )
     begun = time.monotonic()
-    with FlopCounterMode(display=False) as counter:
+    with ConvolutionCounter(model) as counter:
         scores = entry.score(problem, **dict(stage.options))
+    if entry.uses_data and all(bool((score == 0).all()) for score in scores.values()):
+        raise ArithmeticError(f"pruner '{entry.name}' scores every weight zero: there is nothing to choose by")
     keep = kept_count(state.mask.total, stage.sparsity)
     mask = Mask.from_scores({n: s.cpu() for n, s in scores.items()}, keep, stage.scope, within=state.mask)
-    cost = StageCost(str(stage), 0, counter.get_total_flops() // 2, time.monotonic() - begun)
+    cost = StageCost(str(stage), 0, counter.macs, time.monotonic() - begun)
     return State(state.weights, mask), cost
 
 

@@ -51,11 +51,11 @@ def layers(path: Path, kept: Sequence[Mapping[str, Any]], title: str) -> None:
 
 
 def _reconstruction_row(axes: Sequence[Axes], name: str, volume: Volume, network: Reconstruct, test: TestData) -> None:
-    samples, target = load_test_volume(volume, test)
-    middle = len(target) // 2
-    one, truth = split_samples(samples, 1)[middle], target[middle : middle + 1]
-    target_image, found = reconstruct_volume(network, one, truth, test)
-    _, zero = reconstruct_volume(zero_filled_image, one, truth, test)
+    loaded = load_test_volume(volume, test)
+    middle = len(loaded.target) // 2
+    one, truth = split_samples(loaded.samples, 1)[middle], loaded.target[middle : middle + 1]
+    target_image, found = reconstruct_volume(network, one, truth, test.device)
+    _, zero = reconstruct_volume(zero_filled_image, one, truth, test.device)
     top = float(np.quantile(target_image, 0.998))
     error = ERROR_GAIN * np.abs(found - target_image)
     panels = {"target": target_image, "zero-filled": zero, "network": found, f"error × {ERROR_GAIN}": error}

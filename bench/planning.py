@@ -1,24 +1,29 @@
 """From a resolved request to everything a trial needs: data, device, keys."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from architectures import architectures
+from bench import evaluation
 from bench.context import Context, content_key, stage_key
 from bench.evaluation import TestData, choose_volumes
 from bench.execution import Workspace, entry_of
+from bench.metrics import METRICS
+from bench.numerics import describe_numerics
 from bench.request import Request, Resolved, resolve
-from bench.training_data import TrainingData
+from bench.training_data import TrainingData, central_slices
+from datasets import samples
 from datasets.annotations import Annotations, read_annotations
-from datasets.coil_maps import CoilMaps
+from datasets.coil_maps import CoilMaps, missing_sigpy
 from datasets.manifest import Manifest, identity_of, open_manifest
-from datasets.roots import find_root
+from datasets.roots import DataRoot, find_root
 from datasets.samples import Preparation
-from datasets.simulated import Simulation, embedded_root
+from datasets.simulated import embedded_root
 from datasets.simulated.generate import simulation_of
 from datasets.splits import TrainingSet, UnavailableError, splits, training_set
 from datasets.undersampling import Undersampling
@@ -39,6 +44,7 @@ class PlannedTrial:
     test : TestData
     unavailable : mapping of str to str
         Splits the data do not hold, and why.
+    root : DataRoot
     data : mapping
         What the record says of the data.
     folder : Path
@@ -53,6 +59,7 @@ class PlannedTrial:
     training: TrainingSet
     test: TestData
     unavailable: Mapping[str, str]
+    root: DataRoot
     data: Mapping[str, Any]
     folder: Path
     store: Path
@@ -61,8 +68,11 @@ class PlannedTrial:
     def evaluation_inputs(self) -> dict[str, Any]:
         """What the scores of a given network depend on."""
         return {
+            "version": evaluation.VERSION,
+            "metrics": METRICS,
             "data": identity_of(self.test.volumes) if self.data["kind"] == "real" else self.data["identity"],
             "volumes": {name: [v.name for v in part] for name, part in self.test.splits.items()},
+            "splits": [asdict(splits.get(name).identity) for name in self.test.splits],
             "slices": self.test.slices,
             "preparation": self.context.preparation,
             "numerics": self.context.numerics,
@@ -80,15 +90,22 @@ def plan(request: Request) -> PlannedTrial:
     resolved = resolve(request)
     track, trial = resolved.track, resolved.trial
     device = choose_device(request.device)
-    root = find_root(request.data, request.annotations) or embedded_root(Simulation(**asdict(track.simulation)))
+    folder = Path(request.annotations) if request.annotations else None
+    root = find_root(request.data, folder) or embedded_root(track.simulation, folder)
     manifest = open_manifest(root)
     annotations = read_annotations(root.annotations) if root.annotations else None
     training = training_set(manifest, annotations, trial.train_on)
+    if track.maps.kind == "espirit" and find_spec("sigpy") is None:
+        raise missing_sigpy()
     preparation = Preparation(
         Undersampling(trial.acceleration, track.data.pattern), CoilMaps(track.maps.kind), track.data.crop_readout
     )
     chosen, unavailable = _splits(resolved, manifest, annotations)
-    test = TestData(chosen, track.evaluation.slices, preparation, device)
+    slices = {
+        v.name: tuple(central_slices(v.slices, track.evaluation.slices)) for part in chosen.values() for v in part
+    }
+    test = TestData(chosen, slices, preparation, device)
+    _check_calibration([*training.training, *training.validation, *test.volumes], preparation.undersampling)
     simulated = simulation_of(root, manifest)
     data = {
         "kind": "simulated" if simulated else "real",
@@ -101,13 +118,13 @@ def plan(request: Request) -> PlannedTrial:
     context = Context(
         architecture=architectures.get(trial.arch).identity,
         size=trial.size,
-        data=simulated or identity_of(training.training),
+        data=_identity(training.training, simulated),
         train_on=trial.train_on,
-        preparation=asdict(preparation) | {"train_slices": track.data.train_slices},
+        preparation={"version": samples.VERSION, **asdict(preparation), "train_slices": track.data.train_slices},
         training=asdict(track.training),
         seed=trial.seed,
         protocol=trial.protocol,
-        numerics={"device": device.type, "threads": track.threads, "torch": torch.__version__},
+        numerics=describe_numerics(device, track.threads),
     )
     workspace = Workspace(
         architecture=trial.arch,
@@ -118,8 +135,8 @@ def plan(request: Request) -> PlannedTrial:
         device=device,
     )
     out = Path(request.out)
-    planned = PlannedTrial(resolved, workspace, context, training, test, unavailable, data, out, out / ".store")
-    return _named(planned, out)
+    planned = PlannedTrial(resolved, workspace, context, training, test, unavailable, root, data, out, out / ".store")
+    return replace(planned, folder=out / _trial_id(planned))
 
 
 def choose_device(name: str) -> torch.device:
@@ -147,13 +164,33 @@ def final_key(planned: PlannedTrial) -> str:
     return key
 
 
-def _named(planned: PlannedTrial, out: Path) -> PlannedTrial:
-    """Give the output folder the trial's id: readable parts, and a hash of all that it depends on."""
+def _trial_id(planned: PlannedTrial) -> str:
+    """Readable parts, and a hash of all that the record depends on."""
     trial = planned.resolved.trial
-    digest = content_key({"key": final_key(planned), "evaluation": planned.evaluation_inputs, "trial": trial.to_json()})
+    digest = content_key(
+        {
+            "key": final_key(planned),
+            "evaluation": planned.evaluation_inputs,
+            "track": planned.resolved.track.name,
+            "trial": trial.to_json(),
+        }
+    )
     row = trial.row.replace("/", "-")
-    name = f"{row}_{trial.size}_{trial.train_on}-{trial.acceleration}x_seed{trial.seed}_{digest[:8]}"
-    return PlannedTrial(**{**vars(planned), "folder": out / name})
+    return f"{row}_{trial.size}_{trial.train_on}-{trial.acceleration}x_seed{trial.seed}_{digest[:8]}"
+
+
+def _identity(volumes: tuple[Volume, ...], simulated: str | None) -> str:
+    """What a training depends on: contents, or what was simulated and which of it is used."""
+    return content_key([simulated, [v.name for v in volumes]]) if simulated else identity_of(volumes)
+
+
+def _check_calibration(volumes: Sequence[Volume], undersampling: Undersampling) -> None:
+    for volume in volumes:
+        if undersampling.centre_lines(volume.columns) < 1:
+            raise RequestError(
+                f"--acceleration {undersampling.acceleration}: leaves no calibration line of the {volume.columns} "
+                f"columns of {volume.name}; use a smaller one"
+            )
 
 
 def _splits(

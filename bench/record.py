@@ -39,7 +39,7 @@ class Record:
         RequestError
             Naming the key that is wrong.
         """
-        error = jsonschema.exceptions.best_match(_validator().iter_errors(dict(content)))
+        error = jsonschema.exceptions.best_match(_validator().iter_errors(content))
         if error is not None:
             where = ".".join(str(part) for part in error.absolute_path) or "top level"
             raise RequestError(f"record, {where}: {error.message}")

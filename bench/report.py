@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bench.metrics import METRICS
+from bench.metrics import MAIN
 from bench.planning import PlannedTrial
 from bench.record import Record
 from pruners import Prune, Train, kept_count
@@ -17,8 +17,9 @@ def heading(planned: PlannedTrial) -> Iterator[str]:
     """What runs: row, data, device, parameters, kept weights."""
     trial, track, data = planned.resolved.trial, planned.resolved.track, planned.data
     yield f"{trial.row} · size {trial.size} · track {track.name} · seed {trial.seed} · {trial.protocol} protocol"
-    kind = "simulated in fastMRI's layout (no --data given)" if data["kind"] == "simulated" else "from --data"
-    yield f"data: {kind}; training on {trial.train_on}: {_count(data['training'])}, {trial.acceleration}× undersampled"
+    origin = "embedded, as no data are named" if planned.root.origin == "embedded" else planned.root.origin
+    yield f"data: {data['kind']}, {planned.root.place} ({origin})"
+    yield f"training on {trial.train_on}: {_count(data['training'])}, {trial.acceleration}× undersampled"
     validation = data["validation"]
     yield f"validation: {_count(validation) if validation['patients'] else 'none, too few training patients'}"
     tested = "; ".join(f"{name}: {_count(part)}" for name, part in data["test"].items())
@@ -63,7 +64,7 @@ def table(metrics: Mapping[str, Any], baselines: Mapping[str, Any]) -> Iterator[
     for split, found in metrics.items():
         methods = {label: baselines[name][split] for name, label in BASELINES.items()} | {NETWORK: found}
         for position, (label, values) in enumerate(methods.items()):
-            figures = [FORMATS[metric].format(values[metric]) for metric in METRICS]
+            figures = [FORMATS[metric].format(values[metric]) for metric in MAIN]
             rows.append(["" if position else split, label, *figures])
     yield from aligned(rows)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bench.settings import EvaluationSettings, TrainingSettings
+from bench.settings import TrainingSettings
 from bench.track import MapSettings, Track, settings_from, tracks
 from bench.trial import DEFAULT_SPARSITY, PROTOCOLS, Trial, parse_sparsity
 from pruners import Plan, Stage, pruners
@@ -12,7 +12,6 @@ from pruners.contract import PrunerEntry
 from pruners.mask import SCOPES
 from registries import RequestError, parse_options
 
-QUICK_STEPS = 20
 SECTIONS = ("pruner", "train", "maps")
 
 
@@ -42,7 +41,7 @@ class Request:
     device: str = "auto"
     out: str = "results"
     fresh: bool = False
-    quick: bool = False
+    quiet: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class Resolved:
     ----------
     trial : Trial
     track : Track
-        With the changes of ``--set`` and ``--quick``.
+        With the changes of ``--set``.
     stages : tuple of Stage
     entry : PrunerEntry
     """
@@ -76,10 +75,7 @@ def resolve(request: Request) -> Resolved:
 
     architecture = architectures.get(request.arch)
     size, track = _size_and_track(request)
-    if size not in architecture.sizes:
-        raise RequestError(
-            f"architecture '{request.arch}' has no size '{size}': there are {', '.join(architecture.sizes)}"
-        )
+    architecture.arguments(size)
     entry = pruners.get(request.pruner)
     timing, sparsity = _timing(request, entry), _sparsity(request, entry)
     if request.acceleration < 1:
@@ -87,8 +83,8 @@ def resolve(request: Request) -> Resolved:
     if request.protocol not in PROTOCOLS:
         raise RequestError(f"unknown protocol '{request.protocol}': there are {', '.join(PROTOCOLS)}")
     given = _sections(request.settings)
-    track = _with_settings(track, given, request.quick)
-    scope = given["pruner"].pop("scope", "global")
+    track = _with_settings(track, given)
+    scope = given["pruner"].pop("scope", "global") if timing else "global"
     if scope not in SCOPES:
         raise RequestError(f"--set pruner.scope={scope}: there are {', '.join(SCOPES)}")
     options = parse_options(f"pruner '{entry.name}'", entry.options, given["pruner"])
@@ -150,14 +146,10 @@ def _sections(settings: Sequence[str]) -> dict[str, dict[str, str]]:
     return given
 
 
-def _with_settings(track: Track, given: Mapping[str, Mapping[str, str]], quick: bool) -> Track:
+def _with_settings(track: Track, given: Mapping[str, Mapping[str, str]]) -> Track:
     training = _changed(track.training, TrainingSettings, given["train"], "train")
     maps = _changed(track.maps, MapSettings, given["maps"], "maps")
-    evaluation: EvaluationSettings = track.evaluation
-    if quick:
-        training = replace(training, steps=min(training.steps, QUICK_STEPS))
-        evaluation = replace(evaluation, volumes=1, slices=1)
-    return replace(track, training=training, maps=maps, evaluation=evaluation)
+    return replace(track, training=training, maps=maps)
 
 
 def _changed(current: Any, kind: type[Any], given: Mapping[str, str], section: str) -> Any:

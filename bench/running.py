@@ -16,9 +16,11 @@ from bench import baselines, pictures
 from bench.cost import forward_macs, median_latency_ms
 from bench.evaluation import Reconstruct, Scores, load_test_volume, score, split_samples, summarise
 from bench.execution import Outcome, entry_of, run_recipe
+from bench.numerics import set_numerics
 from bench.planning import PlannedTrial
 from bench.provenance import provenance
 from bench.record import FILE, SCHEMA, Record
+from bench.state import State
 from bench.store import Store
 from bench.training import DivergedError
 from datasets.files import replacing
@@ -41,9 +43,10 @@ def run(planned: PlannedTrial, fresh: bool, say: Say, log: Say = lambda text: No
     log : callable
         Told where a failure happened, in full.
     """
+    skeleton = _skeleton(planned)
+    Record.of(skeleton)  # whatever is wrong with the request shows before any work is done
     store = Store(planned.store)
-    torch.set_num_threads(planned.resolved.track.threads)
-    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    set_numerics(planned.resolved.track.threads)
     try:
         outcome = run_recipe(planned.resolved.stages, planned.workspace, planned.context, store, fresh, say)
         content = _evaluated(planned, outcome, store, fresh)
@@ -53,7 +56,7 @@ def run(planned: PlannedTrial, fresh: bool, say: Say, log: Say = lambda text: No
         reason = str(error) if isinstance(error, DivergedError) else f"{type(error).__name__}: {error}"
         content = {"status": "failed", "reason": " ".join(reason.split())}
         log(traceback.format_exc())
-    record = Record.of({**_skeleton(planned), **content})
+    record = Record.of({**skeleton, **content})
     record.write(planned.folder / FILE)
     return record
 
@@ -111,7 +114,7 @@ def _evaluated(planned: PlannedTrial, outcome: Outcome, store: Store, fresh: boo
         image: torch.Tensor = model(samples.kspace, samples.mask, samples.maps)
         return image
 
-    found_baselines, tuning = _baselines(planned, store, fresh)
+    found_baselines = _baselines(planned, store, fresh)
     scores = score({"network": network}, planned.test, partial(_bar, "evaluating"))["network"]
     folder = planned.folder
     with replacing(folder / "mask.safetensors") as path:
@@ -125,9 +128,8 @@ def _evaluated(planned: PlannedTrial, outcome: Outcome, store: Store, fresh: boo
     ]
     pictures.layers(folder / "layers.png", layers, planned.resolved.trial.row)
     pictures.reconstructions(folder / "reconstructions.png", network, planned.test, planned.resolved.trial.row)
-    sample = split_samples(load_test_volume(planned.test.volumes[0], planned.test)[0], 1)[0].to(
-        planned.workspace.device
-    )
+    first = load_test_volume(planned.test.volumes[0], planned.test).samples
+    sample = split_samples(first, 1)[0].to(planned.workspace.device)
     latency = median_latency_ms(lambda: network(sample), planned.workspace.device)
     return {
         "mask": _mask_summary(planned, outcome, layers),
@@ -139,42 +141,52 @@ def _evaluated(planned: PlannedTrial, outcome: Outcome, store: Store, fresh: boo
             "peak_memory_mb": _peak_memory_mb(planned.workspace.device),
         },
         "metrics": summarise(scores, planned.test.splits),
-        "baselines": {
-            name: summarise(found, planned.test.splits) | ({"tuning": tuning} if name == "cg_sense" else {})
-            for name, found in found_baselines.items()
-        },
+        "baselines": found_baselines,
         "volumes": _rows(planned, scores),
     }
 
 
-def _baselines(planned: PlannedTrial, store: Store, fresh: bool) -> tuple[dict[str, Scores], dict[str, float]]:
-    """Scores of the baselines, from the store where they are known; they do not depend on the pruner."""
-    inputs = {
-        "baselines": 1,
+def _baselines(planned: PlannedTrial, store: Store, fresh: bool) -> dict[str, dict[str, dict[str, float]]]:
+    """Baselines by name and split: those of the data alone, and the empty network of the architecture."""
+    device = planned.workspace.device
+    of_data = {
+        "baselines": baselines.VERSION,
         "evaluation": planned.evaluation_inputs,
         "training data": planned.context.data,
         "train_on": planned.context.train_on,
-        "seed": planned.context.seed,
+    }
+    of_network = {
+        **of_data,
         "architecture": asdict(planned.context.architecture),
         "size": planned.context.size,
         "precision": planned.context.training["precision"],
     }
+
+    def score_data() -> dict[str, Any]:
+        tuned = baselines.tune_cg_sense(planned.training.training, planned.test.preparation, device)
+        methods: dict[str, Reconstruct] = {"zero_filled": baselines.zero_filled_image, "cg_sense": tuned}
+        found = score(methods, planned.test, partial(_bar, "baselines"), {"oracle": baselines.oracle_image})
+        return {"scores": found, "tuning": {"lambda": tuned.weight, "iterations": tuned.iterations}}
+
+    def score_empty() -> dict[str, Any]:
+        model = planned.workspace.model(State.of(planned.workspace.initial_model()))
+        return score({"empty": baselines.empty_network(model)}, planned.test, partial(_bar, "empty network"))
+
+    data = _stored(store, of_data, score_data, fresh)
+    scores = {**data["scores"], **_stored(store, of_network, score_empty, fresh)}
+    found = {name: summarise(part, planned.test.splits) for name, part in scores.items()}
+    for split in found["cg_sense"].values():
+        split |= data["tuning"]
+    return found
+
+
+def _stored(store: Store, inputs: dict[str, Any], compute: Callable[[], dict[str, Any]], fresh: bool) -> dict[str, Any]:
+    """What was computed before from the same inputs, else what is computed now."""
     known = None if fresh else store.load_value(inputs)
     if known is None:
-        device = planned.workspace.device
-        cg_sense = baselines.tune_cg_sense(
-            planned.training.training, planned.test.preparation, planned.context.seed, device
-        )
-        methods: dict[str, Reconstruct] = {
-            "zero_filled": baselines.zero_filled_image,
-            "cg_sense": cg_sense,
-            "empty": baselines.empty_network(planned.workspace.initial_model().to(device)),
-            "oracle": baselines.oracle_image,
-        }
-        scores = score(methods, planned.test, partial(_bar, "baselines"))
-        known = {"scores": scores, "tuning": {"lambda": cg_sense.weight, "iterations": cg_sense.iterations}}
+        known = compute()
         store.save_value(inputs, known)
-    return known["scores"], known["tuning"]
+    return dict(known)
 
 
 def _mask_summary(planned: PlannedTrial, outcome: Outcome, layers: list[dict[str, Any]]) -> dict[str, Any]:

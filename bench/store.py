@@ -3,7 +3,9 @@
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ from datasets.errors import DataError
 from datasets.files import replacing, write_json
 from pruners import Mask
 from registries import RequestError
+
+LEFTOVER_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class Store:
                 pass
         except OSError as error:
             raise RequestError(f"--out {folder.parent}: cannot write there ({error.strerror})") from None
+        self._sweep_leftovers()
 
     def load(self, key: str) -> tuple[State, StageCost] | None:
         """The state after a stage and what it cost, or None.
@@ -80,17 +85,18 @@ class Store:
     def save(self, key: str, state: State, cost: StageCost, description: Mapping[str, Any]) -> None:
         """Keep a finished stage; its checkpoint is dropped."""
         temporary = Path(tempfile.mkdtemp(dir=self.folder, prefix=f".{key[:16]}."))
+        final, old = self.folder / key, temporary.with_name(f"{temporary.name}.old")
         try:
             safetensors.torch.save_file(dict(state.weights), temporary / "weights.safetensors")
             safetensors.torch.save_file(dict(state.mask), temporary / "mask.safetensors")
             write_json(temporary / "stage.json", {"cost": asdict(cost), "stage": dict(description)})
-            final = self.folder / key
-            if final.exists():
-                shutil.rmtree(final)
             temporary.chmod(0o755)
+            if final.exists():  # a folder cannot be replaced in one step; in between the stage is absent, never half
+                final.replace(old)
             temporary.replace(final)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
         self.drop_checkpoint(key)
 
     def load_checkpoint(self, key: str) -> Checkpoint | None:
@@ -131,6 +137,13 @@ class Store:
     def save_value(self, inputs: Any, value: Any) -> None:
         """Keep a JSON value by what it was computed from."""
         write_json(self._value_path(inputs), value)
+
+    def _sweep_leftovers(self) -> None:
+        """Remove what killed processes left half-written, once it is too old to belong to a living one."""
+        for path in self.folder.glob(".*"):
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _checkpoint_path(self, key: str) -> Path:
         return self.folder / f"{key}.checkpoint.safetensors"

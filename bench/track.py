@@ -9,21 +9,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bench.settings import LOSSES, PRECISIONS, EvaluationSettings, TrainingSettings
+from datasets.simulated import Simulation
 from registries import Registry, RequestError
-
-
-@dataclass(frozen=True)
-class SimulationSettings:
-    """How much is simulated when no data are given; see `datasets.simulated.Simulation`."""
-
-    knee_train: int
-    knee_val: int
-    brain_train: int
-    brain_val: int
-    slices: int
-    matrix: int
-    coils: int = 8
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,7 +53,7 @@ class Track:
     summary: str
     source: str
     threads: int
-    simulation: SimulationSettings
+    simulation: Simulation
     data: DataSettings
     maps: MapSettings
     training: TrainingSettings
@@ -74,7 +61,7 @@ class Track:
 
 
 SECTIONS = {
-    "simulation": SimulationSettings,
+    "simulation": Simulation,
     "data": DataSettings,
     "maps": MapSettings,
     "training": TrainingSettings,

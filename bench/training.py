@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from architectures import Architecture
+from bench.cost import ConvolutionCounter
 from bench.losses import image_loss
 from bench.settings import TrainingSettings
 from bench.store import Checkpoint
@@ -78,7 +78,7 @@ def train(
     loss_of = image_loss(settings.loss)
     weights = {name: part.weight for name, part in model.prunable().items()}
     kept = Mask({name: tensor.to(device) for name, tensor in mask.items()})
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=settings.weight_decay)
+    optimizer = _optimizer(model, settings)
     first, macs, before = interval.start, 0, 0.0
     if progress.found:
         first, macs, before = progress.found.step, progress.found.macs, progress.found.seconds
@@ -92,13 +92,13 @@ def train(
         for step in range(first, interval.stop):
             samples = data.batch(step).to(device)
             shape = samples.kspace.shape
-            counter = None if shape in macs_by_shape else FlopCounterMode(display=False)
+            counter = None if shape in macs_by_shape else ConvolutionCounter(model)
             with counter or nullcontext():
                 loss = loss_of(model(samples.kspace, samples.mask, samples.maps), samples)
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
             if counter:
-                macs_by_shape[shape] = counter.get_total_flops() // 2
+                macs_by_shape[shape] = counter.macs
             macs += macs_by_shape[shape]
             value = loss.detach().item()
             if not math.isfinite(value):
@@ -118,6 +118,15 @@ def train(
                 progress.save(Checkpoint(step + 1, _tensors(model, optimizer), macs, before + now - begun))
                 saved = time.monotonic()
     return Spent(total, macs, before + time.monotonic() - begun)
+
+
+def _optimizer(model: Architecture, settings: TrainingSettings) -> torch.optim.Optimizer:
+    """Adam; decoupled weight decay acts on the prunable weights alone, never on λ, step sizes or biases."""
+    decaying = [part.weight for part in model.prunable().values()]
+    chosen = {id(weight) for weight in decaying}
+    others = [parameter for parameter in model.parameters() if id(parameter) not in chosen]
+    groups = [{"params": decaying, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=0.0)
 
 
 def _tensors(model: Architecture, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

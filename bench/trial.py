@@ -8,6 +8,7 @@ from registries import RequestError
 
 PROTOCOLS = ("standard",)
 DEFAULT_SPARSITY = "0.9"
+DECIMALS = 9
 
 Options = tuple[tuple[str, bool | int | float | str], ...]
 
@@ -68,4 +69,6 @@ def parse_sparsity(text: str) -> str:
         value = Decimal("NaN")
     if not (value.is_finite() and 0 <= value < 1):
         raise RequestError(f"--sparsity {text}: give the fraction to remove, at least 0 and below 1, e.g. 0.9")
-    return f"{value.normalize():f}"
+    if value != round(value, DECIMALS):
+        raise RequestError(f"--sparsity {text}: give at most {DECIMALS} decimals")
+    return f"{abs(round(value, DECIMALS)).normalize():f}"

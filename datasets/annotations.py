@@ -15,6 +15,20 @@ COLUMNS = ("file", "slice", "study_level", "x", "y", "width", "height", "label")
 NOT_FILES = frozenset({"Knee data", "Brain data"})
 """A stray last line of the official ``knee_file_list.csv``."""
 
+NORMAL = frozenset({"Normal for age", "Normal variant"})
+"""Labels that say there is nothing."""
+ARTIFACTS = frozenset({"artifact", "Possible artifact", "Motion artifact"})
+"""Labels of the image, not of the patient."""
+
+OFFICIAL_COMMIT = "67ed9a6"
+OFFICIAL_SHA256 = {
+    "knee.csv": "c1f4a083646cec815b67f005f8d7764313d1b82a028b90c272a4d000330d065b",
+    "brain.csv": "38c8c9d91d708425f2297293c3a0c4ce1f537c7c272cc9b07429b2339ac1e6bf",
+    "knee_file_list.csv": "4b09e5523709815d5314a4f652882c40f8c14af26b67a00ea769054ca7e1d6b7",
+    "brain_file_list.csv": "43dcc0291dc7c5f49dfe69acfc260ec2951085fa5c90b9eead8455ff54c95261",
+}
+"""The tables of github.com/microsoft/fastmri-plus at that commit."""
+
 Status = Literal["clean", "finding", "unknown"]
 
 
@@ -77,11 +91,17 @@ class Annotations:
     reviewed: frozenset[str]
 
     def status(self, volume: Volume) -> Status:
-        """``finding``, ``clean`` (reviewed, nothing found) or ``unknown`` (not reviewed)."""
-        stem = Path(volume.file_name).stem
-        if stem in self.rows:
+        """What is known of a volume.
+
+        ``finding``: at least one label of the patient; ``clean``: reviewed, and nothing or nothing abnormal found;
+        ``unknown``: not reviewed, or nothing but artifacts found.
+        """
+        labels = {row.label for row in self.of(volume)}
+        if labels - NORMAL - ARTIFACTS:
             return "finding"
-        return "clean" if stem in self.reviewed else "unknown"
+        if labels & ARTIFACTS:
+            return "unknown"
+        return "clean" if labels or Path(volume.file_name).stem in self.reviewed else "unknown"
 
     def of(self, volume: Volume) -> tuple[Annotation, ...]:
         """The rows of a volume."""

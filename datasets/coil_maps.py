@@ -13,6 +13,7 @@ from datasets.files import replacing
 from registries import RequestError
 
 KINDS = ("low-resolution", "espirit")
+ESPIRIT_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,11 @@ class CoilMaps:
         return smooth if self.kind == "low-resolution" else _espirit(lines, first, last, smooth)
 
 
+def missing_sigpy() -> RequestError:
+    """What to say where sigpy is not installed."""
+    return RequestError("maps.kind=espirit needs sigpy: pip install -e '.[espirit]'")
+
+
 def inverse_fft(kspace: Tensor) -> Tensor:
     """Centred orthonormal inverse FFT of complex ``(…, H, W)``, by fastMRI's own function."""
     return torch.view_as_complex(fastmri.ifft2c(torch.view_as_real(kspace)))
@@ -82,7 +88,9 @@ def _low_resolution(lines: Tensor, first: int, last: int) -> Tensor:
 
 def _espirit(lines: Tensor, first: int, last: int, reference: Tensor) -> Tensor:
     content = lines[..., first:last].contiguous()
-    digest = hashlib.sha256(f"{tuple(lines.shape)} {first}".encode() + content.numpy().tobytes()).hexdigest()
+    digest = hashlib.sha256(
+        f"v{ESPIRIT_VERSION} {tuple(lines.shape)} {first}".encode() + content.numpy().tobytes()
+    ).hexdigest()
     path = cache_folder("maps", f"espirit-{digest}.safetensors")
     if path.exists():
         return safetensors.torch.load_file(path)["maps"]
@@ -103,5 +111,5 @@ def _run_espirit(lines: Tensor, width: int) -> Tensor:
             torch.view_as_real(lines).movedim(-1, 0)[None], calib_size=width
         )
     except ImportError:
-        raise RequestError("maps.kind=espirit needs sigpy: pip install -e '.[espirit]'") from None
+        raise missing_sigpy() from None
     return estimated[0].to(torch.complex64)

@@ -13,7 +13,7 @@ from datasets.cache import cache_folder
 from datasets.errors import DataError
 from datasets.files import write_json
 from datasets.roots import DataRoot
-from datasets.volumes import Volume, check_unchanged, inspect_volume
+from datasets.volumes import Volume, inspect_volume
 
 SCHEMA = 1
 
@@ -49,19 +49,17 @@ def open_manifest(root: DataRoot) -> Manifest:
     DataError
         If a volume is no fastMRI volume, or the data differ from an existing manifest.
     """
-    path = _path(root)
-    if not path.exists():
+    known, complete = _read(_path(root))
+    if not complete:
         return write_manifest(root)
-    known = _read(path)
     files = dict(root.files())
+    renew = f"since the manifest was made; `{root.check_command}` renews it"
     for name in sorted(files.keys() ^ known.keys()):
         change = "was added" if name in files else "was removed"
-        where = files.get(name) or Path(known[name].path)
-        raise DataError(
-            where, None, f"{change} since the manifest was made; `python -m bench data check ROOT` renews it"
-        )
-    for volume in known.values():
-        check_unchanged(volume)
+        raise DataError(files.get(name) or Path(known[name].path), None, f"{change} {renew}")
+    for name, volume in known.items():
+        if not _stands(volume, files[name]):
+            raise DataError(files[name], None, f"changed {renew}")
     return Manifest(tuple(known.values()))
 
 
@@ -74,21 +72,24 @@ def write_manifest(root: DataRoot) -> Manifest:
         For the first file that is no volume.
     """
     path = _path(root)
-    known = _read(path) if path.exists() else {}
-    volumes = []
-    for name, file in tqdm(root.files(), desc="reading volumes", unit="volume", leave=False):
-        volumes.append(known[name] if _stands(known.get(name), file) else inspect_volume(file, name))
-    write_json(path, {"schema": SCHEMA, "volumes": [volume.to_json() for volume in volumes]})
+    known, _ = _read(path)
+    volumes: list[Volume] = []
+    files = root.files()
+    try:
+        for name, file in tqdm(files, desc="reading volumes", unit="volume", leave=False):
+            volume = known.get(name)
+            volumes.append(volume if volume and _stands(volume, file) else inspect_volume(file, name))
+    finally:  # hours of hashing are not lost to one bad file
+        _write(path, volumes, complete=len(volumes) == len(files))
     return Manifest(tuple(volumes))
 
 
-def _stands(volume: Volume | None, file: Path) -> bool:
-    stat = file.stat()
-    return volume is not None and (volume.path, volume.size, volume.mtime_ns) == (
-        str(file),
-        stat.st_size,
-        stat.st_mtime_ns,
-    )
+def _stands(volume: Volume, file: Path) -> bool:
+    try:
+        stat = file.stat()
+    except OSError:
+        return False
+    return (volume.path, volume.size, volume.mtime_ns) == (str(file), stat.st_size, stat.st_mtime_ns)
 
 
 def _path(root: DataRoot) -> Path:
@@ -96,11 +97,19 @@ def _path(root: DataRoot) -> Path:
     return cache_folder("manifests", f"{hashlib.sha256(folders.encode()).hexdigest()[:16]}.json")
 
 
-def _read(path: Path) -> dict[str, Volume]:
+def _write(path: Path, volumes: list[Volume], complete: bool) -> None:
+    value = {"schema": SCHEMA, "complete": complete, "volumes": [volume.to_json() for volume in volumes]}
+    write_json(path, value)
+
+
+def _read(path: Path) -> tuple[dict[str, Volume], bool]:
+    """Volumes by name, and whether the manifest is complete; a file of another schema is none."""
+    if not path.exists():
+        return {}, False
     try:
         content: dict[str, Any] = json.loads(path.read_text())
         if content["schema"] != SCHEMA:
-            return {}
-        return {v["name"]: Volume.from_json(v) for v in content["volumes"]}
+            return {}, False
+        return {v["name"]: Volume.from_json(v) for v in content["volumes"]}, bool(content["complete"])
     except (ValueError, KeyError, TypeError):
         raise DataError(path, None, "is a damaged manifest; delete it, it is made anew") from None

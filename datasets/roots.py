@@ -21,14 +21,25 @@ class DataRoot:
 
     Attributes
     ----------
+    place : Path
+        What the user named: the root, or fastMRI's table of folders.
+    origin : str
+        How it was named: ``--data``, ``$PUNBENCH_DATA``, ``fastmri_dirs.yaml`` or ``embedded``.
     anatomies : tuple of (str, Path)
         The folder that holds ``multicoil_train`` and ``multicoil_val``, per anatomy that exists.
     annotations : Path or None
         Folder of the fastMRI+ CSV files.
     """
 
+    place: Path
+    origin: str
     anatomies: tuple[tuple[str, Path], ...]
     annotations: Path | None
+
+    @property
+    def check_command(self) -> str:
+        """The command that renews the manifest."""
+        return "python -m bench data check" + ("" if self.origin == FASTMRI_FILE else f" {self.place}")
 
     def files(self) -> list[tuple[str, Path]]:
         """Every ``.h5`` file as (name, path), sorted by name; other files are ignored."""
@@ -42,45 +53,52 @@ class DataRoot:
         )
 
 
-def open_root(root: Path, annotations: Path | None = None) -> DataRoot:
+def open_root(root: Path, annotations: Path | None = None, origin: str = "--data") -> DataRoot:
     """Open ``root`` with ``knee/…`` and ``brain/…`` below it.
 
     Raises
     ------
     DataError
-        If it does not exist or holds no volume.
+        If it does not exist or holds no volume, or there are no such annotations.
     """
     root = root.expanduser().resolve()
     if not root.is_dir():
         raise DataError(root, None, "no such data folder; give the one that holds fastMRI's knee/ and brain/")
-    return _checked({name: root / name for name in ANATOMIES}, annotations or root / "fastmri_plus", annotations, root)
+    own = root / "fastmri_plus"
+    return _checked(root, origin, {name: root / name for name in ANATOMIES}, annotations, own if own.is_dir() else None)
 
 
-def find_root(given: str | None, annotations: str | None) -> DataRoot | None:
+def find_root(given: str | None, annotations: Path | None) -> DataRoot | None:
     """The data a user means: ``--data``, ``$PUNBENCH_DATA``, fastMRI's ``fastmri_dirs.yaml`` here; else None."""
-    chosen = Path(annotations).expanduser().resolve() if annotations else None
-    if given is not None or os.environ.get(VARIABLE):
-        return open_root(Path(given or os.environ[VARIABLE]), chosen)
-    file = Path(FASTMRI_FILE)
-    return _from_fastmri(file, chosen) if file.is_file() else None
+    if given is not None:
+        return open_root(Path(given), annotations)
+    if os.environ.get(VARIABLE):
+        return open_root(Path(os.environ[VARIABLE]), annotations, f"${VARIABLE}")
+    file = Path(FASTMRI_FILE).resolve()
+    return _from_fastmri(file, annotations) if file.is_file() else None
 
 
 def _from_fastmri(file: Path, annotations: Path | None) -> DataRoot | None:
     try:
         content: Any = yaml.safe_load(file.read_text())
         named = {name: content.get(f"{name}_path") for name in ANATOMIES}
-    except (yaml.YAMLError, OSError, UnicodeDecodeError, AttributeError) as error:
+        # fastMRI writes this file itself, with /path/to/… where nothing is set yet
+        set_ = {name: str(path) for name, path in named.items() if path and not str(path).startswith("/path/to")}
+        folders = {name: Path(path).expanduser().resolve() for name, path in set_.items()}
+    except (yaml.YAMLError, OSError, ValueError, AttributeError, RuntimeError) as error:
         raise DataError(file, None, f"is not fastMRI's table of data folders: {error}") from None
-    # fastMRI writes this file itself, with /path/to/… where nothing is set yet
-    folders = {n: Path(p).expanduser().resolve() for n, p in named.items() if p and not str(p).startswith("/path/to")}
-    return _checked(folders, annotations, annotations, file) if folders else None
+    return _checked(file, FASTMRI_FILE, folders, annotations, None) if folders else None
 
 
-def _checked(folders: dict[str, Path], annotations: Path | None, required: Path | None, where: Path) -> DataRoot:
-    if required is not None and not required.is_dir():
-        raise DataError(required, None, "no such folder of fastMRI+ annotations")
+def _checked(
+    place: Path, origin: str, folders: dict[str, Path], given_annotations: Path | None, own_annotations: Path | None
+) -> DataRoot:
+    if given_annotations is not None:
+        given_annotations = given_annotations.expanduser().resolve()
+        if not given_annotations.is_dir():
+            raise DataError(given_annotations, None, "no such folder of fastMRI+ annotations")
     anatomies = tuple((name, path) for name, path in folders.items() if path.is_dir())
-    root = DataRoot(anatomies, annotations if annotations is not None and annotations.is_dir() else None)
+    root = DataRoot(place, origin, anatomies, given_annotations or own_annotations)
     if not root.files():
-        raise DataError(where, None, f"holds no .h5 volume in {{{','.join(folders)}}}/{{{','.join(FOLDERS)}}}")
+        raise DataError(place, None, f"holds no .h5 volume in {{{','.join(folders)}}}/{{{','.join(FOLDERS)}}}")
     return root

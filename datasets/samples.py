@@ -1,7 +1,7 @@
 """From a slice on disk to what a network is given: undersampled, scaled, with coil maps and target."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,8 @@ from datasets.coil_maps import CoilMaps, forward_fft, inverse_fft
 from datasets.undersampling import Undersampling, zero_filled
 from datasets.volumes import Volume
 
+VERSION = 1
+"""Of everything between file and network; raised whenever a sample changes."""
 SCALE_QUANTILE = 0.99
 
 
@@ -52,8 +54,6 @@ class Samples:
         ``(B,)`` largest target value of the volume.
     scale : Tensor
         ``(B,)``; multiply by it to return to the file's units.
-    full : Tensor
-        ``(B, C, H, W)`` complex64, fully sampled k-space, for the oracle and for shifts; never given to a network.
     """
 
     kspace: Tensor
@@ -62,7 +62,6 @@ class Samples:
     target: Tensor
     maximum: Tensor
     scale: Tensor
-    full: Tensor
 
     def to(self, device: torch.device) -> "Samples":
         """The same samples on a device."""
@@ -93,9 +92,7 @@ def prepare(
     seed : tuple of int
         Of the sampling mask.
     """
-    full = torch.from_numpy(kspace)
-    if preparation.crop_readout and volume.target_shape[0] < volume.rows:
-        full = crop_readout(full, volume.target_shape[0])
+    full = _readout_cropped(volume, torch.from_numpy(kspace), preparation)
     mask, calibration = preparation.undersampling.draw(volume.columns, volume.acquired, seed)
     sampled = zero_filled(full, mask)
     maps = torch.stack([preparation.maps.estimate(slice_, calibration) for slice_ in sampled])
@@ -108,8 +105,21 @@ def prepare(
         target=torch.from_numpy(target) / scale[:, None, None],
         maximum=volume.maximum / scale,
         scale=scale,
-        full=full / wide,
     )
+
+
+def fully_sampled(
+    volume: Volume, kspace: npt.NDArray[np.complex64], samples: Samples, preparation: Preparation
+) -> Samples:
+    """The same slices with the same maps and scale before undersampling: for the oracle, never for a network."""
+    full = _readout_cropped(volume, torch.from_numpy(kspace), preparation)
+    return replace(samples, kspace=full / samples.scale[:, None, None, None], mask=torch.ones_like(samples.mask))
+
+
+def _readout_cropped(volume: Volume, kspace: Tensor, preparation: Preparation) -> Tensor:
+    if preparation.crop_readout and volume.target_shape[0] < volume.rows:
+        return crop_readout(kspace, volume.target_shape[0])
+    return kspace
 
 
 def crop_readout(kspace: Tensor, rows: int) -> Tensor:

@@ -55,6 +55,10 @@ class Undersampling:
         first = (columns - lines + 1) // 2
         return mask, (max(first, acquired[0]), min(first + lines, acquired[1]))
 
+    def centre_lines(self, columns: int) -> int:
+        """Number of fully sampled centre columns out of W, before zero padding is taken away."""
+        return round(columns * CENTRE_LINES_PER_ACCELERATION / self.acceleration)
+
 
 def seed_of_file(name: str) -> tuple[int, ...]:
     """fastMRI's evaluation seed: the characters of the file name (one pattern per volume)."""

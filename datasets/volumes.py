@@ -93,17 +93,28 @@ def inspect_volume(path: Path, name: str) -> Volume:
     DataError
         Naming file and key, if the file is no readable fastMRI multi-coil volume.
     """
-    stat = path.stat()
     try:
+        stat = path.stat()
         with h5py.File(path, "r") as file:
             description = _describe(path, file)
     except DataError:
         raise
     except Exception as error:  # whatever a damaged HDF5 file makes the library raise
         raise DataError(path, None, f"cannot be read as HDF5: {error}; is the file complete?") from None
+    return Volume(
+        name=name,
+        path=str(path),
+        size=stat.st_size,
+        mtime_ns=stat.st_mtime_ns,
+        sha256=hash_file(path),
+        **description,
+    )
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
     with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return Volume(name=name, path=str(path), size=stat.st_size, mtime_ns=stat.st_mtime_ns, sha256=digest, **description)
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def read_slices(volume: Volume, indices: Sequence[int]) -> tuple[npt.NDArray[np.complex64], npt.NDArray[np.float32]]:
@@ -146,7 +157,7 @@ def check_unchanged(volume: Volume) -> None:
     except OSError:
         raise DataError(path, None, "is gone since the manifest was made") from None
     if (stat.st_size, stat.st_mtime_ns) != (volume.size, volume.mtime_ns):
-        raise DataError(path, None, "changed since the manifest was made; `python -m bench data check ROOT` renews it")
+        raise DataError(path, None, "changed since the manifest was made")
 
 
 def _describe(path: Path, file: h5py.File) -> dict[str, Any]:
@@ -215,7 +226,7 @@ def _read_header(path: Path, file: h5py.File, columns: int) -> tuple[tuple[int, 
         raise DataError(path, key, f"is not a readable ISMRMRD header: {error}") from None
     left = encoded // 2 - centre
     acquired = (max(left, 0), min(left + last + 1, columns))
-    if min(size) < 1 or acquired[0] >= acquired[1]:
+    if min(size) < 1 or not acquired[0] <= columns // 2 < acquired[1]:
         raise DataError(path, key, f"describes no image: reconstruction {size}, acquired columns {acquired}")
     return size, acquired
 

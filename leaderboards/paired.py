@@ -30,17 +30,17 @@ def dense_partner(folder: Path, record: Record) -> Record | None:
 
 
 def paired_differences(record: Record, other: Record, metric: str) -> dict[str, list[float]]:
-    """Differences record − other of a metric, by split, one per volume."""
+    """Differences record − other of a metric by split, one per patient: the mean over the patient's volumes."""
     reference = {(row["split"], row["volume"]): row[metric] for row in other.content["volumes"]}
-    differences: dict[str, list[float]] = {}
+    by_patient: dict[str, dict[str, list[float]]] = {}
     for row in record.content["volumes"]:
         difference = row[metric] - reference[row["split"], row["volume"]]
-        differences.setdefault(row["split"], []).append(difference)
-    return differences
+        by_patient.setdefault(row["split"], {}).setdefault(row["patient"], []).append(difference)
+    return {split: [fmean(values) for values in patients.values()] for split, patients in by_patient.items()}
 
 
 def interval(differences: list[float], confidence: float = 0.95) -> tuple[float, float]:
-    """Student's t interval of the mean over volumes; infinite for a single one."""
+    """Student's t interval of the mean over patients; infinite for a single one."""
     mean, number = fmean(differences), len(differences)
     if number < 2:
         return -float("inf"), float("inf")
@@ -53,8 +53,10 @@ def paired_lines(record: Record, other: Record) -> Iterator[str]:
     yield f"paired change against {other.trial['arch']}/dense, PSNR dB, conditional on these trained networks:"
     for split, differences in paired_differences(record, other, "psnr").items():
         low, high = interval(differences)
-        spread = f"95 % interval over volumes {low:+.3f} to {high:+.3f}" if len(differences) > 1 else "a single volume"
-        yield f"  {split}: {fmean(differences):+.3f} ({spread}, n = {len(differences)})"
+        spread = (
+            f"95 % interval over patients {low:+.3f} to {high:+.3f}" if len(differences) > 1 else "a single patient"
+        )
+        yield f"  {split}: {fmean(differences):+.3f} ({spread}, n = {len(differences)} patients)"
 
 
 def _is_partner(other: Record, record: Record) -> bool:

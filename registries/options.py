@@ -26,7 +26,7 @@ def parse_options(what: str, defaults: Mapping[str, Option], given: Mapping[str,
     defaults : mapping
         All options there are.
     given : mapping
-        Name to text.
+        Name to text. Whole numbers count something and are at least 1.
 
     Raises
     ------
@@ -48,6 +48,8 @@ def _parse(what: str, name: str, defaults: Mapping[str, Option], text: str) -> O
         value = type(default)(text)
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError
+        if isinstance(value, int) and value < 1:
+            raise RequestError(f"{what}.{name}: {text} is not positive")
         return value
     except ValueError:
         raise RequestError(

@@ -31,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RequestError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
+    except OSError as error:  # a full disk, a cache that cannot be written
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("bench: interrupted; the same command continues", file=sys.stderr)
         return 130
@@ -57,7 +60,7 @@ def _check_packages() -> None:
     import datasets
 
     ours = Path(__file__).resolve().parents[2] / "datasets"
-    found = [Path(entry).resolve() for entry in datasets.__path__]
+    found = [Path(entry).resolve() for entry in getattr(datasets, "__path__", [datasets.__file__])]
     if found != [ours]:
         raise RequestError(
             f"the package 'datasets' is another project's ({found[0]}): run from the clone's own folder or uninstall it"

@@ -2,8 +2,9 @@
 
 import argparse
 from collections import Counter
-from pathlib import Path
 from typing import Any
+
+from registries import RequestError
 
 
 def add(commands: Any) -> None:
@@ -11,7 +12,12 @@ def add(commands: Any) -> None:
     parser = commands.add_parser("data", help="check a data root")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     check = actions.add_parser("check", help="open every volume, validate it, and write the manifest anew")
-    check.add_argument("root", metavar="ROOT", help="folder with fastMRI's knee/ and brain/")
+    check.add_argument(
+        "root",
+        nargs="?",
+        metavar="ROOT",
+        help="folder with fastMRI's knee/ and brain/; default: the data that `run` finds",
+    )
     check.set_defaults(execute=execute_check)
 
 
@@ -19,9 +25,12 @@ def execute_check(chosen: argparse.Namespace) -> int:
     """Inspect every volume of a data root."""
     from bench.report import plural
     from datasets.manifest import write_manifest
-    from datasets.roots import open_root
+    from datasets.roots import find_root
 
-    manifest = write_manifest(open_root(Path(chosen.root)))
+    root = find_root(chosen.root, None)
+    if root is None:
+        raise RequestError("data check: name a ROOT, or set $PUNBENCH_DATA, or write fastMRI's fastmri_dirs.yaml here")
+    manifest = write_manifest(root)
     groups = Counter((v.anatomy, v.folder, v.acquisition, v.coils, v.rows, v.columns) for v in manifest.volumes)
     for (anatomy, folder, acquisition, coils, rows, columns), number in sorted(groups.items()):
         print(f"{anatomy}/{folder}: {number} × {acquisition}, {coils} coils, {rows} × {columns}")

@@ -29,7 +29,14 @@ def _entries(kind: str) -> Iterable[tuple[str, str, str]]:
     if kind == "architectures":
         from architectures import architectures
 
-        return [(e.name, e.summary, f"sizes {', '.join(e.sizes)} · {e.source}") for e in architectures]
+        return [
+            (
+                e.name,
+                e.summary,
+                f"sizes {', '.join(e.sizes)} · {e.sharing} · needs {', '.join(e.needs) or 'k-space only'} · {e.source}",
+            )
+            for e in architectures
+        ]
     if kind == "pruners":
         from pruners import pruners
 

@@ -1,6 +1,7 @@
 """``run``: one trial."""
 
 import argparse
+import os
 from dataclasses import fields
 from typing import Any
 
@@ -38,12 +39,14 @@ def add(commands: Any) -> None:
     parser.add_argument("--out", default="results", metavar="DIR", help="where outputs go (default results)")
     parser.add_argument("--fresh", action="store_true", help="compute everything anew")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
-    parser.add_argument("--quick", action="store_true", help="a few steps and volumes, to see whether it runs")
+    parser.add_argument("--quiet", action="store_true", help="no progress, only results")
     parser.set_defaults(execute=execute)
 
 
 def execute(chosen: argparse.Namespace) -> int:
     """Carry out the command."""
+    if chosen.quiet:
+        os.environ["TQDM_DISABLE"] = "1"  # read when tqdm is imported
     from bench import report
     from bench.journal import Journal
     from bench.planning import plan
@@ -62,8 +65,9 @@ def execute(chosen: argparse.Namespace) -> int:
         print("\n".join([*report.results(known), *_paired(planned, known)]))
         return 0
     with Journal(planned.folder / "log.txt") as journal:
-        journal.say("\n".join(report.heading(planned)))
-        record = run(planned, request.fresh, journal.say, journal.log)
+        say = journal.log if request.quiet else journal.say
+        say("\n".join(report.heading(planned)))
+        record = run(planned, request.fresh, say, journal.log)
         journal.say("\n".join([*report.results(record), *_paired(planned, record), f"record: {planned.folder}"]))
     return 0 if record.ok else 1
 

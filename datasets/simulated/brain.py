@@ -1,18 +1,16 @@
 """An axial brain: scalp, skull, folded cortex, white matter, ventricles and deep nuclei."""
 
 import numpy as np
-from scipy import ndimage
 
 from datasets.simulated import tissues as t
 from datasets.simulated.lesions import Lesion, blob
-from datasets.simulated.shapes import Array, Grid, Labels, ellipse, make_grid
+from datasets.simulated.shapes import Array, Grid, Labels, ellipse, make_grid, smooth_field
 
 CONTRASTS = ("AXT1", "AXT2", "AXFLAIR")
 COILS_ALONG_ROWS = False
-ROWS_EXTENT = 2.0
 DEFORMATION = 0.025
-GYRUS = 0.085
-"""Mean distance of neighbouring sulci, in half fields of view."""
+SULCI = 13
+"""About half the number of sulci around the head."""
 
 
 def grid(generator: np.random.Generator, shape: tuple[int, int, int], extent: tuple[float, float]) -> Grid:
@@ -22,56 +20,57 @@ def grid(generator: np.random.Generator, shape: tuple[int, int, int], extent: tu
 
 def paint(generator: np.random.Generator, place: Grid, diseased: bool) -> tuple[Labels, list[Lesion]]:
     """Label every voxel of one patient, lesions included; as for the knee."""
-    size = generator.normal(1, 0.03)
-    shrink = 1 - 0.10 * np.clip(place.z, 0, 1) ** 2
-    head = ellipse(place, (0, 0), (0.70 * size, 0.86 * size)) / 0.70 + 1 - shrink
-    shape = place.shape
-    labels = np.full(shape, t.AIR, np.uint8)
-    for level, tissue in (
-        (0.0, t.SKIN),
-        (-0.025, t.FAT),
-        (-0.07, t.CORTICAL),
-        (-0.085, t.MARROW),
-        (-0.115, t.CORTICAL),
-    ):
+    head = _head(generator, place)
+    labels = np.full(place.shape, t.AIR, np.uint8)
+    fat = 0.02 + 0.012 * smooth_field(generator, place.shape, (2, 4, 4)).clip(-1, 1)
+    for level, tissue in ((0.0, t.SKIN), (-0.018, t.FAT), (-0.018 - fat, t.MUSCLE), (-0.03 - fat, t.CORTICAL)):
         labels[head < level] = tissue
-    inner = head + 0.135
-    labels[inner < 0] = t.CSF
-    depth = -(inner + 0.02)
+    diploe = (head < -0.045 - fat) & (head > -0.065 - fat)
+    labels[diploe] = t.MARROW
+    depth: Array = -(head + 0.085 + fat)
+    labels[depth > 0] = t.CSF
+    depth = depth - 0.010 - 0.008 * smooth_field(generator, place.shape, (2, 12, 12)).clip(-1, 2)
     _cortex(generator, place, depth, labels)
-    _midline(place, depth, labels)
     _deep(generator, place, labels)
     return labels, _lesions(generator, place, labels, depth) if diseased else []
 
 
+def _head(generator: np.random.Generator, place: Grid) -> Array:
+    """Negative inside: an oval that narrows at the forehead and shrinks towards the vertex."""
+    width, length = 0.70 * generator.normal(1, 0.02), 0.88 * generator.normal(1, 0.02)
+    taper = 1 + 0.10 * place.v
+    narrowed = np.sqrt((place.u / (width * taper)) ** 2 + (place.v / length) ** 2) - 1
+    level: Array = narrowed * width + 0.12 * np.clip(place.z, 0, 1) ** 2
+    return level
+
+
 def _cortex(generator: np.random.Generator, place: Grid, depth: Array, labels: Labels) -> None:
-    """Sulci are the zero lines of a band-limited field near the surface; grey matter lines them."""
-    fold = _folding(generator, place)
-    reach = np.clip(1 - depth / 0.30, 0, 1)
-    sulcus = np.abs(fold) < 0.16 * reach
-    ribbon = (np.abs(fold) < 0.16 * reach + 0.42 * (reach > 0)) & (reach > 0.05)
-    labels[depth > 0] = t.WHITE
-    labels[(depth > 0) & ((depth < 0.035) | ribbon)] = t.GREY
-    labels[(depth > 0) & sulcus] = t.CSF
+    """Sulci run inwards from the surface to various depths; a ribbon of grey matter lines them and the surface."""
+    sulcus = _distance_to_sulci(generator, place)
+    reach = 0.14 + 0.07 * smooth_field(generator, place.shape, (3, 12, 12))
+    hemisphere = np.abs(place.u + 0.015 * smooth_field(generator, place.shape, (2, 5, 2)))
+    distance = np.hypot(sulcus, np.clip(depth - reach, 0, None))
+    callosum = (np.abs(place.v) < 0.30) & (place.z < 0.5)
+    distance = np.where(callosum, distance, np.minimum(distance, hemisphere))
+    ribbon = 0.038 + 0.005 * smooth_field(generator, place.shape, (2, 9, 9))
+    gap = 0.007 + 0.005 * smooth_field(generator, place.shape, (2, 9, 9)).clip(-1, 2)
+    inside = depth > 0
+    labels[inside] = t.WHITE
+    labels[inside & ((distance < ribbon + gap) | (depth < ribbon))] = t.GREY
+    labels[inside & (distance < gap)] = t.CSF
 
 
-def _folding(generator: np.random.Generator, place: Grid) -> Array:
-    """Band-pass noise of unit variance with a wavelength of two gyri, slowly changing through the slices."""
-    shape = place.u.shape
-    sigma = GYRUS / place.spacing / 2.2
-    noise = generator.standard_normal(shape).astype(np.float32)
-    noise = ndimage.gaussian_filter1d(noise, 1.5, axis=0, mode="nearest")
-    band: Array = ndimage.gaussian_filter(noise, (0, sigma, sigma)) - ndimage.gaussian_filter(
-        noise, (0, 1.6 * sigma, 1.6 * sigma)
+def _distance_to_sulci(generator: np.random.Generator, place: Grid) -> Array:
+    """Distance to the zero lines of a wave around the head, bent and branched by smooth random fields."""
+    bend = 0.22 * smooth_field(generator, place.shape, (3, 12, 12)) + 0.3 * smooth_field(
+        generator, place.shape, (2, 5, 5)
     )
-    result: Array = band / band.std()
-    return result
-
-
-def _midline(place: Grid, depth: Array, labels: Labels) -> None:
-    fissure = (np.abs(place.u) < 0.011) & (np.abs(place.v) > 0.34) & (depth > 0)
-    labels[(np.abs(place.u) < 0.04) & (np.abs(place.v) > 0.33) & (depth > 0) & (labels != t.CSF)] = t.GREY
-    labels[fissure] = t.CSF
+    wave = np.sin(SULCI * (np.arctan2(place.v, place.u) + bend)) + 0.6 * smooth_field(
+        generator, place.shape, (4, 30, 30)
+    )
+    slope = np.hypot(np.gradient(wave, place.spacing, axis=1), np.gradient(wave, place.spacing, axis=2))
+    distance: Array = np.abs(wave) / np.clip(slope, 4.0, None)
+    return distance
 
 
 def _deep(generator: np.random.Generator, place: Grid, labels: Labels) -> None:
@@ -85,7 +84,7 @@ def _deep(generator: np.random.Generator, place: Grid, labels: Labels) -> None:
         labels[putamen < 0] = t.NUCLEI
     widening = generator.uniform(0.8, 1.4)
     for side in (-1, 1):
-        for centre, axes, angle in (((0.075, -0.16), (0.032, 0.13), 0.45), ((0.12, 0.20), (0.036, 0.17), -0.35)):
+        for centre, axes, angle in (((0.075, -0.17), (0.036, 0.14), 0.40), ((0.13, 0.22), (0.042, 0.19), -0.40)):
             horn = ellipse(place, (side * centre[0], centre[1]), (axes[0] * widening, axes[1]), -side * angle)
             labels[horn + 0.5 * fading < 0] = t.CSF
     labels[ellipse(place, (0, 0.08), (0.013 * widening, 0.10)) + fading < 0] = t.CSF

@@ -51,8 +51,8 @@ def coil_sensitivities(
         ring, position = coil % rings, coil // rings
         angle = 2 * np.pi * (position + 0.5 * ring) / (coils / rings) + generator.normal(0, 0.08)
         height = (ring - (rings - 1) / 2) * 0.9 + generator.normal(0, 0.05)
-        distance = 1.25 + generator.normal(0, 0.04)
-        radius = 0.75 * min(1.0, 4 * rings / coils) + generator.normal(0, 0.02)
+        distance = 1.45 + generator.normal(0, 0.04)
+        radius = 0.95 * min(1.0, 5 * rings / coils) + generator.normal(0, 0.02)
         field[coil] = _loop_field(points, angle, height, distance, radius)
     fine: Complex = interpolate(field.astype(np.complex64), shape)
     fine /= np.sqrt(np.mean(np.sum(np.abs(fine) ** 2, axis=0)))

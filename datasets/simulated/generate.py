@@ -12,6 +12,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from scipy import ndimage
 from tqdm import tqdm
 
 from datasets.annotations import COLUMNS
@@ -24,12 +25,15 @@ from datasets.simulated import brain, knee
 from datasets.simulated.acquisition import FINE, Geometry, acquire, root_sum_of_squares
 from datasets.simulated.shapes import Array, smooth_field
 from datasets.simulated.tissues import SEQUENCES, intensities
-from datasets.volumes import TARGET
+from datasets.volumes import TARGET, hash_file
 
 GENERATOR_VERSION = 1
 DESCRIPTION = "simulated.json"
+FOLDERS = ("knee/multicoil_train", "knee/multicoil_val", "brain/multicoil_train", "brain/multicoil_val")
 DISEASED_SHARE = 0.5
 TEXTURE = 0.05
+PARTIAL_VOLUME = 0.55
+"""Blur of edges that are oblique to a thick slice, in pixels."""
 SNR_RANGE = (12.0, 30.0)
 
 HEADER = """<?xml version="1.0" encoding="utf-8"?>
@@ -68,12 +72,7 @@ class Simulation:
     @property
     def patients(self) -> dict[str, int]:
         """Number of patients by folder."""
-        return {
-            "knee/multicoil_train": self.knee_train,
-            "knee/multicoil_val": self.knee_val,
-            "brain/multicoil_train": self.brain_train,
-            "brain/multicoil_val": self.brain_val,
-        }
+        return dict(zip(FOLDERS, (self.knee_train, self.knee_val, self.brain_train, self.brain_val), strict=True))
 
 
 @dataclass(frozen=True)
@@ -90,10 +89,7 @@ class Patient:
 
     def seeds(self, seed: int) -> np.random.SeedSequence:
         """The patient's own randomness, independent of how many others there are."""
-        number = ("knee/multicoil_train", "knee/multicoil_val", "brain/multicoil_train", "brain/multicoil_val").index(
-            self.folder
-        )
-        return np.random.SeedSequence([seed, number, self.index])
+        return np.random.SeedSequence([seed, FOLDERS.index(self.folder), self.index])
 
 
 def identity_of_simulation(simulation: Simulation) -> str:
@@ -101,13 +97,13 @@ def identity_of_simulation(simulation: Simulation) -> str:
     return json.dumps({"generator": GENERATOR_VERSION, **asdict(simulation)}, sort_keys=True)
 
 
-def embedded_root(simulation: Simulation) -> DataRoot:
+def embedded_root(simulation: Simulation, annotations: Path | None = None) -> DataRoot:
     """The simulated data in the user cache, made on first use."""
     name = "-".join(f"{key[0]}{value}" for key, value in asdict(simulation).items())
     root = cache_folder("simulated", f"v{GENERATOR_VERSION}-{name}")
     if not (root / DESCRIPTION).exists():
         simulate(root, simulation)
-    return open_root(root)
+    return open_root(root, annotations, "embedded")
 
 
 def simulation_of(root: DataRoot, manifest: Manifest) -> str | None:
@@ -116,18 +112,22 @@ def simulation_of(root: DataRoot, manifest: Manifest) -> str | None:
     Raises
     ------
     DataError
-        If files were added to or removed from a simulated root.
+        If the files are not the ones that were simulated.
     """
-    description = root.anatomies[0][1].parent / DESCRIPTION
+    description = root.place / DESCRIPTION
     if not description.is_file():
         return None
     try:
         content: dict[str, Any] = json.loads(description.read_text())
-        identity, expected = str(content["identity"]), set(content["volumes"])
+        identity, expected = str(content["identity"]), dict(content["volumes"])
     except (ValueError, KeyError, TypeError):
         raise DataError(description, None, "is damaged: simulate the data again") from None
-    if {volume.name for volume in manifest.volumes} != expected:
-        raise DataError(description, None, "names other volumes than there are: simulate the data again")
+    if {volume.name: volume.sha256 for volume in manifest.volumes} != expected:
+        raise DataError(
+            description,
+            None,
+            "describes other volumes than there are: simulate again, or delete it to use them as real",
+        )
     return identity
 
 
@@ -150,14 +150,17 @@ def simulate(root: Path, simulation: Simulation) -> None:
             rows[patient.anatomy] += _write_patient(temporary, patient, simulation)
         _write_annotations(temporary / "fastmri_plus", everyone, rows)
         names = [f"{patient.folder}/{_stem(patient)}.h5" for patient in everyone]
+        hashes = {name: hash_file(temporary / name) for name in names}
         write_json(
             temporary / DESCRIPTION,
-            {"identity": identity_of_simulation(simulation), **asdict(simulation), "volumes": names},
+            {"identity": identity_of_simulation(simulation), **asdict(simulation), "volumes": hashes},
         )
-        if root.exists():
-            root.rmdir()
         temporary.chmod(0o755)
-        temporary.replace(root)
+        try:
+            temporary.replace(root)
+        except OSError:
+            if not (root / DESCRIPTION).exists():  # unless another process made the same data meanwhile
+                raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -179,6 +182,7 @@ def _write_patient(root: Path, patient: Patient, simulation: Simulation) -> Iter
     labels, lesions = module.paint(shapes, place, bool(shapes.random() < DISEASED_SHARE))
     texture = _texture(shapes, fine)
     signal = intensities(labels, texture, SEQUENCES[contrast])
+    signal = ndimage.gaussian_filter(signal, (0, PARTIAL_VOLUME * FINE, PARTIAL_VOLUME * FINE))
     positions = np.linspace(-0.4, 0.4, simulation.slices, dtype=np.float32)
     snr = float(scan.uniform(*SNR_RANGE))
     kspace = acquire(scan, signal, positions, geometry, simulation.coils, module.COILS_ALONG_ROWS, snr)

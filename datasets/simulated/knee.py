@@ -8,7 +8,6 @@ from datasets.simulated.shapes import Array, Grid, Labels, ellipse, make_grid, s
 
 CONTRASTS = ("CORPD_FBK", "CORPDFS_FBK")
 COILS_ALONG_ROWS = True
-ROWS_EXTENT = 2.0
 DEFORMATION = 0.035
 
 
@@ -144,7 +143,9 @@ def _patella(generator: np.random.Generator, place: Grid, labels: Labels) -> Non
     if not front.any():
         return
     body = ellipse(place, (generator.normal(0, 0.03), -0.18), (0.25, 0.22))
-    region = front & (np.abs(place.u) < 0.45) & (place.v > -0.6) & (place.v < 0.45)
+    pad = ellipse(place, (0, -0.06), (0.52, 0.58)) + 0.03 * smooth_field(generator, place.shape, (2, 6, 6))
+    region = front & (pad < 0)
+    labels[front & (np.abs(pad) < 0.012)] = t.FIBROUS
     labels[region & (body > 0)] = t.FAT
     labels[region & (body > 0) & (body < 0.03)] = t.CARTILAGE
     labels[front & (body < 0)] = t.CORTICAL

@@ -115,6 +115,57 @@ def test_divergence_leaves_a_failed_record_with_its_reason(call, tmp_path):
     assert "failed: training diverged" in out
 
 
+def test_zero_scores_leave_a_failed_record(call, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "bench.problem.TrainingProblem.loss", lambda self, batch, w: sum(v.sum() for v in w.values()) * 0
+    )
+    assert call(*RUN, "--out", tmp_path)[0] == 1
+    assert "scores every weight zero" in only_record(tmp_path)[1].content["reason"]
+
+
+def test_any_exception_keeps_the_row_and_its_traceback_in_the_log(call, tmp_path, monkeypatch):
+    def explode(*arguments, **settings):
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr("bench.running.score", explode)
+    code, out, err = call(*RUN, "--out", tmp_path)
+    folder, record = only_record(tmp_path)
+    assert code == 1
+    assert record.content["reason"] == "RuntimeError: out of luck"
+    assert "Traceback" in (folder / "log.txt").read_text()
+    assert "Traceback" not in out + err
+    monkeypatch.undo()
+
+
+def test_quiet_prints_results_alone(tmp_path):
+    command = [sys.executable, "-m", "bench", *RUN, "--quiet", "--out", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert done.stdout.startswith("kept ")
+    assert "training on knee" in (only_record(tmp_path)[0] / "log.txt").read_text()
+
+
+@pytest.mark.parametrize("number", range(1, 9))
+def test_a_run_stopped_at_any_write_ends_where_an_uninterrupted_one_does(call, tmp_path, monkeypatch, number):
+    """Every file and folder gets its name by one rename: stop at each of them, then give the same command again."""
+    call(*RUN, "--out", tmp_path / "whole")
+    replace, calls = Path.replace, []
+
+    def step(path, target):
+        calls.append(path)
+        if len(calls) == number:
+            raise KeyboardInterrupt
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", step)
+    assert call(*RUN, "--out", tmp_path / "stopped")[0] == 130
+    monkeypatch.setattr(Path, "replace", replace)
+    assert call(*RUN, "--out", tmp_path / "stopped")[0] == 0
+    (first, a), (second, b) = only_record(tmp_path / "stopped"), only_record(tmp_path / "whole")
+    assert a.canonical() == b.canonical()
+    assert {path.name for path in first.iterdir()} == {path.name for path in second.iterdir()} == OUTPUTS
+
+
 def test_list_shows_every_entry(call):
     code, out, _ = call("list")
     assert code == 0
@@ -143,7 +194,9 @@ BAD = {
     "acceleration text": (["--acceleration", "four"], "invalid int value: 'four'"),
     "missing root": (["--data", "nowhere"], "no such data folder"),
     "training set": (["--train-on", "elbow"], "unknown training set 'elbow'"),
-    "annotations": (["--annotations", "nowhere", "--data", "."], "annotations"),
+    "annotations": (["--annotations", "nowhere"], "no such folder of fastMRI+ annotations"),
+    "no calibration line": (["--acceleration", "100"], "leaves no calibration line"),
+    "training option": (["--set", "train.stepz=3"], "has no option 'stepz'"),
     "unknown flag": (["--frsh"], "unrecognized arguments: --frsh"),
 }
 
@@ -202,15 +255,30 @@ def test_a_run_on_the_gpu(call, tmp_path):
     assert only_record(tmp_path)[1].content["provenance"]["numerics"]["device"] == "cuda"
 
 
-def test_a_foreign_package_named_datasets_is_said_so(tmp_path):
-    (tmp_path / "datasets").mkdir()
-    (tmp_path / "datasets" / "__init__.py").write_text("")
+@pytest.mark.parametrize("name", ["datasets/__init__.py", "datasets.py"])
+def test_a_foreign_package_named_datasets_is_said_so(tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
     command = [sys.executable, "-P", "-m", "bench", "list"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "the package 'datasets' is another project's" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_cache_that_cannot_be_written_ends_in_one_line(call, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("PUNBENCH_CACHE", str(tmp_path / "file"))
+    code, _, err = call(*RUN, "--out", tmp_path / "out")
+    assert (code, len(err.splitlines())) == (2, 1)
+
+
+def test_data_check_without_data_ends_in_one_line(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = call("data", "check")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "name a ROOT" in err
 
 
 def test_data_check_renews_the_manifest(call, tmp_path):

@@ -5,8 +5,10 @@ from dataclasses import fields, replace
 import pytest
 
 from bench.context import Context, stage_key
+from bench.track import tracks
 from pruners import Prune, Train
 from registries import Identity
+from tests.bench.toy import toy_plan
 
 CONTEXT = Context(
     architecture=Identity("modl", 1, "built-in"),
@@ -57,30 +59,96 @@ def test_every_value_of_a_stage_counts():
     assert len({key, *others}) == len(others) + 1
 
 
-def test_settings_of_a_run_reach_the_key(tmp_path):
-    """Each in turn, on real plans: another value, another key; what decides nothing decides nothing."""
-    from tests.bench.toy import toy_plan
+CHANGES = {
+    "seed": {"seed": 1},
+    "training set": {"train_on": "brain"},
+    "acceleration": {"acceleration": 8},
+    "steps": {"settings": ("train.steps=5",)},
+    "batch": {"settings": ("train.batch=2",)},
+    "learning rate": {"settings": ("train.learning_rate=0.1",)},
+    "warm-up": {"settings": ("train.warm_up=0.5",)},
+    "clipping": {"settings": ("train.clip=2",)},
+    "weight decay": {"settings": ("train.weight_decay=0.1",)},
+    "loss": {"settings": ("train.loss=mse",)},
+    "precision": {"settings": ("train.precision=bf16",)},
+    "maps": {"settings": ("maps.kind=espirit",)},
+    "size": {"size": "demo", "track": "toy"},
+}
+OF_THE_TRACK = {
+    "pattern": {"data": {"pattern": "equispaced"}},
+    "readout": {"data": {"crop_readout": False}},
+    "training slices": {"data": {"train_slices": 1}},
+    "threads": {"threads": 2},
+    "simulation": {"simulation": {"seed": 9}},
+}
 
-    def key(**changes):
-        return toy_plan(**{"out": tmp_path, **changes}).context.key
 
-    base = key()
-    assert key(pruner="magnitude") == base
-    assert key(out=str(tmp_path / "elsewhere")) == base
-    changes = [
-        {"seed": 1},
-        {"train_on": "brain"},
-        {"acceleration": 8},
-        {"settings": ("train.steps=5",)},
-        {"settings": ("train.batch=2",)},
-        {"settings": ("train.learning_rate=0.1",)},
-        {"settings": ("train.warm_up=0.5",)},
-        {"settings": ("train.clip=2",)},
-        {"settings": ("train.weight_decay=0.1",)},
-        {"settings": ("train.loss=mse",)},
-        {"settings": ("train.precision=bf16",)},
-        {"settings": ("maps.kind=espirit",)},
-        {"size": "demo", "track": "toy"},
+@pytest.fixture
+def changed_toy(monkeypatch):
+    """Changes the track `toy` in place of its file."""
+
+    def change(values):
+        toy = tracks.get("toy")
+        parts = {n: replace(getattr(toy, n), **v) if isinstance(v, dict) else v for n, v in values.items()}
+        monkeypatch.setitem(tracks._entries, "toy", replace(toy, **parts))
+
+    return change
+
+
+@pytest.mark.parametrize("name", sorted(CHANGES))
+def test_settings_of_a_run_reach_the_key(tmp_path, name):
+    assert toy_plan(tmp_path, **CHANGES[name]).context.key != toy_plan(tmp_path).context.key
+
+
+@pytest.mark.parametrize("name", sorted(OF_THE_TRACK))
+def test_settings_of_a_track_reach_the_key(tmp_path, changed_toy, name):
+    before = toy_plan(tmp_path).context.key
+    changed_toy(OF_THE_TRACK[name])
+    assert toy_plan(tmp_path).context.key != before
+
+
+def test_versions_reach_the_key(tmp_path, monkeypatch):
+    before = toy_plan(tmp_path)
+    monkeypatch.setattr("datasets.samples.VERSION", 99)
+    assert toy_plan(tmp_path).context.key != before.context.key
+    monkeypatch.undo()
+    monkeypatch.setenv("PUNBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("bench.evaluation.VERSION", 99)
+    after = toy_plan(tmp_path)
+    assert after.context.key == before.context.key
+    assert after.folder != before.folder
+
+
+def test_what_decides_nothing_leaves_the_key_alone(tmp_path):
+    base = toy_plan(tmp_path).context.key
+    assert toy_plan(tmp_path, pruner="magnitude").context.key == base
+    assert toy_plan(tmp_path / "elsewhere").context.key == base
+
+
+def test_annotations_that_choose_the_training_volumes_reach_the_key(tmp_path, simulated_root):
+    from datasets.annotations import COLUMNS
+
+    (tmp_path / "knee.csv").write_text(",".join(COLUMNS) + "\n")
+    stems = [f"simulated_knee_{part}_{i:04d}" for part in ("train", "val") for i in range(3)]
+    (tmp_path / "knee_file_list.csv").write_text("\n".join(stems))
+    plans = [
+        toy_plan(tmp_path / "out", data=str(simulated_root), train_on="knee-clean", annotations=folder)
+        for folder in (None, str(tmp_path))
     ]
-    keys = [key(**change) for change in changes]
-    assert len({base, *keys}) == len(keys) + 1
+    assert len({len(planned.training.training) for planned in plans}) == 2
+    assert plans[0].context.key != plans[1].context.key
+
+
+def test_the_trial_id_knows_what_is_evaluated_and_the_track(tmp_path, changed_toy):
+    folders = [toy_plan(tmp_path).folder]
+    for change in (
+        {"evaluation": {"slices": 2}},
+        {"evaluation": {"volumes": 1}},
+        {"evaluation": {"splits": ("knee",)}},
+    ):
+        changed_toy(change)
+        folders.append(toy_plan(tmp_path).folder)
+    changed_toy({"name": "other"})
+    folders.append(toy_plan(tmp_path).folder)
+    folders += [toy_plan(tmp_path, pruner="random").folder, toy_plan(tmp_path, sparsity="0.8").folder]
+    assert len(set(folders)) == len(folders)

@@ -1,5 +1,7 @@
 """Scores equal fastMRI's own evaluation of the same images, and the published zero-filled figures."""
 
+from itertools import islice
+
 import h5py
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from fastmri.data.transforms import center_crop
 
 from bench.baselines import (
     CGSense,
+    cg_sense_images,
     empty_network,
     oracle_image,
     tune_cg_sense,
@@ -16,7 +19,7 @@ from bench.baselines import (
 )
 from bench.cost import forward_macs
 from bench.evaluation import choose_volumes, load_test_volume, reconstruct_volume, score, split_samples, summarise
-from bench.metrics import volume_metrics
+from bench.metrics import METRICS, volume_metrics
 from bench.settings import EvaluationSettings
 from pruners import Mask
 from tests.bench.toy import toy_plan
@@ -36,10 +39,10 @@ def planned(tmp_path_factory, cache_root):
 
 
 def test_metrics_equal_fastmris(planned):
-    found = score({"zero-filled": zero_filled_image}, planned.test, list)["zero-filled"]
+    found = score({"zero-filled": zero_filled_image}, planned.test)["zero-filled"]
     for volume in planned.test.volumes:
-        samples, target = load_test_volume(volume, planned.test)
-        truth, image = reconstruct_volume(zero_filled_image, samples, target, planned.test)
+        loaded = load_test_volume(volume, planned.test)
+        truth, image = reconstruct_volume(zero_filled_image, loaded.samples, loaded.target, planned.test.device)
         width = truth.shape[-1]
         truth, image = center_crop(truth, (width, width)), center_crop(image, (width, width))
         assert found[volume.name]["psnr"] == pytest.approx(float(evaluate.psnr(truth, image)), abs=1e-9)
@@ -48,10 +51,8 @@ def test_metrics_equal_fastmris(planned):
 
 
 def test_images_come_back_in_the_files_units(planned):
-    volume = planned.test.volumes[0]
-    samples, target = load_test_volume(volume, planned.test)
-    full = type(samples)(**{**vars(samples), "kspace": samples.full})
-    truth, image = reconstruct_volume(zero_filled_image, full, target, planned.test)
+    loaded = load_test_volume(planned.test.volumes[0], planned.test)
+    truth, image = reconstruct_volume(zero_filled_image, loaded.complete, loaded.target, planned.test.device)
     assert np.allclose(truth, image, rtol=1e-2, atol=1e-3 * truth.max())
 
 
@@ -63,7 +64,7 @@ def test_tall_targets_are_cropped_to_squares():
 
 def test_zero_filled_figures_of_the_real_volumes(real_kspace, tmp_path):
     planned = toy_plan(tmp_path, data=str(real_kspace))
-    found = score({"zero-filled": zero_filled_image}, planned.test, list)["zero-filled"]
+    found = score({"zero-filled": zero_filled_image}, planned.test)["zero-filled"]
     for volume in planned.test.volumes:
         expected = REAL_FIGURES[volume.file_name]
         rounded = {name: round(found[volume.name][name], digits) for name, digits in DIGITS.items()}
@@ -74,24 +75,24 @@ def test_zero_filled_figures_of_the_real_volumes(real_kspace, tmp_path):
 
 def test_baselines_are_ordered_as_they_should_be(planned):
     device = planned.workspace.device
-    tuned = tune_cg_sense(planned.training.training, planned.test.preparation, 0, device)
-    methods = {"zero": zero_filled_image, "cg": tuned, "oracle": oracle_image}
-    means = {
-        name: np.mean([values["psnr"] for values in found.values()])
-        for name, found in score(methods, planned.test, list).items()
-    }
+    tuned = tune_cg_sense(planned.training.training, planned.test.preparation, device)
+    scores = score({"zero": zero_filled_image, "cg": tuned}, planned.test, oracles={"oracle": oracle_image})
+    means = {name: np.mean([values["psnr"] for values in found.values()]) for name, found in scores.items()}
     assert means["zero"] < means["cg"] < means["oracle"]
 
 
 def test_tuning_takes_the_best_candidate_on_training_slices(planned, monkeypatch):
     monkeypatch.setattr("bench.baselines.LAMBDAS", (1e-3, 1e6))
-    monkeypatch.setattr("bench.baselines.ITERATIONS", (8,))
-    tuned = tune_cg_sense(planned.training.training, planned.test.preparation, 0, planned.workspace.device)
-    assert tuned == CGSense(1e-3, 8)
+    tuned = tune_cg_sense(planned.training.training, planned.test.preparation, planned.workspace.device)
+    assert tuned.weight == 1e-3
+    with torch.no_grad():
+        samples = planned.workspace.data.batch(0)
+        images = list(islice(cg_sense_images(samples, tuned.weight), 8))
+        assert torch.equal(CGSense(tuned.weight, 8)(samples), images[7])
 
 
 def test_empty_network_ignores_its_weights(planned):
-    samples, _ = load_test_volume(planned.test.volumes[0], planned.test)
+    samples = load_test_volume(planned.test.volumes[0], planned.test).samples
     first, second = planned.workspace.initial_model(), planned.workspace.initial_model()
     with torch.no_grad():
         for part in second.prunable().values():
@@ -103,12 +104,12 @@ def test_empty_network_ignores_its_weights(planned):
 
 def test_values_that_are_not_finite_are_an_error(planned):
     with pytest.raises(ArithmeticError, match=r"broken of .* is not finite"):
-        score({"broken": lambda samples: zero_filled_image(samples) * float("nan")}, planned.test, list)
+        score({"broken": lambda samples: zero_filled_image(samples) * float("nan")}, planned.test)
 
 
 def test_summaries_by_split_and_anatomy(planned):
     volumes = planned.test.volumes
-    scores = {v.name: {"psnr": float(i), "ssim": 0.0, "nmse": 0.0} for i, v in enumerate(volumes)}
+    scores = {v.name: {**dict.fromkeys(METRICS, 0.0), "psnr": float(i)} for i, v in enumerate(volumes)}
     found = summarise(scores, {"both": volumes, "knee": tuple(v for v in volumes if v.anatomy == "knee")})
     assert set(found) == {"both", "both (knee)", "both (brain)", "knee"}
     assert found["both"]["psnr"] == np.mean(range(len(volumes)))
@@ -123,7 +124,7 @@ def test_a_limited_choice_of_volumes_is_fixed(planned):
 
 def test_forward_macs_are_those_of_a_hand_count(planned):
     model = planned.workspace.initial_model()
-    samples = split_samples(load_test_volume(planned.test.volumes[0], planned.test)[0], 1)[0]
+    samples = split_samples(load_test_volume(planned.test.volumes[0], planned.test).samples, 1)[0]
     _, coils, height, width = samples.kspace.shape
     weights = {name: part.weight for name, part in model.prunable().items()}
     half = Mask.from_scores({n: w.detach() for n, w in weights.items()}, sum(w.numel() for w in weights.values()) // 2)

@@ -31,7 +31,9 @@ def test_dense_has_neither_timing_nor_sparsity():
     assert trial.sparsity == "0"
 
 
-@pytest.mark.parametrize(("text", "short"), [("0.90", "0.9"), ("0", "0"), ("5e-1", "0.5"), (".97", "0.97")])
+@pytest.mark.parametrize(
+    ("text", "short"), [("0.90", "0.9"), ("0", "0"), ("5e-1", "0.5"), (".97", "0.97"), ("-0", "0")]
+)
 def test_sparsity_has_one_form(text, short):
     assert parse_sparsity(text) == short
 
@@ -42,12 +44,6 @@ def test_settings_change_the_track_and_the_pruner():
     assert found.track.training.steps == 5
     assert found.track.maps.kind == "espirit"
     assert dict(found.trial.options) == {"batches": 2, "scope": "erk"}
-
-
-def test_quick_is_small():
-    found = ask(size="demo", quick=True)
-    assert found.track.training.steps == 20
-    assert (found.track.evaluation.volumes, found.track.evaluation.slices) == (1, 1)
 
 
 def test_controls_are_part_of_the_row_name():
@@ -77,7 +73,11 @@ WRONG = {
     "type": ({"settings": ("pruner.batches=x",)}, "'x' is not of type int"),
     "scope": ({"settings": ("pruner.scope=local",)}, "--set pruner.scope=local: there are global"),
     "loss": ({"settings": ("train.loss=l3",)}, "loss: 'l3' is none of ssim, l1, mse"),
-    "steps": ({"settings": ("train.steps=0",)}, "steps: 0 is not positive"),
+    "steps": ({"settings": ("train.steps=0",)}, "train.steps: 0 is not positive"),
+    "batches": ({"settings": ("pruner.batches=0",)}, "pruner 'snip'.batches: 0 is not positive"),
+    "warm-up": ({"settings": ("train.warm_up=-1",)}, "warm_up: -1.0 is not positive"),
+    "scope of dense": ({"pruner": "dense", "settings": ("pruner.scope=erk",)}, "pruner 'dense' has no option 'scope'"),
+    "decimals": ({"sparsity": "0." + "9" * 35}, "give at most 9 decimals"),
     "rate": ({"settings": ("train.learning_rate=inf",)}, "'inf' is not of type float"),
     "maps": ({"settings": ("maps.kind=guess",)}, "kind: 'guess' is none of low-resolution, espirit"),
 }

@@ -1,3 +1,7 @@
+import os
+from contextlib import suppress
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -22,6 +26,41 @@ def test_a_stage_comes_back_as_it_was(tmp_path):
     assert state.masked_weights()["a"].tolist() == [0.0, 0.0, 2.0, 3.0]
     store.save("key", STATE, COST, {})
     assert [path.name for path in (tmp_path / "store").iterdir()] == ["key"]
+
+
+def test_replacing_a_stage_never_leaves_half_of_it(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    store.save("key", STATE, COST, {})
+    replace = Path.replace
+    calls = []
+
+    def stop_at(number):
+        def step(path, target):
+            calls.append(path)
+            if len(calls) == number:
+                raise KeyboardInterrupt
+            return replace(path, target)
+
+        return step
+
+    for number in range(1, 4):
+        calls.clear()
+        monkeypatch.setattr(Path, "replace", stop_at(number))
+        with suppress(KeyboardInterrupt):
+            store.save("key", STATE, COST, {})
+        monkeypatch.setattr(Path, "replace", replace)
+        found = store.load("key")
+        assert found is None or found[0].mask == STATE.mask
+        store.save("key", STATE, COST, {})
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
+
+
+def test_old_leftovers_are_swept(tmp_path):
+    (tmp_path / ".old.1").mkdir()
+    (tmp_path / ".new.2").write_text("of a living process")
+    os.utime(tmp_path / ".old.1", (1, 1))
+    Store(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".new.2"]
 
 
 def test_checkpoints_live_until_the_stage_is_done(tmp_path):

@@ -80,17 +80,33 @@ def test_a_resumed_training_is_bit_equal(tmp_path, monkeypatch):
     )
 
 
-def test_multiply_accumulates_are_those_of_a_hand_count(tmp_path):
-    """Toy MoDL: 3 convolutions, 2 unrolls; the very first input is data and needs no gradient."""
-    workspace, model = make(tmp_path)
+@pytest.mark.parametrize("loss", ["l1", "ssim"])
+def test_multiply_accumulates_are_those_of_a_hand_count(tmp_path, loss):
+    """Toy MoDL: 3 convolutions, 2 unrolls; the very first input is data and needs no gradient; a loss is free."""
+    workspace, model = make(tmp_path, settings=(f"train.loss={loss}",))
     samples = workspace.data.batch(0)
     _, _, height, width = samples.kspace.shape
     weights = [part.weight.numel() for part in model.prunable().values()]
     forward = model.unrolls * sum(weights) * height * width
     backward = 2 * forward - weights[0] * height * width
-    assert run(workspace, model, Mask.full({n: p.weight for n, p in model.prunable().items()}), 1).macs == (
-        forward + backward
+    full = Mask.full({name: part.weight for name, part in model.prunable().items()})
+    assert run(workspace, model, full, 1).macs == forward + backward
+
+
+def test_weight_decay_shrinks_prunable_weights_alone(tmp_path, monkeypatch):
+    """With a gradient clipped to nothing, only decay is left."""
+    workspace, model = make(tmp_path, settings=("train.weight_decay=0.5", "train.learning_rate=0.1"))
+    monkeypatch.setattr(
+        torch.nn.utils, "clip_grad_norm_", lambda parameters, norm: [p.grad.zero_() for p in parameters]
     )
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    run(workspace, model, Mask.full({n: p.weight for n, p in model.prunable().items()}), 2)
+    for name, value in model.state_dict().items():
+        if name in model.prunable():
+            assert (value.abs() <= before[name].abs()).all()
+            assert (value.abs() < before[name].abs()).any()
+        else:
+            assert torch.equal(value, before[name])
 
 
 def test_divergence_is_named_with_its_step(tmp_path):
@@ -127,10 +143,11 @@ def test_batches_are_a_function_of_seed_purpose_and_step(tmp_path):
 def test_every_slice_is_seen_once_per_epoch_with_fresh_masks(tmp_path):
     data = make(tmp_path)[0].data
     epoch = [data.batch(step) for step in range(2 * len(data))]
-    first = [bytes(samples.full.numpy()) for samples in epoch[: len(data)]]
-    second = [bytes(samples.full.numpy()) for samples in epoch[len(data) :]]
-    assert len(set(first)) == len(data)
+    first, second = (
+        {bytes(samples.kspace.numpy()) for samples in part} for part in (epoch[: len(data)], epoch[len(data) :])
+    )
+    assert len(first) == len(data)
     # the scale depends on the mask, so targets in the file's units tell slices apart
     targets = [[(s.target * s.scale).sum().item() for s in part] for part in (epoch[: len(data)], epoch[len(data) :])]
     assert sorted(targets[0]) == pytest.approx(sorted(targets[1]), rel=1e-5)
-    assert set(first) != set(second)
+    assert first.isdisjoint(second)

@@ -3,6 +3,7 @@ import json
 import h5py
 import numpy as np
 import pytest
+import torch
 
 from datasets.annotations import read_annotations
 from datasets.errors import DataError
@@ -33,7 +34,6 @@ def test_volumes_are_read_by_the_very_same_reader(simulated_root, manifest):
 def test_target_is_the_root_sum_of_squares_of_the_kspace(manifest):
     from datasets.samples import crop_to_target, root_sum_of_squares
 
-    torch = pytest.importorskip("torch")
     for volume in manifest.volumes:
         kspace, target = read_slices(volume, [0, 1])
         image, truth = crop_to_target(root_sum_of_squares(torch.from_numpy(kspace)), torch.from_numpy(target))
@@ -85,12 +85,34 @@ def test_embedded_data_are_made_once(monkeypatch):
     assert embedded_root(SIZE) == root
 
 
-def test_simulated_data_that_were_tampered_with_are_refused(tmp_path):
+@pytest.mark.parametrize("change", ["removed", "content"])
+def test_simulated_data_that_were_tampered_with_are_refused(tmp_path, change):
     simulate(tmp_path / "root", SIZE)
-    (tmp_path / "root/brain/multicoil_train/simulated_brain_train_0000.h5").unlink()
+    path = tmp_path / "root/brain/multicoil_train/simulated_brain_train_0000.h5"
+    if change == "removed":
+        path.unlink()
+    else:
+        with h5py.File(path, "r+") as file:
+            file["kspace"][0] *= 2
     root = open_root(tmp_path / "root")
-    with pytest.raises(DataError, match="names other volumes"):
+    with pytest.raises(DataError, match="describes other volumes"):
         simulation_of(root, open_manifest(root))
+
+
+def test_two_processes_may_simulate_the_same_at_once(tmp_path, monkeypatch):
+    """The other one finishes first: its data are as good."""
+    from datasets.simulated import generate
+
+    write = generate._write_annotations
+
+    def meanwhile(*arguments):
+        monkeypatch.setattr(generate, "_write_annotations", write)
+        simulate(tmp_path / "root", SIZE)
+        write(*arguments)
+
+    monkeypatch.setattr(generate, "_write_annotations", meanwhile)
+    simulate(tmp_path / "root", SIZE)
+    assert [path.name for path in tmp_path.iterdir()] == ["root"]
 
 
 def test_an_interrupted_simulation_leaves_nothing(tmp_path, monkeypatch):

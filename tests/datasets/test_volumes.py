@@ -1,5 +1,6 @@
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def test_reader_agrees_with_fastmri_on_real_volumes(real_kspace):
     check_against_fastmri(real_kspace / "brain" / "multicoil_val", "brain")
 
 
-@pytest.mark.parametrize("kind", sorted(spoiled(pytest.importorskip("pathlib").Path())))
+@pytest.mark.parametrize("kind", sorted(spoiled(Path())))
 def test_spoiled_volumes_are_named_with_file_and_key(kind, tmp_path):
     spoil, message = spoiled(tmp_path)[kind]
     spoil()
@@ -86,7 +87,7 @@ def test_data_that_changed_since_the_manifest_are_refused(tmp_path, change):
         write_volume(folder / "c.h5")
     else:
         (folder / "b.h5").unlink()
-    with pytest.raises(DataError, match="since the manifest was made; `python -m bench data check ROOT` renews it"):
+    with pytest.raises(DataError, match=f"since the manifest was made; `python -m bench data check {tmp_path}` renews"):
         open_manifest(root)
     write_manifest(root)
     assert identity_of(open_manifest(root).volumes) != identity_of(before.volumes)
@@ -99,9 +100,14 @@ def test_roots_are_found_in_the_order_of_the_readme(tmp_path, monkeypatch):
         make_root(tmp_path / name)
     (tmp_path / "fastmri_dirs.yaml").write_text(f"knee_path: {tmp_path}/table/knee\nbrain_path: /path/to/brain\n")
     table = find_root(None, None)
-    assert table == DataRoot((("knee", tmp_path / "table" / "knee"),), None)
+    assert table == DataRoot(
+        tmp_path / "fastmri_dirs.yaml", "fastmri_dirs.yaml", (("knee", tmp_path / "table" / "knee"),), None
+    )
+    assert table.check_command == "python -m bench data check"
+    assert find_root(None, None).origin == "fastmri_dirs.yaml"
     monkeypatch.setenv("PUNBENCH_DATA", str(tmp_path / "variable"))
     assert find_root(None, None).anatomies[0][1] == tmp_path / "variable" / "knee"
+    assert find_root(None, None).origin == "$PUNBENCH_DATA"
     assert find_root(str(tmp_path / "given"), None).anatomies[0][1] == tmp_path / "given" / "knee"
 
 
@@ -114,9 +120,49 @@ def test_bad_roots_are_refused(tmp_path, monkeypatch):
     with pytest.raises(DataError, match="no such folder of fastMRI\\+ annotations"):
         open_root(tmp_path, tmp_path / "nowhere")
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "fastmri_dirs.yaml").write_text("[: no yaml")
-    with pytest.raises(DataError, match="not fastMRI's table"):
-        find_root(None, None)
+    for text in ("[: no yaml", "knee", "knee_path: 3\nbrain_path: ~nobody/x"):
+        (tmp_path / "fastmri_dirs.yaml").write_text(text)
+        with pytest.raises(DataError, match=r"fastmri_dirs\.yaml"):
+            find_root(None, None)
+
+
+def test_a_dangling_link_is_named(tmp_path):
+    make_root(tmp_path)
+    (tmp_path / "knee" / "multicoil_train" / "gone.h5").symlink_to(tmp_path / "nowhere.h5")
+    with pytest.raises(DataError, match=r"gone\.h5: cannot be read"):
+        open_manifest(open_root(tmp_path))
+
+
+def test_inspected_volumes_survive_a_bad_one(tmp_path, monkeypatch):
+    (tmp_path / "knee" / "multicoil_train").mkdir(parents=True)
+    bad = tmp_path / "knee" / "multicoil_train" / "z.h5"
+    bad.write_text("not a volume")
+    with pytest.raises(DataError, match="cannot be read"):
+        open_manifest(make_root(tmp_path))
+    bad.unlink()
+    monkeypatch.setattr("datasets.manifest.inspect_volume", lambda *_: pytest.fail("inspected twice"))
+    assert len(open_manifest(open_root(tmp_path)).volumes) == 2
+
+
+def test_a_manifest_of_another_schema_is_made_anew(tmp_path, monkeypatch):
+    root = make_root(tmp_path)
+    first = open_manifest(root)
+    monkeypatch.setattr("datasets.manifest.SCHEMA", 99)
+    assert open_manifest(root) == first
+
+
+def test_validation_patients_are_a_share_and_never_none_of_many(tmp_path):
+    from datasets.splits import training_set
+
+    few = open_manifest(make_root(tmp_path / "few", [f"{i}.h5" for i in range(9)]))
+    assert training_set(few, None, "knee").validation == ()
+    for number in (10, 40):
+        found = training_set(
+            open_manifest(make_root(tmp_path / str(number), [f"{i}.h5" for i in range(number)])), None, "knee"
+        )
+        assert 1 <= len(found.validation) < number / 2
+        assert {v.patient for v in found.training}.isdisjoint(v.patient for v in found.validation)
+        assert len(found.training) + len(found.validation) == number
 
 
 def test_a_patient_in_training_and_test_is_refused(tmp_path):

@@ -59,6 +59,10 @@ def spoiled(root):
         "wrong rank": (volume(kspace=good[0]), "key 'kspace': has 3 axes"),
         "broken header": (volume(header="<ismrmrdHeader>"), "key 'ismrmrd_header': is not a readable ISMRMRD header"),
         "empty header": (volume(header="<a/>"), "key 'ismrmrd_header': is not a readable ISMRMRD header"),
+        "header off centre": (
+            volume(header=HEADER.format(rows=32, columns=20, matrix=16, last=3, centre=10)),
+            "key 'ismrmrd_header': describes no image",
+        ),
         "zero target": (volume(target=np.zeros((2, 16, 16), np.float32)), "key 'reconstruction_rss': is zero"),
         "empty target": (volume(target=np.zeros((0, 16, 16), np.float32)), "key 'reconstruction_rss'"),
         "other slices": (volume(target=np.ones((1, 16, 16), np.float32)), "key 'reconstruction_rss': has 1 slices"),

@@ -1,7 +1,9 @@
+import json
+
 import pytest
 from scipy.stats import ttest_rel
 
-from bench.record import FILE
+from bench.record import FILE, Record
 from bench.running import run
 from leaderboards.paired import dense_partner, interval, paired_differences, paired_lines
 from tests.bench.toy import toy_plan
@@ -43,6 +45,15 @@ def test_differences_are_paired_by_volume(records):
     lines = list(paired_lines(found["snip"], found["dense"]))
     assert "conditional on these trained networks" in lines[0]
     assert len(lines) == 1 + len(differences)
+
+
+def test_volumes_of_one_patient_count_once(records):
+    _, found = records
+    content = json.loads(json.dumps(found["snip"].content))
+    for row in content["volumes"]:
+        row["patient"] = "the same"
+    (values,) = set(map(len, paired_differences(Record.of(content), found["dense"], "psnr").values()))
+    assert values == 1
 
 
 def test_interval_is_students():

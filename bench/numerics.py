@@ -1,0 +1,17 @@
+"""How numbers are computed: threads, determinism, precision of products."""
+
+from typing import Any
+
+import torch
+
+
+def describe_numerics(device: torch.device, threads: int) -> dict[str, Any]:
+    """What a result depends on besides the code: part of every stage key."""
+    return {"device": device.type, "dtype": "float32", "tf32": False, "threads": threads, "torch": torch.__version__}
+
+
+def set_numerics(threads: int) -> None:
+    """Make computations as `describe_numerics` says, in this process."""
+    torch.set_num_threads(threads)
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
