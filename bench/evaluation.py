@@ -8,8 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.metrics import METRICS, Image, volume_metrics
+from bench.lesions import COUNTS, lesion_metrics
+from bench.metrics import Image, volume_metrics
 from bench.settings import EvaluationSettings
+from datasets.annotations import Annotation
+from datasets.boxes import Box, boxes_in
 from datasets.samples import Preparation, Samples, crop_to_target, fully_sampled, prepare
 from datasets.undersampling import seed_of_file
 from datasets.volumes import Volume, read_slices
@@ -19,7 +22,8 @@ VERSION = 1
 SLICES_AT_ONCE = 4
 
 Reconstruct = Callable[[Samples], Tensor]
-Scores = dict[str, dict[str, float]]
+Metrics = dict[str, float | None]
+Scores = dict[str, Metrics]
 """Metrics by volume name."""
 
 
@@ -32,6 +36,8 @@ class TestData:
     splits : mapping of str to tuple of Volume
     slices : mapping of str to tuple of int
         The slices scored of each volume, by its name.
+    annotations : mapping of str to tuple of Annotation
+        Of each volume with findings, by its name.
     preparation : Preparation
     device : torch.device
     """
@@ -40,6 +46,7 @@ class TestData:
 
     splits: Mapping[str, tuple[Volume, ...]]
     slices: Mapping[str, tuple[int, ...]]
+    annotations: Mapping[str, tuple[Annotation, ...]]
     preparation: Preparation
     device: torch.device
 
@@ -74,6 +81,13 @@ def choose_volumes(volumes: Iterable[Volume], settings: EvaluationSettings) -> t
     """At most ``settings.volumes`` volumes, by the hash of their names, so that a choice is fixed and arbitrary."""
     ordered = sorted(volumes, key=lambda volume: hashlib.sha256(volume.name.encode()).hexdigest())
     return tuple(sorted(ordered[: settings.volumes or None], key=lambda volume: volume.name))
+
+
+def choose_slices(volume: Volume, annotations: Iterable[Annotation], most: int) -> tuple[int, ...]:
+    """At most ``most`` slices of a volume (0 for all): those with boxes first, then those nearest to the middle."""
+    marked = {row.slice for row in annotations if not row.study_level and not row.malformed()}
+    ordered = sorted(range(volume.slices), key=lambda i: (i not in marked, abs(i - (volume.slices - 1) / 2), i))
+    return tuple(sorted(ordered[: most or None]))
 
 
 def load_test_volume(volume: Volume, data: TestData) -> TestVolume:
@@ -140,11 +154,23 @@ def score(
             if not np.isfinite(image).all():
                 raise ArithmeticError(f"{name} of {volume.name} is not finite")
             found[name][volume.name] = volume_metrics(truth, image)
+            if volume.name in data.annotations:
+                found[name][volume.name] |= lesion_metrics(truth, image, boxes_of(volume, truth, data))
     return found
 
 
-def summarise(scores: Scores, splits: Mapping[str, tuple[Volume, ...]]) -> dict[str, dict[str, float]]:
-    """Means over the volumes of each split; a split of several anatomies also by anatomy."""
+def boxes_of(volume: Volume, target: Image, data: TestData) -> tuple[Box, ...]:
+    """The boxes of findings in the scored slices of a volume."""
+    rows = data.annotations.get(volume.name, ())
+    _, height, width = target.shape
+    return boxes_in(rows, data.slices[volume.name], volume.target_shape, (height, width))
+
+
+def summarise(scores: Scores, splits: Mapping[str, tuple[Volume, ...]]) -> dict[str, Metrics]:
+    """Means over the volumes of each split; a split of several anatomies also by anatomy.
+
+    Figures inside boxes are means over the volumes that have boxes in the scored slices; boxes are summed.
+    """
     result = {}
     for split, volumes in splits.items():
         anatomies = sorted({volume.anatomy for volume in volumes})
@@ -152,6 +178,15 @@ def summarise(scores: Scores, splits: Mapping[str, tuple[Volume, ...]]) -> dict[
         if len(anatomies) > 1:
             parts |= {f"{split} ({a})": tuple(v for v in volumes if v.anatomy == a) for a in anatomies}
         for name, members in parts.items():
-            means = {metric: float(np.mean([scores[v.name][metric] for v in members])) for metric in METRICS}
+            rows = [scores[volume.name] for volume in members]
+            shared = [key for key in rows[0] if all(key in row for row in rows)]
+            means: Metrics = {key: _combine(key, [row[key] for row in rows]) for key in shared}
             result[name] = {**means, "volumes": len(members), "patients": len({v.patient for v in members})}
     return result
+
+
+def _combine(key: str, values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    if key in COUNTS:
+        return sum(known)
+    return float(np.mean(known)) if known else None

@@ -1,5 +1,7 @@
 """Figures of merit of one volume: fastMRI's own, and those that tell what a single figure hides."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from fastmri import evaluate
@@ -14,11 +16,11 @@ FOREGROUND_LEVEL = 0.1
 FOREGROUND_BLUR = 2.0
 HFEN_SIGMA = 1.5
 
-Image = npt.NDArray[np.float32]
+Image = npt.NDArray[np.floating[Any]]
 Region = npt.NDArray[np.bool_]
 
 
-def volume_metrics(target: Image, image: Image) -> dict[str, float]:
+def volume_metrics(target: Image, image: Image) -> dict[str, float | None]:
     """All metrics of a volume.
 
     Parameters
@@ -58,7 +60,7 @@ def foreground(target: Image) -> Region:
     return np.stack([ndimage.binary_fill_holes(plane) for plane in above])
 
 
-def similarity_map(target: Image, image: Image) -> npt.NDArray[np.float64]:
+def similarity_map(target: Image, image: Image) -> Image:
     """Local SSIM of each pixel, slice by slice, with the range of the whole target."""
     pairs = zip(target, image, strict=True)
     return np.stack([structural_similarity(t, x, data_range=target.max(), full=True)[1] for t, x in pairs])

@@ -9,9 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.baselines import zero_filled_image
-from bench.evaluation import Reconstruct, TestData, load_test_volume, reconstruct_volume, split_samples
+from bench.evaluation import (
+    Reconstruct,
+    TestData,
+    boxes_of,
+    load_test_volume,
+    reconstruct_volume,
+    split_samples,
+)
 from bench.metrics import Image
+from datasets.boxes import Box, sham_boxes
 from datasets.files import replacing
+from datasets.preview import draw_box
 from datasets.volumes import Volume
 
 ERROR_GAIN = 5
@@ -25,6 +34,40 @@ def reconstructions(path: Path, network: Reconstruct, test: TestData, title: str
     grid = figure.subplots(len(rows), 4, squeeze=False)
     for axes, (name, volume) in zip(grid, rows, strict=True):
         _reconstruction_row(axes, name, volume, network, test)
+    figure.suptitle(title)
+    _save(figure, path)
+
+
+def findings(path: Path, network: Reconstruct, test: TestData, title: str) -> None:
+    """Target, network and error × 5 with the boxes of findings (solid) and sham boxes (dashed).
+
+    One row for the first volume of each anatomy that has boxes in the scored slices; no file if none has.
+    """
+    rows: dict[str, tuple[Image, Image, tuple[Box, ...]]] = {}
+    for volume in test.volumes:
+        if volume.name in test.annotations and volume.anatomy not in rows:
+            loaded = load_test_volume(volume, test)
+            target, found = reconstruct_volume(network, loaded.samples, loaded.target, test.device)
+            boxes = boxes_of(volume, target, test)
+            if boxes:
+                rows[volume.anatomy] = (target, found, boxes)
+    if not rows:
+        return
+    figure = Figure(figsize=(10, 3.6 * len(rows)), layout="constrained")
+    grid = figure.subplots(len(rows), 3, squeeze=False)
+    for axes, (target, found, boxes) in zip(grid, rows.values(), strict=True):
+        plane = boxes[0].plane
+        top = float(np.quantile(target[plane], 0.998))
+        error = ERROR_GAIN * np.abs(found - target)
+        shown = [(box, "-") for box in boxes] + [(box, "--") for box in sham_boxes(target, boxes)]
+        panels = {"target": target, "network": found, f"error × {ERROR_GAIN}": error}
+        for axis, (label, image) in zip(axes, panels.items(), strict=True):
+            _show(axis, image[plane : plane + 1], top)
+            axis.set_title(label, fontsize=10)
+            for box, line in shown:
+                if box.plane == plane:
+                    draw_box(axis, box, line)
+        axes[0].set_xlabel(" · ".join(sorted({box.label for box in boxes if box.plane == plane})), fontsize=8)
     figure.suptitle(title)
     _save(figure, path)
 

@@ -11,14 +11,15 @@ import torch
 from architectures import architectures
 from bench import evaluation
 from bench.context import Context, content_key, stage_key
-from bench.evaluation import TestData, choose_volumes
+from bench.evaluation import TestData, choose_slices, choose_volumes
 from bench.execution import Workspace, entry_of
 from bench.metrics import METRICS
 from bench.numerics import describe_numerics
 from bench.request import Request, Resolved, resolve
-from bench.training_data import TrainingData, central_slices
+from bench.training_data import TrainingData
 from datasets import samples
 from datasets.annotations import Annotations, read_annotations
+from datasets.annotations_report import check_match
 from datasets.coil_maps import CoilMaps, missing_sigpy
 from datasets.manifest import Manifest, identity_of, open_manifest
 from datasets.roots import DataRoot, find_root
@@ -74,6 +75,7 @@ class PlannedTrial:
             "volumes": {name: [v.name for v in part] for name, part in self.test.splits.items()},
             "splits": [asdict(splits.get(name).identity) for name in self.test.splits],
             "slices": self.test.slices,
+            "annotations": {name: [asdict(row) for row in rows] for name, rows in self.test.annotations.items()},
             "preparation": self.context.preparation,
             "numerics": self.context.numerics,
         }
@@ -94,6 +96,8 @@ def plan(request: Request) -> PlannedTrial:
     root = find_root(request.data, folder) or embedded_root(track.simulation, folder)
     manifest = open_manifest(root)
     annotations = read_annotations(root.annotations) if root.annotations else None
+    if annotations:
+        check_match(annotations, manifest)
     training = training_set(manifest, annotations, trial.train_on)
     if track.maps.kind == "espirit" and find_spec("sigpy") is None:
         raise missing_sigpy()
@@ -101,10 +105,13 @@ def plan(request: Request) -> PlannedTrial:
         Undersampling(trial.acceleration, track.data.pattern), CoilMaps(track.maps.kind), track.data.crop_readout
     )
     chosen, unavailable = _splits(resolved, manifest, annotations)
+    marked = {v.name: rows for part in chosen.values() for v in part if annotations and (rows := annotations.of(v))}
     slices = {
-        v.name: tuple(central_slices(v.slices, track.evaluation.slices)) for part in chosen.values() for v in part
+        v.name: choose_slices(v, marked.get(v.name, ()), track.evaluation.slices)
+        for part in chosen.values()
+        for v in part
     }
-    test = TestData(chosen, slices, preparation, device)
+    test = TestData(chosen, slices, marked, preparation, device)
     _check_calibration([*training.training, *training.validation, *test.volumes], preparation.undersampling)
     simulated = simulation_of(root, manifest)
     data = {

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from bench import baselines, pictures
 from bench.cost import forward_macs, median_latency_ms
-from bench.evaluation import Reconstruct, Scores, load_test_volume, score, split_samples, summarise
+from bench.evaluation import Metrics, Reconstruct, Scores, load_test_volume, score, split_samples, summarise
 from bench.execution import Outcome, entry_of, run_recipe
 from bench.numerics import set_numerics
 from bench.planning import PlannedTrial
@@ -128,6 +128,7 @@ def _evaluated(planned: PlannedTrial, outcome: Outcome, store: Store, fresh: boo
     ]
     pictures.layers(folder / "layers.png", layers, planned.resolved.trial.row)
     pictures.reconstructions(folder / "reconstructions.png", network, planned.test, planned.resolved.trial.row)
+    pictures.findings(folder / "findings.png", network, planned.test, planned.resolved.trial.row)
     first = load_test_volume(planned.test.volumes[0], planned.test).samples
     sample = split_samples(first, 1)[0].to(planned.workspace.device)
     latency = median_latency_ms(lambda: network(sample), planned.workspace.device)
@@ -146,7 +147,7 @@ def _evaluated(planned: PlannedTrial, outcome: Outcome, store: Store, fresh: boo
     }
 
 
-def _baselines(planned: PlannedTrial, store: Store, fresh: bool) -> dict[str, dict[str, dict[str, float]]]:
+def _baselines(planned: PlannedTrial, store: Store, fresh: bool) -> dict[str, dict[str, Metrics]]:
     """Baselines by name and split: those of the data alone, and the empty network of the architecture."""
     device = planned.workspace.device
     of_data = {

@@ -50,7 +50,7 @@ class EvaluationSettings:
     volumes : int
         At most so many per split, chosen by the hash of their name; 0 for all.
     slices : int
-        At most so many central slices of each volume; 0 for all.
+        At most so many slices of each volume, those with boxes of findings first, then central ones; 0 for all.
     """
 
     splits: tuple[str, ...]

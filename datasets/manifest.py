@@ -64,24 +64,46 @@ def open_manifest(root: DataRoot) -> Manifest:
 
 
 def write_manifest(root: DataRoot) -> Manifest:
-    """Inspect every volume and write the manifest; hashes are reused while size and time of change stand.
+    """Inspect every volume and write the manifest.
 
     Raises
     ------
     DataError
         For the first file that is no volume.
     """
+    volumes, problems = inspect_root(root)
+    if problems:
+        raise problems[0]
+    return Manifest(tuple(volumes))
+
+
+def inspect_root(root: DataRoot) -> tuple[list[Volume], list[DataError]]:
+    """Inspect every volume; hashes are reused while size and time of change stand.
+
+    The manifest is written as far as it goes, so that hours of hashing are not lost to one bad file, and counts as
+    complete when there is no problem.
+
+    Returns
+    -------
+    volumes : list of Volume
+    problems : list of DataError
+        One for each file that is no volume.
+    """
     path = _path(root)
     known, _ = _read(path)
     volumes: list[Volume] = []
+    problems: list[DataError] = []
     files = root.files()
     try:
         for name, file in tqdm(files, desc="reading volumes", unit="volume", leave=False):
             volume = known.get(name)
-            volumes.append(volume if volume and _stands(volume, file) else inspect_volume(file, name))
-    finally:  # hours of hashing are not lost to one bad file
+            try:
+                volumes.append(volume if volume and _stands(volume, file) else inspect_volume(file, name))
+            except DataError as problem:
+                problems.append(problem)
+    finally:
         _write(path, volumes, complete=len(volumes) == len(files))
-    return Manifest(tuple(volumes))
+    return volumes, problems
 
 
 def _stands(volume: Volume, file: Path) -> bool:

@@ -45,5 +45,5 @@ def simulated_root(tmp_path_factory):
     from datasets.simulated import Simulation, simulate
 
     root = tmp_path_factory.mktemp("data") / "root"
-    simulate(root, Simulation(3, 2, 1, 2, slices=2, matrix=32, coils=3, seed=7))
+    simulate(root, Simulation(3, 2, 1, 2, slices=2, matrix=32, coils=3, seed=4))
     return root

@@ -1,39 +1,121 @@
-"""``data``: look at data before anything is trained on them."""
+"""``data``: make data, and look at data before anything is trained on them."""
 
 import argparse
+import sys
 from collections import Counter
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from registries import RequestError
+
+if TYPE_CHECKING:
+    from datasets.roots import DataRoot
+
+SIZES = {
+    "knee-train": (12, "knee patients for training"),
+    "knee-val": (6, "knee patients for test"),
+    "brain-train": (2, "brain patients for training"),
+    "brain-val": (6, "brain patients for test"),
+    "slices": (10, "slices per volume"),
+    "matrix": (160, "rows and columns of the images"),
+    "coils": (8, "receive coils"),
+    "seed": (0, "of all randomness"),
+}
+ROOT_HELP = "folder with fastMRI's knee/ and brain/"
 
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    parser = commands.add_parser("data", help="check a data root")
+    parser = commands.add_parser("data", help="simulate, check and preview data; read fastMRI+ annotations")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     check = actions.add_parser("check", help="open every volume, validate it, and write the manifest anew")
-    check.add_argument(
-        "root",
-        nargs="?",
-        metavar="ROOT",
-        help="folder with fastMRI's knee/ and brain/; default: the data that `run` finds",
-    )
+    check.add_argument("root", nargs="?", metavar="ROOT", help=f"{ROOT_HELP} (default: what `run` finds)")
     check.set_defaults(execute=execute_check)
+    simulate = actions.add_parser("simulate", help="write simulated knees and brains in fastMRI's layout")
+    simulate.add_argument("root", metavar="ROOT", help="folder to make")
+    for name, (default, what) in SIZES.items():
+        simulate.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"{what} (default {default})")
+    simulate.set_defaults(execute=execute_simulate)
+    preview = actions.add_parser("preview", help="write a montage of some volumes as PNG")
+    preview.add_argument("root", metavar="ROOT", help=ROOT_HELP)
+    preview.add_argument("--out", default="preview.png", metavar="FILE", help="picture to write (default preview.png)")
+    preview.add_argument("--volumes", type=int, default=8, metavar="N", help="at most so many (default 8)")
+    preview.set_defaults(execute=execute_preview)
+    annotations = actions.add_parser("annotations", help="say what fastMRI+ tables hold, and what matches the volumes")
+    annotations.add_argument("folder", metavar="DIR", help="folder of the CSV files")
+    annotations.add_argument("root", nargs="?", metavar="ROOT", help=ROOT_HELP)
+    annotations.set_defaults(execute=execute_annotations)
 
 
 def execute_check(chosen: argparse.Namespace) -> int:
-    """Inspect every volume of a data root."""
+    """Inspect every volume of a data root; name every one that is wrong."""
     from bench.report import plural
-    from datasets.manifest import write_manifest
-    from datasets.roots import find_root
+    from datasets.manifest import inspect_root
 
-    root = find_root(chosen.root, None)
-    if root is None:
-        raise RequestError("data check: name a ROOT, or set $PUNBENCH_DATA, or write fastMRI's fastmri_dirs.yaml here")
-    manifest = write_manifest(root)
-    groups = Counter((v.anatomy, v.folder, v.acquisition, v.coils, v.rows, v.columns) for v in manifest.volumes)
+    volumes, problems = inspect_root(_root(chosen.root))
+    for problem in problems:
+        print(f"bench: {problem}", file=sys.stderr)
+    groups = Counter((v.anatomy, v.folder, v.acquisition, v.coils, v.rows, v.columns) for v in volumes)
     for (anatomy, folder, acquisition, coils, rows, columns), number in sorted(groups.items()):
         print(f"{anatomy}/{folder}: {number} × {acquisition}, {coils} coils, {rows} × {columns}")
-    patients = len({volume.patient for volume in manifest.volumes})
-    print(f"{plural(len(manifest.volumes), 'volume')} of {plural(patients, 'patient')}, manifest written")
+    patients = len({volume.patient for volume in volumes})
+    slices = sum(volume.slices for volume in volumes)
+    summary = f"{plural(len(volumes), 'volume')} of {plural(patients, 'patient')}, {plural(slices, 'slice')}"
+    print(f"{summary}, {plural(len(problems), 'problem')}; manifest {'not ' if problems else ''}complete")
+    return 2 if problems else 0
+
+
+def execute_simulate(chosen: argparse.Namespace) -> int:
+    """Simulate data of any size anywhere."""
+    from datasets.simulated import Simulation, simulate
+
+    sizes = {name.replace("-", "_"): getattr(chosen, name.replace("-", "_")) for name in SIZES}
+    least = {"slices": 1, "matrix": 16, "coils": 1}
+    for name, value in sizes.items():
+        if value < least.get(name, 0):
+            raise RequestError(f"--{name.replace('_', '-')} {value}: at least {least.get(name, 0)}")
+    if chosen.matrix % 2:
+        raise RequestError(f"--matrix {chosen.matrix}: give an even number")
+    if not any(Simulation(**sizes).patients.values()):
+        raise RequestError("data simulate: no patients at all; give at least one of --knee-train, --knee-val, …")
+    simulate(Path(chosen.root), Simulation(**sizes))
+    print(f"simulated data in {chosen.root}; `python -m bench data preview {chosen.root}` shows them")
     return 0
+
+
+def execute_preview(chosen: argparse.Namespace) -> int:
+    """Write a montage."""
+    from datasets.annotations import read_annotations
+    from datasets.manifest import open_manifest
+    from datasets.preview import montage
+
+    if chosen.volumes < 1:
+        raise RequestError(f"--volumes {chosen.volumes}: at least 1")
+    root = _root(chosen.root)
+    volumes = open_manifest(root).volumes
+    some = volumes[:: max(1, -(-len(volumes) // chosen.volumes))]
+    montage(Path(chosen.out), some, read_annotations(root.annotations) if root.annotations else None)
+    print(f"{len(some)} of {len(volumes)} volumes in {chosen.out}")
+    return 0
+
+
+def execute_annotations(chosen: argparse.Namespace) -> int:
+    """Summarise fastMRI+ tables."""
+    from datasets.annotations import read_annotations
+    from datasets.annotations_report import describe_match, describe_tables
+    from datasets.manifest import open_manifest
+
+    annotations = read_annotations(Path(chosen.folder))
+    print("\n".join(describe_tables(annotations)))
+    if chosen.root:
+        print("\n".join(describe_match(annotations, open_manifest(_root(chosen.root)))))
+    return 0
+
+
+def _root(given: str | None) -> "DataRoot":
+    from datasets.roots import find_root
+
+    root = find_root(given, None)
+    if root is None:
+        raise RequestError("data check: name a ROOT, or set $PUNBENCH_DATA, or write fastMRI's fastmri_dirs.yaml here")
+    return root

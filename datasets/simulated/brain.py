@@ -3,7 +3,7 @@
 import numpy as np
 
 from datasets.simulated import tissues as t
-from datasets.simulated.lesions import Lesion, blob
+from datasets.simulated.lesions import Lesion, blob, some_slice
 from datasets.simulated.shapes import Array, Grid, Labels, ellipse, make_grid, smooth_field
 
 CONTRASTS = ("AXT1", "AXT2", "AXFLAIR")
@@ -92,22 +92,27 @@ def _deep(generator: np.random.Generator, place: Grid, labels: Labels) -> None:
 
 def _lesions(generator: np.random.Generator, place: Grid, labels: Labels, depth: Array) -> list[Lesion]:
     """White-matter lesions in most, a mass or small-vessel disease in some patients."""
+    white = labels == t.WHITE
     found = []
     for _ in range(int(generator.integers(1, 4))):
-        centre = _in_white_matter(generator)
         radius = generator.uniform(0.018, 0.045)
-        region = blob(generator, place, centre, (radius, radius * generator.uniform(0.8, 1.4), 0.25)) & (
-            labels == t.WHITE
-        )
+        axes = (radius, radius * generator.uniform(0.8, 1.4), 0.25)
+        region = blob(generator, place, _in_white_matter(generator, place), axes) & white
         found.append(Lesion.painted("Nonspecific white matter lesion", labels, region, t.LESION))
-    if generator.random() < 0.3:
+    chance = generator.random()
+    if chance < 0.3:
         radius = generator.uniform(0.08, 0.16)
-        region = blob(generator, place, _in_white_matter(generator), (radius, radius, 0.6)) & (depth > 0.02)
+        region = blob(generator, place, _in_white_matter(generator, place), (radius, radius, 0.6)) & (depth > 0.02)
         found.append(Lesion.painted("Mass", labels, region, t.LESION))
+    elif chance < 0.5:
+        patches = smooth_field(generator, place.shape, (3, 16, 16)) > 1.1
+        around = np.abs(np.hypot(place.u, 0.7 * place.v) - 0.24) < 0.07
+        label = "Global label: Small vessel chronic white matter ischemic change"
+        found.append(Lesion.painted(label, labels, patches & around & white, t.LESION, study_level=True))
     return found
 
 
-def _in_white_matter(generator: np.random.Generator) -> tuple[float, float, float]:
+def _in_white_matter(generator: np.random.Generator, place: Grid) -> tuple[float, float, float]:
     angle = generator.uniform(0, 2 * np.pi)
-    radius = generator.uniform(0.28, 0.40)
-    return (float(radius * np.cos(angle)), float(1.25 * radius * np.sin(angle)), float(generator.uniform(-0.5, 0.5)))
+    radius = generator.uniform(0.26, 0.40)
+    return float(radius * np.cos(angle)), float(1.25 * radius * np.sin(angle)), some_slice(generator, place)

@@ -189,6 +189,9 @@ def _write_patient(root: Path, patient: Patient, simulation: Simulation) -> Iter
     _write_volume(root / patient.folder / f"{_stem(patient)}.h5", kspace, geometry, contrast, _stem(patient))
     shape = (geometry.matrix, geometry.matrix)
     for lesion in lesions:
+        if lesion.study_level and lesion.region.any():
+            yield (_stem(patient), 0, "Yes", "", "", "", "", lesion.label)
+            continue
         for index, *box in lesion.boxes(geometry.target_offset, shape, FINE):
             yield (_stem(patient), index, "No", *box, lesion.label)
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from datasets.simulated import tissues as t
-from datasets.simulated.lesions import Lesion, blob
+from datasets.simulated.lesions import Lesion, blob, some_slice
 from datasets.simulated.shapes import Array, Grid, Labels, ellipse, make_grid, smooth_field, step
 
 CONTRASTS = ("CORPD_FBK", "CORPDFS_FBK")
@@ -166,7 +166,7 @@ def _lesions(
     found = []
     kinds = generator.permutation(["tear", "defect", "edema"])[: int(generator.integers(1, 4))]
     for kind in kinds:
-        depth = float(generator.uniform(-0.5, 0.5))
+        depth = some_slice(generator, place, first=-0.6)
         if kind == "tear":
             slit = np.abs(place.v - 0.02 - generator.uniform(-0.4, 0.4) * (side * place.u - 0.4)) < 0.012
             region = menisci & slit & (side * place.u > 0) & (np.abs(place.z - depth) < 0.35)

@@ -20,16 +20,19 @@ class Lesion:
         In the words of fastMRI+.
     region : ndarray
         ``(slices, rows, columns)`` bool on the fine grid.
+    study_level : bool
+        Whether readers name it for the whole study, without boxes.
     """
 
     label: str
     region: Region
+    study_level: bool = False
 
     @classmethod
-    def painted(cls, label: str, labels: Labels, region: Region, tissue: int) -> "Lesion":
+    def painted(cls, label: str, labels: Labels, region: Region, tissue: int, study_level: bool = False) -> "Lesion":
         """Turn a region into another tissue and remember it."""
         labels[region] = tissue
-        return cls(label, region)
+        return cls(label, region, study_level)
 
     def boxes(
         self, offset: tuple[int, int], shape: tuple[int, int], factor: int
@@ -55,6 +58,13 @@ class Lesion:
             if bottom > top and right > left:
                 found.append((index, left, shape[0] - bottom, right - left, bottom - top))
         return found
+
+
+def some_slice(generator: np.random.Generator, place: Grid, first: float = -1.0) -> float:
+    """Position of one of the slices that lie behind ``first``, so that a lesion around it is seen."""
+    positions = place.z[:, 0, 0]
+    behind = positions[positions >= first]
+    return float(generator.choice(behind if behind.size else positions))
 
 
 def _pixels(fine: npt.NDArray[np.int64], offset: int, size: int, factor: int) -> tuple[int, int]:

@@ -21,7 +21,8 @@ from tests.datasets.volumes import spoiled, write_volume
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = ["run", "--arch", "modl", "--pruner", "snip", "--size", "toy", "--device", "cpu"]
-OUTPUTS = {"record.json", "mask.safetensors", "weights.safetensors", "reconstructions.png", "layers.png", "log.txt"}
+PICTURES = {"reconstructions.png", "layers.png", "findings.png"}
+OUTPUTS = {"record.json", "mask.safetensors", "weights.safetensors", "log.txt", *PICTURES}
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_a_run_leaves_everything_the_readme_names(call, tmp_path):
     assert set(record.content["metrics"]) >= {"knee", "brain", "fastmri-plus"}
     assert set(record.content["baselines"]) == {"zero_filled", "cg_sense", "empty", "oracle"}
     assert (folder / "log.txt").read_text().strip() in out
-    for name in ("reconstructions.png", "layers.png"):
+    for name in PICTURES:
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
 
 
@@ -145,7 +146,7 @@ def test_quiet_prints_results_alone(tmp_path):
     assert "training on knee" in (only_record(tmp_path)[0] / "log.txt").read_text()
 
 
-@pytest.mark.parametrize("number", range(1, 9))
+@pytest.mark.parametrize("number", range(1, 11))
 def test_a_run_stopped_at_any_write_ends_where_an_uninterrupted_one_does(call, tmp_path, monkeypatch, number):
     """Every file and folder gets its name by one rename: stop at each of them, then give the same command again."""
     call(*RUN, "--out", tmp_path / "whole")
@@ -186,7 +187,7 @@ def test_help_imports_neither_torch_nor_pandas():
 BAD = {
     "architecture": (["--arch", "model"], "unknown architecture 'model': did you mean modl?"),
     "pruner": (["--pruner", "snap"], "did you mean snip?"),
-    "track": (["--track", "demi"], "did you mean demo?"),
+    "track": (["--track", "demi"], "did you mean demo or mini?"),
     "timing": (["--timing", "later"], "does not exist at timing 'later'"),
     "sparsity": (["--sparsity", "1.0"], "--sparsity 1.0"),
     "sparsity NaN": (["--sparsity", "NaN"], "--sparsity NaN"),
@@ -294,6 +295,69 @@ def test_data_check_renews_the_manifest(call, tmp_path):
     assert code == 2
     assert "changed since the manifest was made" in err
     assert call("data", "check", tmp_path)[0] == 0
+
+
+def test_data_check_names_every_problem(call, tmp_path):
+    folder = tmp_path / "knee" / "multicoil_train"
+    write_volume(folder / "good.h5")
+    write_volume(folder / "no_kspace.h5", drop=("kspace",))
+    (folder / "text.h5").write_text("hello")
+    code, out, err = call("data", "check", tmp_path)
+    assert code == 2
+    assert [word for word in ("no_kspace.h5", "text.h5", "good.h5") if word in err] == ["no_kspace.h5", "text.h5"]
+    assert "1 volume of 1 patient, 2 slices, 2 problems; manifest not complete" in out
+
+
+def test_simulated_data_are_made_shown_and_described(call, tmp_path):
+    root = tmp_path / "root"
+    sizes = ["--knee-train", 1, "--knee-val", 1, "--brain-train", 0, "--brain-val", 1, "--slices", 2, "--matrix", 32]
+    assert call("data", "simulate", root, *sizes, "--coils", 2)[0] == 0
+    code, out, _ = call("data", "check", root)
+    assert code == 0
+    assert "3 volumes of 3 patients, 6 slices, 0 problems; manifest complete" in out
+    code, out, _ = call("data", "preview", root, "--out", tmp_path / "look.png", "--volumes", 2)
+    assert code == 0
+    assert "2 of 3 volumes" in out
+    assert (tmp_path / "look.png").read_bytes().startswith(b"\x89PNG")
+    code, out, _ = call("data", "annotations", root / "fastmri_plus", root)
+    assert code == 0
+    assert "3 volumes reviewed" in out
+    assert "differs from the official table" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["simulate", "root", "--matrix", "7"], "--matrix 7"),
+        (["simulate", "root", "--slices", "0"], "--slices 0"),
+        (["simulate", "root", *[f"--{a}-{p}=0" for a in ("knee", "brain") for p in ("train", "val")]], "no patients"),
+        (["simulate", "taken"], "is not empty"),
+        (["preview", "nowhere"], "no such data folder"),
+        (["preview", "taken", "--volumes", "0"], "--volumes 0"),
+        (["annotations", "nowhere"], "holds no fastMRI+ table"),
+        (["annotations", "broken"], "lacks the columns"),
+        (["annotations", "foreign", "taken"], "matches none of the volumes"),
+    ],
+)
+def test_bad_data_requests_end_in_one_line(call, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    write_volume(tmp_path / "taken" / "knee" / "multicoil_train" / "a.h5")
+    for name, header in (("broken", "file,slice"), ("foreign", "file,slice,study_level,x,y,width,height,label")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "knee.csv").write_text(header + "\n")
+        (tmp_path / name / "knee_file_list.csv").write_text("somebody\n")
+    code, _, err = call("data", *arguments)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert message in err
+
+
+def test_tables_that_belong_to_other_volumes_end_a_run(call, tmp_path, simulated_root):
+    (tmp_path / "knee.csv").write_text("file,slice,study_level,x,y,width,height,label\n")
+    (tmp_path / "knee_file_list.csv").write_text("somebody\n")
+    code, _, err = call(*RUN, "--data", simulated_root, "--annotations", tmp_path, "--out", tmp_path / "out")
+    assert code == 2
+    assert "matches none of the volumes" in err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_killed_training_continues_bit_equal(tmp_path):

@@ -1,5 +1,6 @@
 """Scores equal fastMRI's own evaluation of the same images, and the published zero-filled figures."""
 
+from dataclasses import replace
 from itertools import islice
 
 import h5py
@@ -18,9 +19,18 @@ from bench.baselines import (
     zero_filled_image,
 )
 from bench.cost import forward_macs
-from bench.evaluation import choose_volumes, load_test_volume, reconstruct_volume, score, split_samples, summarise
+from bench.evaluation import (
+    choose_slices,
+    choose_volumes,
+    load_test_volume,
+    reconstruct_volume,
+    score,
+    split_samples,
+    summarise,
+)
 from bench.metrics import METRICS, volume_metrics
 from bench.settings import EvaluationSettings
+from datasets.annotations import Annotation
 from pruners import Mask
 from tests.bench.toy import toy_plan
 
@@ -114,6 +124,27 @@ def test_summaries_by_split_and_anatomy(planned):
     assert set(found) == {"both", "both (knee)", "both (brain)", "knee"}
     assert found["both"]["psnr"] == np.mean(range(len(volumes)))
     assert found["knee"] == found["both (knee)"]
+
+
+def test_slices_with_boxes_come_first_then_central_ones(planned):
+    volume = replace(planned.test.volumes[0], slices=9)
+    rows = [
+        Annotation("a", s, study, 1, 1, 2, height, "x", 2)
+        for s, study, height in [(7, False, 3), (1, False, 3), (0, True, 3), (2, False, 0)]
+    ]
+    assert choose_slices(volume, rows, 3) == (1, 4, 7)
+    assert choose_slices(volume, rows, 1) == (1,)
+    assert choose_slices(volume, [], 3) == (3, 4, 5)
+    assert choose_slices(volume, [], 0) == tuple(range(9))
+
+
+def test_figures_inside_boxes_are_summed_up_where_every_volume_is_annotated(planned):
+    marked = planned.test.splits["fastmri-plus"]
+    found = score({"zero": zero_filled_image}, planned.test)["zero"]
+    means = summarise(found, planned.test.splits)
+    assert means["fastmri-plus"]["boxes"] == sum(found[v.name]["boxes"] for v in marked) > 0
+    known = [found[v.name]["lesion_ssim"] for v in marked if found[v.name]["lesion_ssim"] is not None]
+    assert means["fastmri-plus"]["lesion_ssim"] == pytest.approx(np.mean(known))
 
 
 def test_a_limited_choice_of_volumes_is_fixed(planned):

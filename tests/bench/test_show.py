@@ -1,7 +1,10 @@
 """What the README promises, at the size it promises it for: minutes, so not part of `make test`."""
 
 import pytest
+import safetensors.torch
 
+from bench.baselines import tune_cg_sense
+from bench.evaluation import score, summarise
 from bench.planning import plan
 from bench.request import Request
 from bench.running import run
@@ -25,3 +28,20 @@ def test_on_real_volumes_the_network_beats_zero_filled_on_the_knee_it_did_not_se
     assert content["metrics"]["knee"]["psnr"] > zero_filled["knee"]["psnr"]
     assert round(zero_filled["knee"]["psnr"], 3) == 31.283
     assert round(zero_filled["brain"]["psnr"], 3) == 24.508
+
+
+def test_a_network_trained_on_simulated_knees_improves_on_cg_sense_on_real_slices(tmp_path, real_kspace):
+    """Weights of the demo, data of the real root: the simulator teaches something that holds outside it."""
+    simulated, real = (
+        plan(Request(arch="modl", pruner="dense", out=str(tmp_path), data=data)) for data in (None, str(real_kspace))
+    )
+    run(simulated, False, print)
+    model = simulated.workspace.initial_model()
+    model.load_state_dict(safetensors.torch.load_file(simulated.folder / "weights.safetensors"))
+    model.eval()
+    tuned = tune_cg_sense(simulated.training.training, simulated.test.preparation, simulated.workspace.device)
+    methods = {"cg_sense": tuned, "network": lambda s: model(s.kspace, s.mask, s.maps)}
+    found = {name: summarise(part, real.test.splits) for name, part in score(methods, real.test).items()}
+    for split in ("knee", "brain"):
+        print(split, {name: round(part[split]["psnr"], 2) for name, part in found.items()})
+        assert found["network"][split]["psnr"] > found["cg_sense"][split]["psnr"]

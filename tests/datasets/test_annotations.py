@@ -1,6 +1,9 @@
+import re
+
 import pytest
 
 from datasets.annotations import Annotation, read_annotations, read_table
+from datasets.annotations_report import check_match, describe_tables
 from datasets.errors import DataError
 from datasets.manifest import open_manifest
 from datasets.roots import open_root
@@ -64,6 +67,59 @@ def test_real_tables_are_accounted_for(real_annotations):
     reviewed = read_annotations(real_annotations).reviewed
     assert "file1000000" in reviewed
     assert "Knee data" not in reviewed
+
+
+@pytest.mark.parametrize(
+    ("labels", "status"),
+    [
+        ([], "clean"),
+        (["Normal for age"], "clean"),
+        (["Normal variant", "Normal for age"], "clean"),
+        (["Mass"], "finding"),
+        (["Normal for age", "Mass"], "finding"),
+        (["artifact"], "unknown"),
+        (["Motion artifact", "Mass"], "finding"),
+        (None, "unknown"),
+    ],
+)
+def test_status_of_a_volume(tmp_path, simulated_root, labels, status):
+    volume = open_manifest(open_root(simulated_root)).select("knee", "multicoil_val")[0]
+    stem = volume.file_name.removesuffix(".h5")
+    rows = "".join(f"{stem},0,No,1,2,3,4,{label}\n" for label in labels or [])
+    reviewed = "other\n" if labels is None else f"{stem}\nother\n"
+    assert read_annotations(write_tables(tmp_path, rows, reviewed)).status(volume) == status
+
+
+def test_real_tables_are_described_row_by_row(real_annotations):
+    annotations = read_annotations(real_annotations)
+    lines = list(describe_tables(annotations))
+    for anatomy, total in (("knee", 16167), ("brain", 8213)):
+        (summary,) = [line for line in lines if line.startswith(f"{anatomy}: ")]
+        numbers = [int(number) for number in re.findall(r"(\d+) (?:boxes|malformed|rows at)", summary)]
+        assert sum(numbers) == total
+        assert f"{total} rows" in summary
+    assert sum(int(line.split()[0]) for line in lines if re.match(r" +\d+ \S", line)) == 16167 + 8213
+    listed = [line for line in lines if line.startswith("  malformed, line")]
+    expected = [
+        row.line
+        for anatomy in ("knee", "brain")
+        for row in read_table(real_annotations / f"{anatomy}.csv")
+        if row.malformed()
+    ]
+    assert [int(re.search(r"line (\d+)", line)[1]) for line in listed] == expected
+    assert len(listed) == 9
+    assert sum("equals the official table" in line for line in lines) == 4
+
+
+def test_tables_that_belong_to_other_volumes_are_refused(tmp_path, simulated_root):
+    manifest = open_manifest(open_root(simulated_root))
+    stranger = read_annotations(write_tables(tmp_path / "a", "x,1,No,1,2,3,4,Mass\n", "x\n"))
+    with pytest.raises(DataError, match="matches none of the volumes"):
+        check_match(stranger, manifest)
+    stem = manifest.volumes[-1].file_name.removesuffix(".h5")
+    late = read_annotations(write_tables(tmp_path / "b", f"{stem},40,No,1,2,3,4,Mass\n", f"{stem}\n"))
+    with pytest.raises(DataError, match=r"line 2: .* has no slice 40"):
+        check_match(late, manifest)
 
 
 def test_splits_and_training_sets_of_simulated_data(simulated_root):

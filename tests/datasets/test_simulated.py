@@ -9,11 +9,12 @@ from datasets.annotations import read_annotations
 from datasets.errors import DataError
 from datasets.manifest import open_manifest
 from datasets.roots import open_root
-from datasets.simulated import Simulation, embedded_root, simulate
+from datasets.simulated import GENERATOR_VERSION, Simulation, embedded_root, simulate
 from datasets.simulated.generate import simulation_of
 from datasets.volumes import read_slices
 
 SIZE = Simulation(2, 1, 1, 1, slices=2, matrix=32, coils=3)
+GOLDEN = {"knee": [0.364985, 0.281855, 0.0511], "brain": [0.051702, 0.04874, 0.010695]}
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +129,53 @@ def test_a_folder_with_files_is_not_overwritten(tmp_path):
     (tmp_path / "mine.txt").write_text("keep me")
     with pytest.raises(DataError, match="is not empty"):
         simulate(tmp_path, SIZE)
+
+
+def test_output_changes_only_with_the_generator_version(manifest):
+    """Coarse figures of fixed patients; whoever changes them raises GENERATOR_VERSION and writes new ones."""
+    found = {}
+    for volume in manifest.volumes:
+        if volume.name.endswith("val_0000.h5"):
+            kspace, target = read_slices(volume, [0, 1])
+            found[volume.anatomy] = [float(target.mean()), float(target.std()), float(np.abs(kspace).mean())]
+    assert GENERATOR_VERSION == 1
+    for anatomy, figures in GOLDEN.items():
+        assert found[anatomy] == pytest.approx(figures, rel=1e-3)
+
+
+def spectrum(kspace):
+    """Singular values of the coil images, relative to the first."""
+    images = np.fft.ifft2(kspace, norm="ortho").reshape(kspace.shape[0], -1)
+    values = np.linalg.svd(images, compute_uv=False)
+    return values / values[0]
+
+
+def signal_to_noise(kspace, target):
+    """Mean of the object over the noise of a channel, from a corner of the image."""
+    axes = (-2, -1)
+    images = np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(kspace, axes=axes), norm="ortho"), axes=axes)
+    noise = images[:, :12, :12].std()
+    return target[target > 0.1 * target.max()].mean() / noise
+
+
+def test_brains_look_like_the_real_one_in_coil_spectrum_noise_and_zero_filled_error(real_kspace, tmp_path):
+    from datasets.samples import crop_to_target, root_sum_of_squares
+    from datasets.undersampling import Undersampling, zero_filled
+
+    def figures(volume):
+        kspace, target = read_slices(volume, [volume.slices // 2])
+        mask, _ = Undersampling(4).draw(volume.columns, volume.acquired, (1,))
+        image, truth = crop_to_target(
+            root_sum_of_squares(zero_filled(torch.from_numpy(kspace), mask)), torch.from_numpy(target)
+        )
+        error = float((image - truth).norm() ** 2 / truth.norm() ** 2)
+        return spectrum(kspace[0]), signal_to_noise(kspace[0], target[0]), error
+
+    simulate(tmp_path / "root", Simulation(0, 0, 0, 3, slices=2, matrix=256, coils=4))
+    (real,) = open_manifest(open_root(real_kspace)).select("brain", "multicoil_val")
+    expected = figures(real)
+    simulated = [figures(v) for v in open_manifest(open_root(tmp_path / "root")).volumes]
+    mean_spectrum = np.mean([found[0] for found in simulated], axis=0)
+    assert np.abs(mean_spectrum - expected[0]).max() < 0.2
+    assert 0.3 < np.mean([found[1] for found in simulated]) / expected[1] < 3
+    assert 0.5 < np.mean([found[2] for found in simulated]) / expected[2] < 2.5
