@@ -67,7 +67,7 @@ def findings(path: Path, network: Reconstruct, test: TestData, title: str) -> No
             for box, line in shown:
                 if box.plane == plane:
                     draw_box(axis, box, line)
-        axes[0].set_xlabel(" · ".join(sorted({box.label for box in boxes if box.plane == plane})), fontsize=8)
+        axes[0].set_xlabel("\n".join(sorted({box.label for box in boxes if box.plane == plane})), fontsize=8)
     figure.suptitle(title)
     _save(figure, path)
 
@@ -83,7 +83,7 @@ def layers(path: Path, kept: Sequence[Mapping[str, Any]], title: str) -> None:
         if few:
             axes.annotate(f"{fraction:.1%}\n{layer['kept']:,}", (index, fraction), ha="center", va="bottom", fontsize=7)
     overall = sum(layer["kept"] for layer in kept) / sum(layer["total"] for layer in kept)
-    axes.axhline(overall, color="#d55e00", linestyle="--", linewidth=1, label=f"overall {overall:.1%}")
+    axes.axhline(overall, color="#d55e00", linestyle="--", linewidth=1, zorder=0, label=f"overall {overall:.1%}")
     labels = [str(layer["name"]).removesuffix(".weight") for layer in kept]
     axes.set_xticks(range(len(kept)), labels, rotation=30 if few else 90, ha="right", fontsize=7 if few else 5)
     axes.set_ylabel("fraction of weights kept")

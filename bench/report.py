@@ -56,6 +56,7 @@ def results(record: Record) -> Iterator[str]:
         f"compression {mask['compression']:.2f}×, cost {content['cost']['relative']:.3f} dense trainings"
     )
     yield from table(content["metrics"], content["baselines"])
+    yield from lesion_lines(content["metrics"])
 
 
 def table(metrics: Mapping[str, Any], baselines: Mapping[str, Any]) -> Iterator[str]:
@@ -67,6 +68,20 @@ def table(metrics: Mapping[str, Any], baselines: Mapping[str, Any]) -> Iterator[
             figures = [FORMATS[metric].format(values[metric]) for metric in MAIN]
             rows.append(["" if position else split, label, *figures])
     yield from aligned(rows)
+
+
+def lesion_lines(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """This network inside the boxes of findings and inside sham boxes, for the splits that have boxes."""
+    for split, found in metrics.items():
+        if found.get("boxes") and found.get("shams"):
+            parts = [
+                f"{kind} SSIM {found[f'{name}_ssim']:.4f}, NMSE {found[f'{name}_nmse']:.5f}"
+                for name, kind in (
+                    ("lesion", f"in {plural(found['boxes'], 'box')}"),
+                    ("sham", f"in {found['shams']} sham boxes"),
+                )
+            ]
+            yield f"{split}, {NETWORK}: {'; '.join(parts)}"
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -83,4 +98,5 @@ def _count(part: Mapping[str, int]) -> str:
 
 def plural(number: int, noun: str) -> str:
     """A number with its noun."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    ending = "" if number == 1 else "es" if noun.endswith("x") else "s"
+    return f"{number} {noun}{ending}"
