@@ -24,7 +24,14 @@ class Architecture(nn.Module, ABC):
     """An unrolled network.
 
     Images inside and outside are in the units of the k-space given; scaling to about 1 is the caller's.
+
+    Attributes
+    ----------
+    keeps_full_data : bool
+        Promise: with denoisers that give zero, fully sampled data that agree with the maps come back unchanged.
     """
+
+    keeps_full_data = True
 
     @abstractmethod
     def forward(self, kspace: Tensor, mask: Tensor, maps: Tensor) -> Tensor:
@@ -125,7 +132,11 @@ def build(name: str, size: str, generator: torch.Generator) -> Architecture:
     RequestError
         If the architecture or the size does not exist.
     """
-    entry = architectures.get(name)
+    return build_entry(architectures.get(name), size, generator)
+
+
+def build_entry(entry: ArchitectureEntry, size: str, generator: torch.Generator) -> Architecture:
+    """As `build`, of an entry."""
     arguments = entry.arguments(size)
     with torch.random.fork_rng(devices=[]):  # constructors of torch draw from the global generator; leave it as it was
         model = entry.construct(**arguments)

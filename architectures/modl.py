@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from architectures.contract import Architecture, architecture
 from architectures.operators import NormalOperator, conjugate_gradient, magnitude, sense_adjoint
+from architectures.unet import as_channels, as_complex
 
 
 class ConvolutionalDenoiser(nn.Module):
@@ -73,9 +74,7 @@ class MoDL(Architecture):
 
         image = data
         for _ in range(self.unrolls):
-            channels = torch.view_as_real(image).permute(0, 3, 1, 2)
-            residual = self.denoiser(channels).permute(0, 2, 3, 1).contiguous()
-            denoised = image + torch.view_as_complex(residual)
+            denoised = image + as_complex(self.denoiser(as_channels(image)))
             image = conjugate_gradient(regularised, data + weight * denoised, denoised, self.iterations)
         return magnitude(image)
 

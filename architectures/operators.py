@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,14 +59,61 @@ class NormalOperator:
     @classmethod
     def of(cls, maps: Tensor, mask: Tensor) -> "NormalOperator":
         """Set up for coil maps ``(B, C, H, W)`` and a mask ``(B, 1, 1, W)`` or ``(B, 1, H, W)``."""
-        axes = tuple(axis for axis in IMAGE_AXES if mask.shape[axis] > 1)
-        return cls(maps, torch.fft.ifftshift(mask, dim=axes).to(maps.real.dtype), axes)
+        return cls(maps, *shift_mask(mask, maps.real.dtype))
 
     def __call__(self, image: Tensor) -> Tensor:
         """Apply to an image ``(B, H, W)`` complex."""
-        kspace = torch.fft.fftn(self.maps * image.unsqueeze(1), dim=self.axes, norm="ortho")
-        coil_images: Tensor = torch.fft.ifftn(self.shifted_mask * kspace, dim=self.axes, norm="ortho")
-        return (self.maps.conj() * coil_images).sum(1)
+        if self.maps.requires_grad:
+            coil_images = sample_again(self.maps * image.unsqueeze(1), self.shifted_mask, self.axes)
+            return (self.maps.conj() * coil_images).sum(1)
+        result: Tensor = _SenseNormal.apply(image, self.maps, self.shifted_mask, self.axes)
+        return result
+
+
+def shift_mask(mask: Tensor, dtype: torch.dtype) -> tuple[Tensor, tuple[int, ...]]:
+    """A sampling mask with the zero frequency first, and the axes along which it changes."""
+    axes = tuple(axis for axis in IMAGE_AXES if mask.shape[axis] > 1)
+    return torch.fft.ifftshift(mask, dim=axes).to(dtype), axes
+
+
+def sample_again(coil_images: Tensor, shifted_mask: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """Fᴴ M F of coil images ``(B, C, H, W)``: what is left of them after sampling; see `NormalOperator`."""
+    result: Tensor = _Sampling.apply(coil_images, shifted_mask, axes)
+    return result
+
+
+class _Sampling(torch.autograd.Function):
+    """Fᴴ M F. It is self-adjoint, so the backward pass is the same operation, and no intermediate is kept."""
+
+    @staticmethod
+    def forward(ctx: Any, coil_images: Tensor, shifted_mask: Tensor, axes: tuple[int, ...]) -> Tensor:
+        ctx.save_for_backward(shifted_mask)
+        ctx.axes = axes
+        kspace = torch.fft.fftn(coil_images, dim=axes, norm="ortho").mul_(shifted_mask)
+        result: Tensor = torch.fft.ifftn(kspace, dim=axes, norm="ortho")
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (shifted_mask,) = ctx.saved_tensors
+        return _Sampling.apply(gradient, shifted_mask, ctx.axes), None, None
+
+
+class _SenseNormal(torch.autograd.Function):
+    """Sᴴ Fᴴ M F S for maps that are not learned; self-adjoint, as above."""
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, maps: Tensor, shifted_mask: Tensor, axes: tuple[int, ...]) -> Tensor:
+        ctx.save_for_backward(maps, shifted_mask)
+        ctx.axes = axes
+        kspace = torch.fft.fftn(maps * image.unsqueeze(1), dim=axes, norm="ortho").mul_(shifted_mask)
+        result: Tensor = torch.linalg.vecdot(maps, torch.fft.ifftn(kspace, dim=axes, norm="ortho"), dim=1)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        maps, shifted_mask = ctx.saved_tensors
+        return _SenseNormal.apply(gradient, maps, shifted_mask, ctx.axes), None, None, None
 
 
 def inner(a: Tensor, b: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from datasets.samples import Preparation, Samples, crop_to_target, fully_sampled
 from datasets.undersampling import seed_of_file
 from datasets.volumes import Volume, read_slices
 
-VERSION = 1
+VERSION = 2
 """Of scoring; raised whenever the score of a given network changes."""
 SLICES_AT_ONCE = 4
 
@@ -85,7 +85,7 @@ def choose_volumes(volumes: Iterable[Volume], settings: EvaluationSettings) -> t
 
 def choose_slices(volume: Volume, annotations: Iterable[Annotation], most: int) -> tuple[int, ...]:
     """At most ``most`` slices of a volume (0 for all): those with boxes first, then those nearest to the middle."""
-    marked = {row.slice for row in annotations if not row.study_level and not row.malformed()}
+    marked = {row.slice for row in annotations if row.has_area and row.marks_finding}
     ordered = sorted(range(volume.slices), key=lambda i: (i not in marked, abs(i - (volume.slices - 1) / 2), i))
     return tuple(sorted(ordered[: most or None]))
 

@@ -52,6 +52,7 @@ def findings(path: Path, network: Reconstruct, test: TestData, title: str) -> No
             if boxes:
                 rows[volume.anatomy] = (target, found, boxes)
     if not rows:
+        path.unlink(missing_ok=True)
         return
     figure = Figure(figsize=(10, 3.6 * len(rows)), layout="constrained")
     grid = figure.subplots(len(rows), 3, squeeze=False)
@@ -59,7 +60,7 @@ def findings(path: Path, network: Reconstruct, test: TestData, title: str) -> No
         plane = boxes[0].plane
         top = float(np.quantile(target[plane], 0.998))
         error = ERROR_GAIN * np.abs(found - target)
-        shown = [(box, "-") for box in boxes] + [(box, "--") for box in sham_boxes(target, boxes)]
+        shown = [(box, "-") for box in boxes] + [(sham, "--") for group in sham_boxes(target, boxes) for sham in group]
         panels = {"target": target, "network": found, f"error × {ERROR_GAIN}": error}
         for axis, (label, image) in zip(axes, panels.items(), strict=True):
             _show(axis, image[plane : plane + 1], top)

@@ -13,11 +13,12 @@ from bench import evaluation
 from bench.context import Context, content_key, stage_key
 from bench.evaluation import TestData, choose_slices, choose_volumes
 from bench.execution import Workspace, entry_of
+from bench.lesions import BOX_METRICS
 from bench.metrics import METRICS
 from bench.numerics import describe_numerics
 from bench.request import Request, Resolved, resolve
 from bench.training_data import TrainingData
-from datasets import samples
+from datasets import boxes, samples
 from datasets.annotations import Annotations, read_annotations
 from datasets.annotations_report import check_match
 from datasets.coil_maps import CoilMaps, missing_sigpy
@@ -71,6 +72,7 @@ class PlannedTrial:
         return {
             "version": evaluation.VERSION,
             "metrics": METRICS,
+            "boxes": [BOX_METRICS, boxes.MARGIN, boxes.SHAMS, boxes.SIMILARITY],
             "data": identity_of(self.test.volumes) if self.data["kind"] == "real" else self.data["identity"],
             "volumes": {name: [v.name for v in part] for name, part in self.test.splits.items()},
             "splits": [asdict(splits.get(name).identity) for name in self.test.splits],

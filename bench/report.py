@@ -73,11 +73,11 @@ def table(metrics: Mapping[str, Any], baselines: Mapping[str, Any]) -> Iterator[
 def lesion_lines(metrics: Mapping[str, Any]) -> Iterator[str]:
     """This network inside the boxes of findings and inside sham boxes, for the splits that have boxes."""
     for split, found in metrics.items():
-        if found.get("boxes") and found.get("shams"):
+        if found.get("compared"):
             parts = [
                 f"{kind} SSIM {found[f'{name}_ssim']:.4f}, NMSE {found[f'{name}_nmse']:.5f}"
                 for name, kind in (
-                    ("lesion", f"in {plural(found['boxes'], 'box')}"),
+                    ("lesion", f"in {found['compared']} of {plural(found['boxes'], 'box')}"),
                     ("sham", f"in {found['shams']} sham boxes"),
                 )
             ]

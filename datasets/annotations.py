@@ -63,14 +63,26 @@ class Annotation:
     line: int
 
     def malformed(self) -> bool:
-        """A box without area or with a corner outside the image's upper left."""
-        return not self.study_level and (self.width <= 0 or self.height <= 0 or self.x < 0 or self.y < 0)
+        """A box without area, or with a negative corner."""
+        return not self.study_level and (not self.has_area or self.x < 0 or self.y < 0)
+
+    @property
+    def has_area(self) -> bool:
+        """Whether there is anything inside; a negative corner is cut off."""
+        return not self.study_level and min(self.width, self.height, self.x + self.width, self.y + self.height) > 0
+
+    @property
+    def marks_finding(self) -> bool:
+        """Whether the row is about the patient and abnormal, not an artifact or a variant of the normal."""
+        return self.label not in NORMAL | ARTIFACTS
 
     def array_box(self, rows: int) -> tuple[builtins.slice, builtins.slice]:
-        """The box as (rows, columns) of a target array of that many rows: y_array = H − y − height."""
-        top = rows - self.y - self.height
-        across = builtins.slice(max(self.x, 0), self.x + self.width)
-        return builtins.slice(max(top, 0), top + self.height), across
+        """The box as (rows, columns) of a target array of that many rows: y_array = H − y − height.
+
+        What lies outside the upper left of either orientation is cut off.
+        """
+        top, bottom = rows - self.y - self.height, rows - max(self.y, 0)
+        return builtins.slice(max(top, 0), bottom), builtins.slice(max(self.x, 0), self.x + self.width)
 
 
 @dataclass(frozen=True)
@@ -96,12 +108,17 @@ class Annotations:
         ``finding``: at least one label of the patient; ``clean``: reviewed, and nothing or nothing abnormal found;
         ``unknown``: not reviewed, or nothing but artifacts found.
         """
-        labels = {row.label for row in self.of(volume)}
-        if labels - NORMAL - ARTIFACTS:
+        rows = self.of(volume)
+        if any(row.marks_finding for row in rows):
             return "finding"
-        if labels & ARTIFACTS:
+        if any(row.label in ARTIFACTS for row in rows):
             return "unknown"
-        return "clean" if labels or Path(volume.file_name).stem in self.reviewed else "unknown"
+        return "clean" if self.covers(volume) else "unknown"
+
+    def covers(self, volume: Volume) -> bool:
+        """Whether the tables know of a volume at all."""
+        stem = Path(volume.file_name).stem
+        return stem in self.rows or stem in self.reviewed
 
     def of(self, volume: Volume) -> tuple[Annotation, ...]:
         """The rows of a volume."""
@@ -136,12 +153,11 @@ def read_table(path: Path) -> tuple[Annotation, ...]:
     DataError
         Naming the line that cannot be read.
     """
-    lines = _text(path)
-    reader = csv.DictReader(lines)
-    missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-    if missing:
-        raise DataError(path, None, f"lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}")
+    reader = csv.DictReader(_text(path))
     try:
+        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            raise DataError(path, None, f"lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}")
         return tuple(_parse(row, reader.line_num) for row in reader)
     except (ValueError, KeyError, TypeError, AttributeError, csv.Error):
         raise DataError(path, None, f"line {reader.line_num} is no fastMRI+ annotation") from None

@@ -58,12 +58,14 @@ def check_match(annotations: Annotations, manifest: Manifest) -> None:
     Raises
     ------
     DataError
-        If no row and no reviewed file belongs to any volume, or a box lies in a slice that does not exist.
+        If a table knows none of the volumes of its anatomy, or a box lies in a slice that does not exist.
     """
-    for volume in manifest.volumes:
-        for row in annotations.of(volume):
-            if not row.study_level and not 0 <= row.slice < volume.slices:
-                path = annotations.folder / f"{volume.anatomy}.csv"
-                raise DataError(path, None, f"line {row.line}: {volume.name} has no slice {row.slice}")
-    if all(annotations.status(volume) == "unknown" for volume in manifest.volumes):
-        raise DataError(annotations.folder, None, "matches none of the volumes")
+    for anatomy in ANATOMIES:
+        path = annotations.folder / f"{anatomy}.csv"
+        volumes = [volume for volume in manifest.volumes if volume.anatomy == anatomy]
+        if path.is_file() and volumes and not any(annotations.covers(volume) for volume in volumes):
+            raise DataError(path, None, f"matches none of the {anatomy} volumes")
+        for volume in volumes:
+            for row in annotations.of(volume):
+                if not row.study_level and not 0 <= row.slice < volume.slices:
+                    raise DataError(path, None, f"line {row.line}: {volume.name} has no slice {row.slice}")

@@ -13,6 +13,8 @@ MARGIN = 4
 """Width of the surround of a box, in pixels."""
 SHAMS = 3
 """Sham boxes per box, at most."""
+SIMILARITY = 0.25
+"""Largest difference of the surrounds, |Δ mean| + |Δ standard deviation|, as a fraction of the mean."""
 
 Image = npt.NDArray[np.floating[Any]]
 
@@ -60,9 +62,9 @@ class Box:
 def boxes_in(
     annotations: Iterable[Annotation], slices: Sequence[int], target_shape: tuple[int, int], shape: tuple[int, int]
 ) -> tuple[Box, ...]:
-    """The boxes that lie in some slices of a volume.
+    """The boxes of findings that lie in some slices of a volume.
 
-    Rows at study level, malformed boxes and boxes outside the image are no boxes.
+    Rows at study level, rows about artifacts or the normal, and boxes without area inside the image are left out.
 
     Parameters
     ----------
@@ -77,7 +79,7 @@ def boxes_in(
     """
     found = []
     for row in annotations:
-        if row.study_level or row.malformed() or row.slice not in slices:
+        if not (row.has_area and row.marks_finding and row.slice in slices):
             continue
         rows, columns = row.array_box(target_shape[0])
         top, bottom = _centred(rows, target_shape[0], shape[0])
@@ -87,12 +89,12 @@ def boxes_in(
     return tuple(found)
 
 
-def sham_boxes(target: Image, boxes: Sequence[Box]) -> tuple[Box, ...]:
+def sham_boxes(target: Image, boxes: Sequence[Box]) -> tuple[tuple[Box, ...], ...]:
     """For each box up to `SHAMS` places of equal size whose surround looks most like its own.
 
     They lie in the same slice, whole, apart from each other and from every annotated box with its surround. They are
     chosen by mean and standard deviation of the surround in the target alone, so that box and sham lie in the same
-    tissue and no reconstruction has a say.
+    tissue and no reconstruction has a say; where nothing is similar there is no sham.
 
     Parameters
     ----------
@@ -100,20 +102,31 @@ def sham_boxes(target: Image, boxes: Sequence[Box]) -> tuple[Box, ...]:
         ``(slices, rows, columns)``.
     boxes : sequence of Box
         All boxes of the stack.
+
+    Returns
+    -------
+    tuple of tuple of Box
+        One group per box.
     """
-    return tuple(sham for box in boxes for sham in _shams_of(target, box, boxes))
+    groups: list[tuple[Box, ...]] = []
+    for box in boxes:
+        taken = [sham for group in groups for sham in group if sham.plane == box.plane]
+        groups.append(tuple(_shams_of(target, box, [b for b in boxes if b.plane == box.plane], taken)))
+    return tuple(groups)
 
 
-def _shams_of(target: Image, box: Box, boxes: Sequence[Box]) -> list[Box]:
+def _shams_of(target: Image, box: Box, annotated: Sequence[Box], taken: Sequence[Box]) -> list[Box]:
     height, width = box.shape
     own = box.surround(target)
     if not own.size:
         return []
     mean, spread = _surround_statistics(target[box.plane], box.shape)
     cost = np.abs(mean - own.mean()) + np.abs(spread - own.std())
-    for other in boxes:
-        if other.plane == box.plane:
-            _exclude(cost, other, box.shape, 2 * MARGIN)
+    cost[cost > SIMILARITY * own.mean()] = np.inf
+    for other in annotated:
+        _exclude(cost, other, box.shape, 2 * MARGIN)
+    for other in taken:
+        _exclude(cost, other, box.shape, 0)
     found: list[Box] = []
     while len(found) < SHAMS and np.isfinite(cost).any():
         top, left = (int(index) + MARGIN for index in np.unravel_index(int(np.argmin(cost)), cost.shape))

@@ -77,8 +77,8 @@ def write_manifest(root: DataRoot) -> Manifest:
     return Manifest(tuple(volumes))
 
 
-def inspect_root(root: DataRoot) -> tuple[list[Volume], list[DataError]]:
-    """Inspect every volume; hashes are reused while size and time of change stand.
+def inspect_root(root: DataRoot, reuse: bool = True) -> tuple[list[Volume], list[DataError]]:
+    """Inspect every volume, or with ``reuse`` those whose size or time of change is not the manifest's.
 
     The manifest is written as far as it goes, so that hours of hashing are not lost to one bad file, and counts as
     complete when there is no problem.
@@ -90,7 +90,7 @@ def inspect_root(root: DataRoot) -> tuple[list[Volume], list[DataError]]:
         One for each file that is no volume.
     """
     path = _path(root)
-    known, _ = _read(path)
+    known = _read(path)[0] if reuse else {}
     volumes: list[Volume] = []
     problems: list[DataError] = []
     files = root.files()

@@ -1,6 +1,7 @@
 """A look at data: one picture of many volumes."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -43,10 +44,21 @@ def montage(path: Path, volumes: Sequence[Volume], annotations: Annotations | No
                 if box.plane == plane:
                     draw_box(axis, box)
         for axis in axes:
-            axis.set_axis_off()
-        axes[0].set_title(f"{volume.acquisition}\n{volume.patient[:22]}", fontsize=7, loc="left")
+            axis.set_xticks([])
+            axis.set_yticks([])
+            axis.set_frame_on(False)
+        axes[0].set_ylabel(f"{volume.acquisition}\n{volume.patient[-16:]}", fontsize=7)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=RESOLUTION, format="png")
+
+
+def spread(volumes: Sequence[Volume], most: int) -> list[Volume]:
+    """At most so many volumes, taken in turn from each anatomy, folder and contrast."""
+    groups: dict[tuple[str, str, str], list[Volume]] = {}
+    for volume in volumes:
+        groups.setdefault((volume.anatomy, volume.folder, volume.acquisition), []).append(volume)
+    in_turn = [v for round_ in zip_longest(*groups.values()) for v in round_ if v is not None]
+    return sorted(in_turn[:most], key=lambda volume: volume.name)
 
 
 def draw_box(axis: Axes, box: Box, line: str = "-") -> None:

@@ -174,6 +174,8 @@ def _describe(path: Path, file: h5py.File) -> dict[str, Any]:
         raise DataError(path, TARGET, f"has {target.shape[0]} slices, kspace {kspace.shape[0]}")
     for key, data in (("kspace", kspace), (TARGET, target)):
         _check_values(path, key, data)
+    if any(float(target[index].min()) < 0 for index in range(target.shape[0])):
+        raise DataError(path, TARGET, "holds negative values: no root-sum-of-squares image")
     slices, coils, rows, columns = kspace.shape
     recon_size, acquired = _read_header(path, file, columns)
     if target.shape[1] > rows:

@@ -52,7 +52,7 @@ def execute_check(chosen: argparse.Namespace) -> int:
     from bench.report import plural
     from datasets.manifest import inspect_root
 
-    volumes, problems = inspect_root(_root(chosen.root))
+    volumes, problems = inspect_root(_root(chosen.root), reuse=False)
     for problem in problems:
         print(f"bench: {problem}", file=sys.stderr)
     groups = Counter((v.anatomy, v.folder, v.acquisition, v.coils, v.rows, v.columns) for v in volumes)
@@ -70,10 +70,11 @@ def execute_simulate(chosen: argparse.Namespace) -> int:
     from datasets.simulated import Simulation, simulate
 
     sizes = {name.replace("-", "_"): getattr(chosen, name.replace("-", "_")) for name in SIZES}
-    least = {"slices": 1, "matrix": 16, "coils": 1}
+    bounds = {"slices": (1, 1000), "matrix": (16, 640), "coils": (1, 32)}
     for name, value in sizes.items():
-        if value < least.get(name, 0):
-            raise RequestError(f"--{name.replace('_', '-')} {value}: at least {least.get(name, 0)}")
+        least, most = bounds.get(name, (0, 10**6))
+        if not least <= value <= most:
+            raise RequestError(f"--{name.replace('_', '-')} {value}: from {least} to {most}")
     if chosen.matrix % 2:
         raise RequestError(f"--matrix {chosen.matrix}: give an even number")
     if not any(Simulation(**sizes).patients.values()):
@@ -87,15 +88,18 @@ def execute_preview(chosen: argparse.Namespace) -> int:
     """Write a montage."""
     from datasets.annotations import read_annotations
     from datasets.manifest import open_manifest
-    from datasets.preview import montage
+    from datasets.preview import montage, spread
 
     if chosen.volumes < 1:
         raise RequestError(f"--volumes {chosen.volumes}: at least 1")
     root = _root(chosen.root)
     volumes = open_manifest(root).volumes
-    some = volumes[:: max(1, -(-len(volumes) // chosen.volumes))]
-    montage(Path(chosen.out), some, read_annotations(root.annotations) if root.annotations else None)
-    print(f"{len(some)} of {len(volumes)} volumes in {chosen.out}")
+    out = Path(chosen.out)
+    if not out.name or out.is_dir():
+        raise RequestError(f"--out '{chosen.out}': name a file, e.g. preview.png")
+    some = spread(volumes, chosen.volumes)
+    montage(out, some, read_annotations(root.annotations) if root.annotations else None)
+    print(f"{len(some)} of {len(volumes)} volumes in {out}")
     return 0
 
 

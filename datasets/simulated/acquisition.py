@@ -59,7 +59,7 @@ def acquire(
     geometry: Geometry,
     coils: int,
     along_rows: bool,
-    snr: float,
+    noise_level: float,
 ) -> Complex:
     """Simulate k-space of all slices.
 
@@ -72,8 +72,9 @@ def acquire(
     coils : int
     along_rows : bool
         See `coil_sensitivities`.
-    snr : float
-        Mean signal of the object over the standard deviation of the noise in each channel's image, coils combined.
+    noise_level : float
+        Standard deviation of the noise in the image of each channel, in units of the magnetisation times the root mean
+        square of the coil sensitivities.
 
     Returns
     -------
@@ -89,11 +90,9 @@ def acquire(
     kspace = np.empty((shape[0], coils, geometry.rows, geometry.columns), np.complex64)
     for index in range(shape[0]):
         kspace[index] = _truncate(maps[:, index] * body[index], geometry)
-    present = magnetisation > 0.02 * magnetisation.max()
-    signal = float(np.mean(np.sqrt(np.sum(np.abs(maps) ** 2, axis=0))[present] * magnetisation[present]))
     white = generator.standard_normal((2, *kspace.shape), dtype=np.float32)
     noise = np.einsum("dc,schw->sdhw", covariance_root, white[0] + 1j * white[1]).astype(np.complex64)
-    kspace += signal / snr / np.sqrt(2) * noise
+    kspace += noise_level / np.sqrt(2) * noise
     kspace[..., : geometry.acquired[0]] = 0
     kspace[..., geometry.acquired[1] :] = 0
     return kspace

@@ -1,14 +1,17 @@
 """An axial brain: scalp, skull, folded cortex, white matter, ventricles and deep nuclei."""
 
 import numpy as np
+from scipy import ndimage
 
 from datasets.simulated import tissues as t
-from datasets.simulated.lesions import Lesion, blob, some_slice
+from datasets.simulated.lesions import Lesion, Region, blob, some_slice
 from datasets.simulated.shapes import Array, Grid, Labels, ellipse, make_grid, smooth_field
 
 CONTRASTS = ("AXT1", "AXT2", "AXFLAIR")
 COILS_ALONG_ROWS = False
 DEFORMATION = 0.025
+SNR_RANGE = (60.0, 130.0)
+"""See the knee."""
 SULCI = 13
 """About half the number of sulci around the head."""
 
@@ -47,12 +50,12 @@ def _head(generator: np.random.Generator, place: Grid) -> Array:
 def _cortex(generator: np.random.Generator, place: Grid, depth: Array, labels: Labels) -> None:
     """Sulci run inwards from the surface to various depths; a ribbon of grey matter lines them and the surface."""
     sulcus = _distance_to_sulci(generator, place)
-    reach = 0.14 + 0.07 * smooth_field(generator, place.shape, (3, 12, 12))
+    reach = 0.18 + 0.09 * smooth_field(generator, place.shape, (3, 12, 12))
     hemisphere = np.abs(place.u + 0.015 * smooth_field(generator, place.shape, (2, 5, 2)))
     distance = np.hypot(sulcus, np.clip(depth - reach, 0, None))
-    callosum = (np.abs(place.v) < 0.30) & (place.z < 0.5)
+    callosum = (np.abs(place.v) < 0.30) & (place.z < 0.35)
     distance = np.where(callosum, distance, np.minimum(distance, hemisphere))
-    ribbon = 0.038 + 0.005 * smooth_field(generator, place.shape, (2, 9, 9))
+    ribbon = 0.045 + 0.006 * smooth_field(generator, place.shape, (2, 9, 9))
     gap = 0.007 + 0.005 * smooth_field(generator, place.shape, (2, 9, 9)).clip(-1, 2)
     inside = depth > 0
     labels[inside] = t.WHITE
@@ -75,7 +78,7 @@ def _distance_to_sulci(generator: np.random.Generator, place: Grid) -> Array:
 
 def _deep(generator: np.random.Generator, place: Grid, labels: Labels) -> None:
     """Ventricles and nuclei, vanishing towards the vertex."""
-    fading = 0.35 * np.clip(place.z + 0.2, 0, None)
+    fading = 0.25 * np.clip(place.z - 0.05, 0, None)
     for side in (-1, 1):
         for centre, axes, angle in (((0.16, -0.12), (0.055, 0.10), 0.5), ((0.13, 0.13), (0.10, 0.16), 0.35)):
             nucleus = ellipse(place, (side * centre[0], centre[1]), axes, side * angle) + fading
@@ -95,14 +98,14 @@ def _lesions(generator: np.random.Generator, place: Grid, labels: Labels, depth:
     white = labels == t.WHITE
     found = []
     for _ in range(int(generator.integers(1, 4))):
-        radius = generator.uniform(0.018, 0.045)
+        radius = generator.uniform(0.022, 0.05)
         axes = (radius, radius * generator.uniform(0.8, 1.4), 0.25)
-        region = blob(generator, place, _in_white_matter(generator, place), axes) & white
+        region = blob(generator, place, _somewhere_in(generator, place, white), axes) & white
         found.append(Lesion.painted("Nonspecific white matter lesion", labels, region, t.LESION))
     chance = generator.random()
     if chance < 0.3:
         radius = generator.uniform(0.08, 0.16)
-        region = blob(generator, place, _in_white_matter(generator, place), (radius, radius, 0.6)) & (depth > 0.02)
+        region = blob(generator, place, _somewhere_in(generator, place, white), (radius, radius, 0.6)) & (depth > 0.02)
         found.append(Lesion.painted("Mass", labels, region, t.LESION))
     elif chance < 0.5:
         patches = smooth_field(generator, place.shape, (3, 16, 16)) > 1.1
@@ -112,7 +115,14 @@ def _lesions(generator: np.random.Generator, place: Grid, labels: Labels, depth:
     return found
 
 
-def _in_white_matter(generator: np.random.Generator, place: Grid) -> tuple[float, float, float]:
-    angle = generator.uniform(0, 2 * np.pi)
-    radius = generator.uniform(0.26, 0.40)
-    return float(radius * np.cos(angle)), float(1.25 * radius * np.sin(angle)), some_slice(generator, place)
+def _somewhere_in(generator: np.random.Generator, place: Grid, region: Region) -> tuple[float, float, float]:
+    """(u, v, z) of a voxel well inside a region, in some slice."""
+    depth = int(np.argmin(np.abs(place.z[:, 0, 0] - some_slice(generator, place))))
+    plane = region[depth]
+    core = ndimage.binary_erosion(plane, iterations=max(1, round(0.02 / place.spacing)))
+    rows, columns = np.nonzero(core if core.any() else plane)
+    if not rows.size:
+        return 0.3, 0.0, float(place.z[depth, 0, 0])
+    chosen = int(generator.integers(rows.size))
+    where = depth, rows[chosen], columns[chosen]
+    return float(place.u[where]), float(place.v[where]), float(place.z[where])

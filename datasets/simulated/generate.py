@@ -5,7 +5,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,14 +27,13 @@ from datasets.simulated.shapes import Array, smooth_field
 from datasets.simulated.tissues import SEQUENCES, intensities
 from datasets.volumes import TARGET, hash_file
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 DESCRIPTION = "simulated.json"
 FOLDERS = ("knee/multicoil_train", "knee/multicoil_val", "brain/multicoil_train", "brain/multicoil_val")
 DISEASED_SHARE = 0.5
 TEXTURE = 0.05
 PARTIAL_VOLUME = 0.55
 """Blur of edges that are oblique to a thick slice, in pixels."""
-SNR_RANGE = (12.0, 30.0)
 
 HEADER = """<?xml version="1.0" encoding="utf-8"?>
 <ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD"><encoding>
@@ -184,8 +183,10 @@ def _write_patient(root: Path, patient: Patient, simulation: Simulation) -> Iter
     signal = intensities(labels, texture, SEQUENCES[contrast])
     signal = ndimage.gaussian_filter(signal, (0, PARTIAL_VOLUME * FINE, PARTIAL_VOLUME * FINE))
     positions = np.linspace(-0.4, 0.4, simulation.slices, dtype=np.float32)
-    snr = float(scan.uniform(*SNR_RANGE))
-    kspace = acquire(scan, signal, positions, geometry, simulation.coils, module.COILS_ALONG_ROWS, snr)
+    # noise belongs to the scanner: suppressing fat takes signal away and leaves it as it was
+    unsuppressed = intensities(labels, texture, replace(SEQUENCES[contrast], fat_suppression=0.0))
+    level = _typical_signal(unsuppressed, geometry) / float(scan.uniform(*module.SNR_RANGE))
+    kspace = acquire(scan, signal, positions, geometry, simulation.coils, module.COILS_ALONG_ROWS, level)
     _write_volume(root / patient.folder / f"{_stem(patient)}.h5", kspace, geometry, contrast, _stem(patient))
     shape = (geometry.matrix, geometry.matrix)
     for lesion in lesions:
@@ -202,6 +203,14 @@ def _geometry(generator: np.random.Generator, matrix: int) -> Geometry:
     lines = 2 * round(columns * generator.choice([0.88, 0.94, 1.0]) / 2)
     left = (columns - lines) // 2
     return Geometry(matrix, columns, (left, left + lines))
+
+
+def _typical_signal(signal: Array, geometry: Geometry) -> float:
+    """Mean magnetisation of the object inside the target."""
+    top, left = geometry.target_offset
+    size = FINE * geometry.matrix
+    inside = signal[:, top : top + size, left : left + size]
+    return float(inside[inside > 0.1 * inside.max()].mean())
 
 
 def _texture(generator: np.random.Generator, shape: tuple[int, int, int]) -> Array:

@@ -1,5 +1,7 @@
 """A coronal knee: bones, cartilage, menisci, ligaments, muscles, vessels and fat."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from datasets.simulated import tissues as t
@@ -9,11 +11,16 @@ from datasets.simulated.shapes import Array, Grid, Labels, ellipse, make_grid, s
 CONTRASTS = ("CORPD_FBK", "CORPDFS_FBK")
 COILS_ALONG_ROWS = True
 DEFORMATION = 0.035
+SNR_RANGE = (10.0, 22.0)
+"""Of the object's mean over the noise of one channel where its sensitivity is average, without fat suppression."""
 
 
 def grid(generator: np.random.Generator, shape: tuple[int, int, int], extent: tuple[float, float]) -> Grid:
     """Deformed coordinates; rows run from thigh to shin, slices from front to back."""
-    return make_grid(generator, shape, extent, DEFORMATION)
+    place = make_grid(generator, shape, extent, DEFORMATION)
+    # bones narrow towards front and back, and knees differ in width and height
+    width = 1 + generator.uniform(0.10, 0.25) * (place.z - generator.normal(0, 0.15)) ** 2
+    return replace(place, u=place.u * width * generator.normal(1, 0.06), v=place.v * generator.normal(1, 0.06))
 
 
 def paint(generator: np.random.Generator, place: Grid, diseased: bool) -> tuple[Labels, list[Lesion]]:
@@ -59,8 +66,8 @@ def _muscles(generator: np.random.Generator, place: Grid, outline: Array, labels
     """Muscle bellies around the bones, with fatty septa between them, above and below the joint."""
     shape = place.shape
     inset = 0.09 + 0.16 * np.exp(-((place.v - 0.02) ** 2) / 0.06)
-    inside = outline + inset + 0.02 * smooth_field(generator, shape, (2, 8, 8)) < 0
-    far = np.abs(place.v - 0.02) > 0.22 + 0.05 * smooth_field(generator, shape, (2, 4, 6))
+    inside = outline + inset + 0.035 * smooth_field(generator, shape, (2, 8, 8)) < 0
+    far = np.abs(place.v - 0.02) > 0.26 + 0.13 * smooth_field(generator, shape, (2, 5, 8))
     labels[inside & far] = t.MUSCLE
     septa = np.abs(smooth_field(generator, shape, (2, 7, 10))) < 0.07
     labels[inside & far & septa] = t.FAT
@@ -112,7 +119,7 @@ def _joint(place: Grid, femur: Array, tibia: Array, labels: Labels) -> None:
 
 def _cartilage(place: Grid, femur: Array, tibia: Array, labels: Labels) -> None:
     zone = (np.abs(place.u) > 0.08) & (np.abs(place.u) < 0.46) & (np.abs(place.v - 0.02) < 0.16)
-    labels[zone & (femur > 0) & (femur < 0.034) & (tibia > 0)] = t.CARTILAGE
+    labels[zone & (femur > 0) & (femur > 0.012) & (femur < 0.034) & (tibia > 0)] = t.CARTILAGE
     labels[zone & (tibia > 0) & (tibia < 0.028) & (femur > 0)] = t.CARTILAGE
 
 
@@ -138,19 +145,20 @@ def _ligaments(place: Grid, femur: Array, tibia: Array, labels: Labels) -> None:
 
 
 def _patella(generator: np.random.Generator, place: Grid, labels: Labels) -> None:
-    """In the slices at the front the patella and its tendon lie over the joint."""
-    front = place.z < -0.7
-    if not front.any():
-        return
-    body = ellipse(place, (generator.normal(0, 0.03), -0.18), (0.25, 0.22))
-    pad = ellipse(place, (0, -0.06), (0.52, 0.58)) + 0.03 * smooth_field(generator, place.shape, (2, 6, 6))
-    region = front & (pad < 0)
-    labels[front & (np.abs(pad) < 0.012)] = t.FIBROUS
-    labels[region & (body > 0)] = t.FAT
-    labels[region & (body > 0) & (body < 0.03)] = t.CARTILAGE
-    labels[front & (body < 0)] = t.CORTICAL
-    labels[front & (body < -0.02)] = t.MARROW
-    labels[region & (np.abs(place.u) < 0.10) & (body > 0.02)] = t.FIBROUS
+    """Towards the front, patella, tendon and fat pad come to lie over the joint."""
+    shape = place.shape
+    growth = np.clip((-0.35 - place.z) / 0.65, 0, 1) ** 0.5
+    middle = (generator.normal(0, 0.03), -0.18)
+    body = ellipse(place, middle, (0.27, 0.23)) + 0.24 * (1 - growth) + 0.02 * smooth_field(generator, shape, (2, 6, 6))
+    pad = ellipse(place, (0, -0.04), (0.50, 0.42)) + 0.42 * (1 - growth)
+    pad = pad + 0.05 * smooth_field(generator, shape, (2, 6, 6))
+    tendon = (np.abs(place.u - middle[0]) < 0.09 + 0.02 * smooth_field(generator, shape, (2, 4, 4))) & (place.v > -0.1)
+    over_joint = (growth > 0) & (pad < 0)
+    labels[over_joint] = t.FAT
+    labels[over_joint & (np.abs(smooth_field(generator, shape, (2, 12, 12))) < 0.10)] = t.FIBROUS
+    labels[(growth > 0.3) & (pad < 0.05) & tendon] = t.FIBROUS
+    for level, tissue in ((0.03, t.CARTILAGE), (0.0, t.CORTICAL), (-0.02, t.MARROW)):
+        labels[(growth > 0) & (body < level)] = tissue
 
 
 def _lesions(
@@ -166,10 +174,10 @@ def _lesions(
     found = []
     kinds = generator.permutation(["tear", "defect", "edema"])[: int(generator.integers(1, 4))]
     for kind in kinds:
-        depth = some_slice(generator, place, first=-0.6)
+        depth = some_slice(generator, place, first=-0.3)
         if kind == "tear":
             slit = np.abs(place.v - 0.02 - generator.uniform(-0.4, 0.4) * (side * place.u - 0.4)) < 0.012
-            region = menisci & slit & (side * place.u > 0) & (np.abs(place.z - depth) < 0.35)
+            region = menisci & (labels == t.FIBROUS) & slit & (side * place.u > 0) & (np.abs(place.z - depth) < 0.35)
             found.append(Lesion.painted("Meniscus Tear", labels, region, t.FLUID))
         elif kind == "defect":
             middle = side * generator.uniform(0.18, 0.34)

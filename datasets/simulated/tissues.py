@@ -29,7 +29,7 @@ PARAMETERS = np.array(
         (1.00, 4000, 1500, 0.0),  # cerebrospinal fluid
         (0.80, 1350, 80, 0.0),  # deep nuclei
         (0.92, 1700, 160, 0.0),  # white-matter lesion, mass
-        (0.70, 1600, 150, 0.0),  # flowing blood, mostly dephased
+        (0.70, 1600, 150, 0.0),  # slowly flowing blood
     ],
     dtype=np.float64,
 )

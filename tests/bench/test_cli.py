@@ -185,7 +185,7 @@ def test_help_imports_neither_torch_nor_pandas():
 
 
 BAD = {
-    "architecture": (["--arch", "model"], "unknown architecture 'model': did you mean modl?"),
+    "architecture": (["--arch", "model"], "unknown architecture 'model': did you mean modl or modl-unet?"),
     "pruner": (["--pruner", "snap"], "did you mean snip?"),
     "track": (["--track", "demi"], "did you mean demo or mini?"),
     "timing": (["--timing", "later"], "does not exist at timing 'later'"),
@@ -308,6 +308,17 @@ def test_data_check_names_every_problem(call, tmp_path):
     assert "1 volume of 1 patient, 2 slices, 2 problems; manifest not complete" in out
 
 
+def test_data_check_opens_every_volume_again(call, tmp_path):
+    path = write_volume(tmp_path / "knee" / "multicoil_train" / "a.h5")
+    assert call("data", "check", tmp_path)[0] == 0
+    stat = path.stat()
+    with path.open("r+b") as stream:
+        stream.seek(0)
+        stream.write(b"damage" * 20)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert call("data", "check", tmp_path)[0] == 2
+
+
 def test_simulated_data_are_made_shown_and_described(call, tmp_path):
     root = tmp_path / "root"
     sizes = ["--knee-train", 1, "--knee-val", 1, "--brain-train", 0, "--brain-val", 1, "--slices", 2, "--matrix", 32]
@@ -336,7 +347,9 @@ def test_simulated_data_are_made_shown_and_described(call, tmp_path):
         (["preview", "taken", "--volumes", "0"], "--volumes 0"),
         (["annotations", "nowhere"], "holds no fastMRI+ table"),
         (["annotations", "broken"], "lacks the columns"),
-        (["annotations", "foreign", "taken"], "matches none of the volumes"),
+        (["annotations", "foreign", "taken"], "matches none of the knee volumes"),
+        (["preview", "taken", "--out", "."], "name a file"),
+        (["simulate", "root", "--matrix", "1000000"], "--matrix 1000000"),
     ],
 )
 def test_bad_data_requests_end_in_one_line(call, tmp_path, monkeypatch, arguments, message):
@@ -356,7 +369,7 @@ def test_tables_that_belong_to_other_volumes_end_a_run(call, tmp_path, simulated
     (tmp_path / "knee_file_list.csv").write_text("somebody\n")
     code, _, err = call(*RUN, "--data", simulated_root, "--annotations", tmp_path, "--out", tmp_path / "out")
     assert code == 2
-    assert "matches none of the volumes" in err
+    assert "matches none of the knee volumes" in err
     assert not (tmp_path / "out").exists()
 
 

@@ -139,6 +139,21 @@ def test_annotations_that_choose_the_training_volumes_reach_the_key(tmp_path, si
     assert plans[0].context.key != plans[1].context.key
 
 
+def test_a_box_that_moves_changes_the_trial_id_and_not_the_training(tmp_path, simulated_root):
+    plans = []
+    for x in (3, 4):
+        folder = tmp_path / str(x)
+        folder.mkdir()
+        stem = "simulated_knee_val_0000"
+        (folder / "knee.csv").write_text(
+            f"file,slice,study_level,x,y,width,height,label\n{stem},0,No,{x},5,6,6,Meniscus Tear\n"
+        )
+        (folder / "knee_file_list.csv").write_text(f"{stem}\n")
+        plans.append(toy_plan(tmp_path / "out", data=str(simulated_root), annotations=str(folder)))
+    assert plans[0].context.key == plans[1].context.key
+    assert plans[0].folder != plans[1].folder
+
+
 def test_the_trial_id_knows_what_is_evaluated_and_the_track(tmp_path, changed_toy):
     folders = [toy_plan(tmp_path).folder]
     for change in (

@@ -139,12 +139,19 @@ def test_slices_with_boxes_come_first_then_central_ones(planned):
 
 
 def test_figures_inside_boxes_are_summed_up_where_every_volume_is_annotated(planned):
-    marked = planned.test.splits["fastmri-plus"]
     found = score({"zero": zero_filled_image}, planned.test)["zero"]
-    means = summarise(found, planned.test.splits)
-    assert means["fastmri-plus"]["boxes"] == sum(found[v.name]["boxes"] for v in marked) > 0
-    known = [found[v.name]["lesion_ssim"] for v in marked if found[v.name]["lesion_ssim"] is not None]
-    assert means["fastmri-plus"]["lesion_ssim"] == pytest.approx(np.mean(known))
+    marked = planned.test.splits["fastmri-plus"]
+    assert all(found[v.name]["boxes"] > 0 for v in marked)
+    assert {v.name for v in planned.test.volumes if "boxes" in found[v.name]} == set(planned.test.annotations)
+    volumes = planned.test.volumes[:3]
+    plain = dict.fromkeys(METRICS, 0.0)
+    values = zip(volumes, [(2, 0.5), (1, None), (4, 0.7)], strict=True)
+    scores = {v.name: {**plain, "boxes": boxes, "lesion_ssim": ssim} for v, (boxes, ssim) in values}
+    means = summarise(scores, {"all": volumes})["all"]
+    assert means["boxes"] == 7
+    assert means["lesion_ssim"] == pytest.approx(0.6)
+    scores[volumes[0].name] = plain
+    assert "boxes" not in summarise(scores, {"all": volumes})["all"]
 
 
 def test_a_limited_choice_of_volumes_is_fixed(planned):

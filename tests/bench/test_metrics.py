@@ -73,7 +73,7 @@ def test_a_lesion_that_vanishes_is_seen_in_its_box_and_not_in_the_shams():
     image = truth.copy()
     truth[0, 30:36, 30:36] += 1
     found = lesion_metrics(truth, image, [Box(0, 29, 37, 29, 37, "Mass")])
-    assert (found["boxes"], found["shams"]) == (1, 3)
+    assert (found["boxes"], found["compared"], found["shams"]) == (1, 1, 3)
     assert found["lesion_nmse"] > 0.1
     assert found["sham_nmse"] == 0
     assert found["lesion_ssim"] < 0.5 < found["sham_ssim"]
@@ -81,10 +81,21 @@ def test_a_lesion_that_vanishes_is_seen_in_its_box_and_not_in_the_shams():
     assert found["sham_contrast_error"] == 0
 
 
+def test_only_boxes_with_shams_are_compared():
+    truth = 1 + 0.02 * np.random.default_rng(0).random((2, 64, 64), np.float32)
+    image = truth.copy()
+    image[1] += 1
+    small, whole = Box(0, 30, 36, 30, 36, "Mass"), Box(1, 0, 64, 0, 64, "Mass")
+    found = lesion_metrics(truth, image, [small, whole])
+    assert (found["boxes"], found["compared"]) == (2, 1)
+    assert found["lesion_nmse"] == found["sham_nmse"] == 0
+
+
 def test_no_box_no_figure(target):
     found = lesion_metrics(target, target, [])
     assert found == {
         "boxes": 0,
+        "compared": 0,
         "shams": 0,
         **{f"{kind}_{m}": None for kind in ("lesion", "sham") for m in ("ssim", "nmse", "contrast_error")},
     }

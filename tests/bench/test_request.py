@@ -52,7 +52,7 @@ def test_controls_are_part_of_the_row_name():
 
 
 WRONG = {
-    "architecture": ({"arch": "model"}, "unknown architecture 'model': did you mean modl?"),
+    "architecture": ({"arch": "model"}, "unknown architecture 'model': did you mean modl or modl-unet?"),
     "pruner": ({"pruner": "snap"}, "unknown pruner 'snap': did you mean snip?"),
     "track": ({"track": "dem"}, "unknown track 'dem': did you mean demo?"),
     "size": ({"size": "huge"}, "size 'huge' has no track of its name"),

@@ -114,7 +114,7 @@ def test_real_tables_are_described_row_by_row(real_annotations):
 def test_tables_that_belong_to_other_volumes_are_refused(tmp_path, simulated_root):
     manifest = open_manifest(open_root(simulated_root))
     stranger = read_annotations(write_tables(tmp_path / "a", "x,1,No,1,2,3,4,Mass\n", "x\n"))
-    with pytest.raises(DataError, match="matches none of the volumes"):
+    with pytest.raises(DataError, match=r"knee\.csv: matches none of the knee volumes"):
         check_match(stranger, manifest)
     stem = manifest.volumes[-1].file_name.removesuffix(".h5")
     late = read_annotations(write_tables(tmp_path / "b", f"{stem},40,No,1,2,3,4,Mass\n", f"{stem}\n"))

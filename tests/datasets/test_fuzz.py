@@ -43,6 +43,14 @@ def test_damaged_volumes(tmp_path, seed):
     assert all("a.h5" in text and "\n" not in text for text in refusals)
 
 
+def test_a_quote_that_swallows_a_large_table(tmp_path):
+    """Python's csv gives up on fields above 128 KiB."""
+    rows = "a0,1,No,10,20,5,6,Mass\n" * 8000
+    (tmp_path / "knee.csv").write_text('"file,slice,study_level,x,y,width,height,label\n' + rows)
+    with pytest.raises(DataError, match=r"knee\.csv"):
+        read_annotations(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["knee.csv", "knee_file_list.csv"])
 def test_damaged_tables(tmp_path, name):
     draw = random.Random(0)

@@ -65,5 +65,6 @@ def spoiled(root):
         ),
         "zero target": (volume(target=np.zeros((2, 16, 16), np.float32)), "key 'reconstruction_rss': is zero"),
         "empty target": (volume(target=np.zeros((0, 16, 16), np.float32)), "key 'reconstruction_rss'"),
+        "negative target": (volume(target=-np.ones((2, 16, 16), np.float32)), "holds negative values"),
         "other slices": (volume(target=np.ones((1, 16, 16), np.float32)), "key 'reconstruction_rss': has 1 slices"),
     }

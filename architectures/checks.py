@@ -1,0 +1,299 @@
+"""The contract of an architecture as checks that anybody can run: ``python -m bench check architecture NAME``."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from architectures.contract import Architecture, ArchitectureEntry, build_entry
+from architectures.operators import centred_ifft, sense_forward
+
+SHAPES = ((2, 3, 24, 20), (1, 5, 25, 19), (1, 1, 18, 33))
+"""(batch, coils, rows, columns), odd sizes and a single coil among them."""
+SCALES = (1e-6, 1e-3, 1.0, 1e3)
+
+
+class BrokenContractError(Exception):
+    """What a check found."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An architecture under test, at size ``toy``.
+
+    Attributes
+    ----------
+    entry : ArchitectureEntry
+    """
+
+    entry: ArchitectureEntry
+
+    def make(self) -> Architecture:
+        """A network; always with the same initial weights."""
+        return build_entry(self.entry, "toy", torch.Generator().manual_seed(0))
+
+
+@dataclass(frozen=True)
+class Input:
+    """What a network is given, and the image it was made of."""
+
+    kspace: Tensor
+    mask: Tensor
+    maps: Tensor
+    image: Tensor
+
+    def of(self, model: nn.Module) -> Tensor:
+        """Output of a network on it."""
+        result: Tensor = model(self.kspace, self.mask, self.maps)
+        return result
+
+
+def make_input(shape: tuple[int, int, int, int], two_dimensional: bool = False, full: bool = False) -> Input:
+    """Smooth image and maps, sampled at about half of the columns (or points); magnitude about 1."""
+    batch, _, rows, columns = shape
+    draw = torch.Generator().manual_seed(rows * columns)
+    image = _smooth(torch.randn(batch, rows, columns, dtype=torch.complex64, generator=draw), 6)
+    image = image / image.abs().amax(dim=(1, 2), keepdim=True)
+    maps = _smooth(torch.randn(shape, dtype=torch.complex64, generator=draw), 3)
+    maps = maps / maps.abs().square().sum(1, keepdim=True).sqrt()
+    mask = torch.rand(batch, 1, rows if two_dimensional else 1, columns, generator=draw) < 0.5
+    mask[..., columns // 2 - 2 : columns // 2 + 2] = True
+    if full:
+        mask = torch.ones_like(mask)
+    return Input(sense_forward(image, maps, mask), mask, maps, image)
+
+
+def shapes_and_types(subject: Subject) -> None:
+    """Any matrix size, coil count and pattern gives a finite float32 magnitude of the same size."""
+    model = subject.make()
+    for shape in SHAPES:
+        for two_dimensional in (False, True):
+            found = make_input(shape, two_dimensional).of(model)
+            expected = (shape[0], shape[2], shape[3])
+            _require(tuple(found.shape) == expected, f"output {tuple(found.shape)} for input {shape}")
+            _require(found.dtype == torch.float32, f"output is {found.dtype}, not float32")
+            _require(bool(torch.isfinite(found).all() and (found >= 0).all()), f"no magnitude for input {shape}")
+
+
+def scale_equivariance(subject: Subject) -> None:
+    """Scaled to about 1, reconstructed and scaled back, an image follows the scale of its k-space."""
+    model = subject.make()
+    given = make_input(SHAPES[0])
+    results = []
+    for factor in SCALES:
+        kspace = factor * given.kspace
+        scale = centred_ifft(kspace).abs().square().sum(1).sqrt().amax()
+        results.append(Input(kspace / scale, given.mask, given.maps, given.image).of(model) * scale / factor)
+    for factor, found in zip(SCALES, results, strict=True):
+        _require(_close(found, results[2], 1e-4), f"the image changes at scale {factor:g}")
+
+
+def phase_invariance(subject: Subject) -> None:
+    """A global phase of the k-space changes nothing when maps are estimated anew; for networks that need maps."""
+    if "maps" not in subject.entry.needs:
+        return
+    model = subject.make()
+    given = make_input(SHAPES[0])
+    results = []
+    for turn in (1, complex(0.6, 0.8)):
+        kspace = given.kspace * turn
+        results.append(Input(kspace, given.mask, _central_maps(kspace), given.image).of(model))
+    _require(_close(results[1], results[0], 1e-5), "the image changes with a global phase of the k-space")
+
+
+def prunable_weights(subject: Subject) -> None:
+    """Prunable weights are convolution weights of the state dict, all of the denoisers' among them."""
+    model = subject.make()
+    state, prunable = model.state_dict(), model.prunable()
+    _require(bool(prunable), "there is nothing to prune")
+    for name, part in prunable.items():
+        _require(
+            name in state and state[name].data_ptr() == part.weight.data_ptr(), f"'{name}' is not in the state dict"
+        )
+        _require(part.weight.ndim == 4, f"'{name}' is no convolution weight")
+        _require(part.group in ("denoiser", "sensitivity"), f"'{name}' is of unknown group '{part.group}'")
+    known = {id(part.weight) for part in prunable.values()}
+    for denoiser in model.denoisers():
+        for module in denoiser.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                _require(id(module.weight) in known, "a convolution of a denoiser is not prunable")
+
+
+def gradients(subject: Subject) -> None:
+    """The gradient reaches every prunable weight."""
+    model = subject.make()
+    make_input(SHAPES[0]).of(model).square().sum().backward()  # type: ignore[no-untyped-call]
+    for name, part in model.prunable().items():
+        gradient = part.weight.grad
+        _require(gradient is not None and bool(torch.isfinite(gradient).all()), f"no gradient at '{name}'")
+        _require(gradient is not None and bool(gradient.any()), f"the gradient at '{name}' is zero everywhere")
+
+
+def second_derivatives(subject: Subject) -> None:
+    """The Hessian along a direction equals the change of the gradient, in float64 and with smooth activations."""
+    model = _smoothly_activated(subject.make()).double()
+    given = make_input(SHAPES[0])
+    inputs = Input(given.kspace.to(torch.complex128), given.mask, given.maps.to(torch.complex128), given.image)
+    weights = [part.weight for part in model.prunable().values()]
+    draw = torch.Generator().manual_seed(3)
+    direction = [torch.randn(w.shape, dtype=w.dtype, generator=draw) * w.detach().std() for w in weights]
+
+    def slope(create_graph: bool) -> Tensor:
+        loss = inputs.of(model).square().mean()
+        gradient = torch.autograd.grad(loss, weights, create_graph=create_graph)
+        return torch.stack([(g * d).sum() for g, d in zip(gradient, direction, strict=True)]).sum()
+
+    def slope_at(step: float) -> float:
+        with torch.no_grad():
+            for weight, d in zip(weights, direction, strict=True):
+                weight.add_(step * d)
+        found = float(slope(create_graph=False))
+        with torch.no_grad():
+            for weight, d in zip(weights, direction, strict=True):
+                weight.sub_(step * d)
+        return found
+
+    first = slope(create_graph=True)
+    _require(first.requires_grad, "the gradient cannot be differentiated")
+    second = torch.autograd.grad(first, weights, allow_unused=True)
+    exact = sum(float((h * d).sum()) for h, d in zip(second, direction, strict=True) if h is not None)
+    measured = (slope_at(1e-4) - slope_at(-1e-4)) / 2e-4
+    _require(
+        abs(exact - measured) <= 1e-3 * abs(measured),
+        f"second derivative {exact:.6g}, by finite differences {measured:.6g}",
+    )
+
+
+def determinism(subject: Subject) -> None:
+    """Equal generators give equal networks, and equal inputs equal images."""
+    first, second, given = subject.make(), subject.make(), make_input(SHAPES[0])
+    _require(torch.equal(given.of(first), given.of(second)), "two networks of one generator differ")
+    _require(torch.equal(given.of(first), given.of(first)), "two calls with one input differ")
+
+
+def full_data(subject: Subject) -> None:
+    """With denoisers that give zero, fully sampled data synthesised from the maps come back, if promised."""
+    model = subject.make()
+    if not model.keeps_full_data:
+        return
+    for denoiser in model.denoisers():
+        denoiser.register_forward_hook(lambda module, inputs, output: torch.zeros_like(output))
+    for shape in SHAPES:
+        given = make_input(shape, full=True)
+        with torch.no_grad():
+            _require(_close(given.of(model), given.image.abs(), 1e-4), f"fully sampled data change at {shape}")
+
+
+def round_trip(subject: Subject) -> None:
+    """A state dict loaded into a new network gives the same image."""
+    first, second, given = subject.make(), subject.make(), make_input(SHAPES[0])
+    draw = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in first.parameters():
+            parameter.mul_(1 + 0.1 * torch.rand(parameter.shape, generator=draw))
+    second.load_state_dict(first.state_dict())
+    _require(torch.equal(given.of(first), given.of(second)), "a state dict does not hold the whole network")
+
+
+def masked_weights(subject: Subject) -> None:
+    """What a pruned weight was before it was set to zero has no influence."""
+    given = make_input(SHAPES[0])
+    results = []
+    for factor in (1.0, 7.0):
+        model, draw = subject.make(), torch.Generator().manual_seed(2)
+        with torch.no_grad():
+            for part in model.prunable().values():
+                pruned = torch.rand(part.weight.shape, generator=draw) < 0.5
+                part.weight[pruned] *= factor
+                part.weight[pruned] = 0
+        results.append(given.of(model))
+    _require(torch.equal(*results), "a pruned weight still has influence")
+
+
+def empty_slices(subject: Subject) -> None:
+    """An empty slice gives a finite image and finite gradients."""
+    model = subject.make()
+    given = make_input(SHAPES[0])
+    found = Input(0 * given.kspace, given.mask, given.maps, given.image).of(model)
+    _require(bool(torch.isfinite(found).all()), "an empty slice gives values that are not finite")
+    found.sum().backward()  # type: ignore[no-untyped-call]
+    finite = all(p.grad is None or bool(torch.isfinite(p.grad).all()) for p in model.parameters())
+    _require(finite, "an empty slice gives gradients that are not finite")
+
+
+def devices(subject: Subject) -> None:
+    """CPU and GPU agree, where there is a GPU."""
+    if not torch.cuda.is_available():
+        return
+    given = make_input(SHAPES[0])
+    on_gpu = Input(given.kspace.cuda(), given.mask.cuda(), given.maps.cuda(), given.image)
+    with torch.no_grad():
+        found, expected = on_gpu.of(subject.make().cuda()).cpu(), given.of(subject.make())
+    _require(_close(found, expected, 1e-3), "CPU and GPU disagree")
+
+
+CHECKS: tuple[Callable[[Subject], None], ...] = (
+    shapes_and_types,
+    prunable_weights,
+    gradients,
+    second_derivatives,
+    determinism,
+    scale_equivariance,
+    phase_invariance,
+    full_data,
+    round_trip,
+    masked_weights,
+    empty_slices,
+    devices,
+)
+
+
+def run_checks(entry: ArchitectureEntry) -> Iterator[tuple[str, str, str | None]]:
+    """Name, summary and failure (None if there is none) of each check."""
+    subject = Subject(entry)
+    for check in CHECKS:
+        failure = None
+        try:
+            check(subject)
+        except BrokenContractError as error:
+            failure = str(error)
+        except Exception as error:  # a network that cannot even be called
+            failure = f"{type(error).__name__}: {error}"
+        yield check.__name__.replace("_", " "), (check.__doc__ or "").strip().splitlines()[0], failure
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise BrokenContractError(message)
+
+
+def _close(found: Tensor, expected: Tensor, tolerance: float) -> bool:
+    return bool((found - expected).abs().max() <= tolerance * expected.abs().max())
+
+
+def _smoothly_activated(model: Architecture) -> Architecture:
+    """Replace ReLUs, in place: finite differences must not cross their kinks."""
+    for module in model.modules():
+        for name, child in module.named_children():
+            if isinstance(child, nn.ReLU | nn.LeakyReLU):
+                setattr(module, name, nn.Softplus())
+    return model
+
+
+def _smooth(noise: Tensor, width: int) -> Tensor:
+    """Keep the lowest frequencies of the last two axes."""
+    kspace = torch.fft.fftn(noise, dim=(-2, -1))
+    rows, columns = (torch.fft.fftfreq(size) * size for size in noise.shape[-2:])
+    low = (rows.abs()[:, None] < width) & (columns.abs() < width)
+    smooth: Tensor = torch.fft.ifftn(kspace * low, dim=(-2, -1))
+    return smooth + 0.01 * noise
+
+
+def _central_maps(kspace: Tensor) -> Tensor:
+    """Coil maps from the four central columns."""
+    centre = torch.zeros_like(kspace)
+    half = kspace.shape[-1] // 2
+    centre[..., half - 2 : half + 2] = kspace[..., half - 2 : half + 2]
+    coils = centred_ifft(centre)
+    return coils / coils.abs().square().sum(1, keepdim=True).sqrt()

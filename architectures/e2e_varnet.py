@@ -1,0 +1,156 @@
+"""End-to-end variational network: soft data consistency, one U-Net per cascade, coil maps estimated by a network."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from architectures.contract import Architecture, architecture
+from architectures.operators import centred_ifft, sample_again, shift_mask
+from architectures.unet import NormalisedUNet, as_channels, as_complex
+
+
+class SensitivityNetwork(nn.Module):
+    """Coil maps from the fully sampled centre: a U-Net on each coil image, divided by their root sum of squares.
+
+    Parameters
+    ----------
+    channels, pools : int
+        Of the U-Net.
+    """
+
+    def __init__(self, channels: int, pools: int) -> None:
+        super().__init__()
+        self.norm_unet = NormalisedUNet(channels, pools)
+
+    def forward(self, kspace: Tensor, mask: Tensor) -> Tensor:
+        """Undersampled k-space ``(B, C, H, W)`` to coil maps of the same shape."""
+        batch, coils, height, width = kspace.shape
+        images = centred_ifft(kspace * centre_columns(mask)).reshape(batch * coils, height, width)
+        found = as_complex(self.norm_unet(as_channels(images))).reshape(batch, coils, height, width)
+        norm = torch.view_as_real(found).square().sum(dim=(1, -1), keepdim=True)[..., 0]
+        return found / torch.where(norm == 0, 1.0, norm).sqrt()
+
+
+class Cascade(nn.Module):
+    """c ← c − η (Fᴴ M F c − c₀) − S U(Sᴴ c) on coil images c.
+
+    In k-space this is the update of the paper. The transforms along a fully sampled axis cancel, and Fᴴ M F commutes
+    with the shifts of centred transforms; so coil images need one pair of transforms along the phase encoding.
+    """
+
+    def __init__(self, channels: int, pools: int) -> None:
+        super().__init__()
+        self.model = NormalisedUNet(channels, pools)
+        self.dc_weight = nn.Parameter(torch.ones(1))
+
+    def forward(
+        self, coil_images: Tensor, data: Tensor, maps: Tensor, sampling: tuple[Tensor, tuple[int, ...]]
+    ) -> Tensor:
+        """All of shape ``(B, C, H, W)`` complex."""
+        inconsistency = sample_again(coil_images, *sampling) - data
+        combined = torch.linalg.vecdot(maps, coil_images, dim=1)
+        refinement = as_complex(self.model(as_channels(combined)))
+        return coil_images - self.dc_weight * inconsistency - maps * refinement.unsqueeze(1)
+
+
+class VarNet(Architecture):
+    """E2E-VarNet with the state dict of `fastmri.models.VarNet`; coil maps given to it are ignored.
+
+    Parameters
+    ----------
+    cascades, channels, pools : int
+        Number of cascades, and size of the U-Net in each.
+    sensitivity_channels, sensitivity_pools : int
+        Size of the network that estimates coil maps.
+    recompute : int
+        1 to keep only the coil images of each cascade and compute the rest again in the backward pass.
+    """
+
+    def __init__(
+        self,
+        cascades: int,
+        channels: int,
+        pools: int,
+        sensitivity_channels: int,
+        sensitivity_pools: int,
+        recompute: int = 0,
+    ) -> None:
+        super().__init__()
+        self.sens_net = SensitivityNetwork(sensitivity_channels, sensitivity_pools)
+        self.cascades = nn.ModuleList(Cascade(channels, pools) for _ in range(cascades))
+        self.recompute = bool(recompute)
+
+    def groups(self) -> Mapping[str, nn.Module]:
+        """The cascades and the network that estimates coil maps."""
+        return {"denoiser": self.cascades, "sensitivity": self.sens_net}
+
+    def denoisers(self) -> tuple[nn.Module, ...]:
+        """The U-Nets of the cascades."""
+        return tuple(cascade.get_submodule("model") for cascade in self.cascades)
+
+    def forward(self, kspace: Tensor, mask: Tensor, maps: Tensor) -> Tensor:
+        """Reconstruct; shapes as in `Architecture.forward`."""
+        estimated = self._run(self.sens_net, kspace, mask)
+        sampling = shift_mask(mask, kspace.real.dtype)
+        data = centred_ifft(kspace)
+        coil_images = data
+        for cascade in self.cascades:
+            coil_images = self._run(cascade, coil_images, data, estimated, sampling)
+        power = torch.view_as_real(coil_images).square().sum(dim=(1, -1))
+        zero = power == 0
+        return torch.where(zero, 0.0, torch.where(zero, 1.0, power).sqrt())
+
+    def _run(self, module: nn.Module, *inputs: object) -> Tensor:
+        if self.recompute and torch.is_grad_enabled():
+            result: Tensor = checkpoint(module, *inputs, use_reentrant=False)
+        else:
+            result = module(*inputs)
+        return result
+
+
+def centre_columns(mask: Tensor) -> Tensor:
+    """Mask of the fully sampled centre of a sampling mask ``(B, 1, 1, W)``, found as fastMRI finds it.
+
+    The run of sampled columns around the centre, made symmetric; at least one column. Of a 2-D pattern its central
+    row counts.
+    """
+    line = mask[:, 0, mask.shape[2] // 2].to(torch.int8)
+    width = line.shape[1]
+    half = width // 2
+    left, right = torch.argmin(line[:, :half].flip(1), dim=1), torch.argmin(line[:, half:], dim=1)
+    # argmin of a run without a gap is 0; then everything on that side is sampled
+    left = torch.where(line[:, :half].all(dim=1), half, left)
+    right = torch.where(line[:, half:].all(dim=1), width - half, right)
+    lines = torch.clamp(2 * torch.minimum(left, right), min=1)
+    first = (width - lines + 1) // 2
+    column = torch.arange(width, device=mask.device)
+    inside = (column >= first[:, None]) & (column < (first + lines)[:, None])
+    return inside[:, None, None, :]
+
+
+@architecture(
+    version=1,
+    source="Sriram et al. 2020, arXiv:2004.06688; state dict and output of fastmri.models.VarNet",
+    sharing="nothing is shared",
+    needs=(),
+    sizes={
+        "toy": {"cascades": 2, "channels": 4, "pools": 2, "sensitivity_channels": 2, "sensitivity_pools": 2},
+        "demo": {"cascades": 4, "channels": 8, "pools": 2, "sensitivity_channels": 4, "sensitivity_pools": 2},
+        "mini": {"cascades": 4, "channels": 16, "pools": 3, "sensitivity_channels": 6, "sensitivity_pools": 3},
+        "paper": {
+            "cascades": 12,
+            "channels": 18,
+            "pools": 4,
+            "sensitivity_channels": 8,
+            "sensitivity_pools": 4,
+            "recompute": 1,
+        },
+    },
+)
+def e2e_varnet(
+    cascades: int, channels: int, pools: int, sensitivity_channels: int, sensitivity_pools: int, recompute: int = 0
+) -> VarNet:
+    """E2E-VarNet: k-space iterates, one U-Net per cascade, learned coil maps, soft data consistency."""
+    return VarNet(cascades, channels, pools, sensitivity_channels, sensitivity_pools, recompute)

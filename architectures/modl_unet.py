@@ -1,0 +1,24 @@
+"""MoDL with a U-Net for denoiser: the over-parameterised end of the comparison."""
+
+from fastmri.models.unet import Unet
+
+from architectures.contract import architecture
+from architectures.modl import MoDL
+
+
+@architecture(
+    version=1,
+    source="Aggarwal et al. 2019, arXiv:1712.02862, with the U-Net of fastMRI (Zbontar et al. 2018) as denoiser, as in "
+    "published MoDL code of the authors of PUN (arXiv:2412.18668); that PUN itself used it is our inference",
+    sharing="the U-Net is shared by all unrolls",
+    needs=("maps",),
+    sizes={
+        "toy": {"channels": 4, "pools": 2, "unrolls": 2, "iterations": 2},
+        "demo": {"channels": 12, "pools": 2, "unrolls": 3, "iterations": 5},
+        "mini": {"channels": 24, "pools": 3, "unrolls": 3, "iterations": 6},
+        "paper": {"channels": 64, "pools": 4, "unrolls": 6, "iterations": 10},
+    },
+)
+def modl_unet(channels: int, pools: int, unrolls: int, iterations: int) -> MoDL:
+    """MoDL with one U-Net shared by all unrolls as denoiser."""
+    return MoDL(Unet(2, 2, channels, pools), unrolls, iterations)

@@ -1,0 +1,74 @@
+"""Proximal-gradient unrolling with a U-Net of its own in each iteration."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from architectures.contract import Architecture, architecture
+from architectures.operators import NormalOperator, magnitude, sense_adjoint
+from architectures.unet import NormalisedUNet, as_channels, as_complex
+
+
+class UnrolledUNet(Architecture):
+    """z = x − η_k Aᴴ(A x − y), x ← z + U_k(z), from x = Aᴴy.
+
+    Parameters
+    ----------
+    channels, pools : int
+        Of each U-Net U_k.
+    unrolls : int
+        Number of iterations.
+    recompute : int
+        1 to keep only the image of each iteration and compute the rest again in the backward pass.
+    """
+
+    def __init__(self, channels: int, pools: int, unrolls: int, recompute: int = 0) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(NormalisedUNet(channels, pools) for _ in range(unrolls))
+        self.step_sizes = nn.Parameter(torch.ones(unrolls))
+        self.recompute = bool(recompute)
+
+    def groups(self) -> Mapping[str, nn.Module]:
+        """The U-Nets."""
+        return {"denoiser": self.networks}
+
+    def denoisers(self) -> tuple[nn.Module, ...]:
+        """The U-Nets."""
+        return tuple(self.networks)
+
+    def forward(self, kspace: Tensor, mask: Tensor, maps: Tensor) -> Tensor:
+        """Reconstruct; shapes as in `Architecture.forward`."""
+        normal = NormalOperator.of(maps, mask)
+        data = sense_adjoint(kspace, maps, mask)
+
+        def iterate(image: Tensor, network: nn.Module, step: Tensor) -> Tensor:
+            moved = image - step * (normal(image) - data)
+            return moved + as_complex(network(as_channels(moved)))
+
+        image = data
+        for network, step in zip(self.networks, self.step_sizes, strict=True):
+            if self.recompute and torch.is_grad_enabled():
+                image = checkpoint(iterate, image, network, step, use_reentrant=False)
+            else:
+                image = iterate(image, network, step)
+        return magnitude(image)
+
+
+@architecture(
+    version=1,
+    source="proximal-gradient unrolling after Hammernik et al. 2018, arXiv:1704.00447 and Mardani et al. 2018, "
+    "arXiv:1806.03963; U-Nets of fastMRI; the combination is ours",
+    sharing="nothing is shared",
+    needs=("maps",),
+    sizes={
+        "toy": {"channels": 4, "pools": 2, "unrolls": 2},
+        "demo": {"channels": 8, "pools": 2, "unrolls": 4},
+        "mini": {"channels": 16, "pools": 3, "unrolls": 4},
+        "paper": {"channels": 18, "pools": 4, "unrolls": 12, "recompute": 1},
+    },
+)
+def unrolled_unet(channels: int, pools: int, unrolls: int, recompute: int = 0) -> UnrolledUNet:
+    """Proximal gradient in image space, one U-Net per iteration, learned step sizes."""
+    return UnrolledUNet(channels, pools, unrolls, recompute)

@@ -1,0 +1,31 @@
+"""``check``: does an entry keep its contract?"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("check", help="run the contract of an entry, also of your own")
+    kinds = parser.add_subparsers(required=True, metavar="KIND")
+    architecture = kinds.add_parser("architecture", help="shapes, gradients, invariances, determinism, …")
+    architecture.add_argument("name", metavar="NAME")
+    architecture.add_argument("--plugin", metavar="FILE", help="Python file that registers it")
+    architecture.set_defaults(execute=execute_architecture)
+
+
+def execute_architecture(chosen: argparse.Namespace) -> int:
+    """Check an architecture at size ``toy``."""
+    from architectures import architectures
+    from architectures.checks import run_checks
+    from registries import load_plugin
+
+    if chosen.plugin:
+        load_plugin(Path(chosen.plugin))
+    failed = 0
+    for name, summary, failure in run_checks(architectures.get(chosen.name)):
+        failed += failure is not None
+        print(f"{'ok  ' if failure is None else 'FAIL'} {name}: {failure or summary}")
+    print(f"architecture {chosen.name}: {'keeps its contract' if not failed else f'{failed} checks failed'}")
+    return 1 if failed else 0

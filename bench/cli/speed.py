@@ -1,0 +1,35 @@
+"""``speed``: measured time, pairwise in one process."""
+
+import argparse
+from typing import Any
+
+from registries import RequestError
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("speed", help="measure time and memory beside peers")
+    actions = parser.add_subparsers(required=True, metavar="WHAT")
+    networks = actions.add_parser("architectures", help="training steps beside deepinv's MoDL and fastMRI's VarNet")
+    networks.add_argument("--size", default="mini", metavar="SIZE", help="of the networks (default mini)")
+    for name, default in (("coils", 15), ("rows", 160), ("columns", 160), ("runs", 9), ("threads", 2)):
+        networks.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"default {default}")
+    networks.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda")
+    networks.set_defaults(execute=execute_architectures)
+
+
+def execute_architectures(chosen: argparse.Namespace) -> int:
+    """Time all architectures and their peers."""
+    from architectures import architectures
+    from bench.planning import choose_device
+    from bench.speed.architectures import Case, measure
+
+    for name in ("coils", "rows", "columns", "runs", "threads"):
+        if getattr(chosen, name) < 1:
+            raise RequestError(f"--{name} {getattr(chosen, name)}: at least 1")
+    for name in architectures.names():
+        architectures.get(name).arguments(chosen.size)
+    device = choose_device(chosen.device).type
+    case = Case(chosen.size, chosen.coils, chosen.rows, chosen.columns, device, chosen.threads)
+    print("\n".join(measure(case, chosen.runs)))
+    return 0

@@ -1,0 +1,206 @@
+"""Every architecture keeps its contract, and each check fails on a network that is broken in just that way."""
+
+import pytest
+import torch
+from torch import nn
+
+from architectures import architectures
+from architectures.checks import CHECKS, run_checks
+from architectures.contract import ArchitectureEntry
+from architectures.modl import ConvolutionalDenoiser, MoDL
+from registries import Identity
+
+
+def failures(entry):
+    return {name: failure for name, _, failure in run_checks(entry) if failure}
+
+
+@pytest.mark.parametrize("name", architectures.names())
+def test_built_in_architectures_keep_their_contract(name):
+    assert failures(architectures.get(name)) == {}
+
+
+class Wrong(MoDL):
+    """A MoDL with one thing wrong."""
+
+    def __init__(self):
+        super().__init__(ConvolutionalDenoiser(4, 3), 2, 2)
+
+
+class HalfPrecision(Wrong):
+    def forward(self, kspace, mask, maps):
+        return super().forward(kspace, mask, maps).half()
+
+
+class NothingToPrune(Wrong):
+    def prunable(self):
+        return {}
+
+
+class HiddenConvolution(Wrong):
+    def prunable(self):
+        found = super().prunable()
+        found.pop("denoiser.layers.2.weight")
+        return found
+
+
+class DeadLayer(Wrong):
+    def __init__(self):
+        super().__init__()
+        self.denoiser.unused = nn.Conv2d(2, 2, 3)
+
+
+class FirstOrderOnly(Wrong):
+    def forward(self, kspace, mask, maps):
+        image = super().forward(kspace, mask, maps)
+        return _Frozen.apply(image)
+
+
+class _Frozen(torch.autograd.Function):
+    """Doubles the image with a gradient that forgets where it came from."""
+
+    @staticmethod
+    def forward(ctx, image):
+        return 2 * image
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return 2 * gradient.detach()
+
+
+class Noisy(Wrong):
+    def forward(self, kspace, mask, maps):
+        return super().forward(kspace, mask, maps) + 1e-3 * torch.rand(kspace.shape[0], *kspace.shape[2:])
+
+
+class PhaseSensitive(Wrong):
+    def forward(self, kspace, mask, maps):
+        return super().forward(kspace + 0.1 * kspace.real, mask, maps)
+
+
+class Dimmed(Wrong):
+    def forward(self, kspace, mask, maps):
+        return 0.9 * super().forward(kspace, mask, maps)
+
+
+class Forgetful(Wrong):
+    def __init__(self):
+        super().__init__()
+        self.gain = 1.0
+
+    def forward(self, kspace, mask, maps):
+        self.gain += 0.0 if torch.is_inference(kspace) else 0.01
+        return self.gain * super().forward(kspace, mask, maps)
+
+
+class Unsaved(Wrong):
+    def state_dict(self, *args, **kwargs):
+        return {name: value.round(decimals=1) for name, value in super().state_dict(*args, **kwargs).items()}
+
+
+class Remembering(Wrong):
+    """Keeps a copy of its first weights, beyond the reach of a mask."""
+
+    def forward(self, kspace, mask, maps):
+        seen = max(float(p.weight.abs().max()) for p in self.prunable().values())
+        self.largest = max(getattr(self, "largest", 0.0), seen)
+        return super().forward(kspace, mask, maps) * (1 + self.memory())
+
+    def memory(self):
+        return sum(float(t.abs().sum()) for t in self.denoiser.__dict__.get("_touched", []))
+
+
+class DividesByEnergy(Wrong):
+    def forward(self, kspace, mask, maps):
+        image = super().forward(kspace, mask, maps)
+        largest = kspace.abs().amax()
+        return image * (largest / largest)
+
+
+BROKEN = {
+    HalfPrecision: "shapes and types",
+    NothingToPrune: "prunable weights",
+    HiddenConvolution: "prunable weights",
+    DeadLayer: "gradients",
+    FirstOrderOnly: "second derivatives",
+    Noisy: "determinism",
+    Forgetful: "determinism",
+    PhaseSensitive: "phase invariance",
+    Dimmed: "full data",
+    Unsaved: "round trip",
+    DividesByEnergy: "empty slices",
+}
+
+
+def entry_of(kind, needs=("maps",)):
+    return ArchitectureEntry(
+        name="wrong",
+        summary="",
+        source="",
+        sharing="",
+        needs=needs,
+        sizes={"toy": {}},
+        identity=Identity("wrong", 1, "built-in"),
+        construct=kind,
+    )
+
+
+def test_the_base_of_the_broken_ones_is_sound():
+    assert failures(entry_of(Wrong)) == {}
+
+
+@pytest.mark.parametrize("kind", BROKEN, ids=lambda kind: kind.__name__)
+def test_each_check_finds_what_it_is_for(kind):
+    assert BROKEN[kind] in failures(entry_of(kind))
+
+
+def test_scale_equivariance_finds_a_network_with_a_scale_of_its_own(monkeypatch):
+    """Scaling to about 1 hides it from nobody who takes the scale from elsewhere."""
+
+    class Thresholding(Wrong):
+        def forward(self, kspace, mask, maps):
+            return super().forward(kspace, mask, maps) + (1e-4 / kspace.abs().amax() if self.training else 0)
+
+    monkeypatch.setattr("architectures.checks.centred_ifft", lambda kspace: torch.ones_like(kspace))
+    assert "scale equivariance" in failures(entry_of(Thresholding))
+
+
+def test_masked_weights_finds_a_network_that_keeps_a_copy(monkeypatch):
+    from architectures import checks
+
+    class Copying(Wrong):
+        def __init__(self):
+            super().__init__()
+            self.copy = None
+
+        def prunable(self):
+            found = super().prunable()
+            if self.copy is None:
+                return found
+            return found
+
+        def forward(self, kspace, mask, maps):
+            image = super().forward(kspace, mask, maps)
+            versions = sum(p.weight._version for p in MoDL.prunable(self).values())
+            Copying.calls += 1
+            return image * (1 + versions * Copying.calls * 1e-3)
+
+        calls = 0
+
+    assert "masked weights" in failures(entry_of(Copying))
+    assert len({check.__name__ for check in checks.CHECKS}) == len(CHECKS)
+
+
+def test_every_check_has_a_network_it_fails_on():
+    tested = {*BROKEN.values(), "scale equivariance", "masked weights"}
+    assert tested | {"devices"} == {check.__name__.replace("_", " ") for check in CHECKS}
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_devices_finds_a_network_that_differs_on_the_gpu():
+    class Different(Wrong):
+        def forward(self, kspace, mask, maps):
+            return super().forward(kspace, mask, maps) * (1.1 if kspace.is_cuda else 1)
+
+    assert "devices" in failures(entry_of(Different))

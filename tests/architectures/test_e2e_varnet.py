@@ -1,0 +1,87 @@
+"""Against fastMRI's own VarNet."""
+
+import pytest
+import torch
+from fastmri.models import VarNet as PeerVarNet
+
+from architectures import build
+from architectures.e2e_varnet import VarNet, centre_columns
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 48, 40), (2, 3, 45, 37), (1, 1, 33, 50)])
+def test_equal_weights_give_fastmris_output_to_rounding(shape):
+    torch.manual_seed(0)
+    peer = PeerVarNet(num_cascades=3, sens_chans=2, sens_pools=2, chans=4, pools=2)
+    ours = VarNet(cascades=3, channels=4, pools=2, sensitivity_channels=2, sensitivity_pools=2)
+    ours.load_state_dict(peer.state_dict())
+    with torch.no_grad():
+        for cascade, peer_cascade in zip(ours.cascades, peer.cascades, strict=True):
+            peer_cascade.dc_weight.fill_(0.7)
+            cascade.dc_weight.fill_(0.7)
+        draw = torch.Generator().manual_seed(0)
+        batch, _, _, columns = shape
+        mask = torch.rand(batch, 1, 1, columns, generator=draw) < 0.3
+        mask[..., columns // 2 - 3 : columns // 2 + 3] = True
+        kspace = 50 * torch.randn(shape, dtype=torch.complex64, generator=draw) * mask
+        found = ours(kspace, mask, kspace)
+        expected = peer(torch.view_as_real(kspace), mask[..., None])
+    assert (found - expected).abs().max() < 1e-5 * expected.abs().max()
+
+
+def test_gradients_equal_fastmris():
+    torch.manual_seed(0)
+    peer = PeerVarNet(num_cascades=2, sens_chans=2, sens_pools=2, chans=4, pools=2)
+    ours = VarNet(cascades=2, channels=4, pools=2, sensitivity_channels=2, sensitivity_pools=2)
+    ours.load_state_dict(peer.state_dict())
+    draw = torch.Generator().manual_seed(0)
+    mask = torch.rand(1, 1, 1, 36, generator=draw) < 0.4
+    mask[..., 15:21] = True
+    kspace = 10 * torch.randn(1, 3, 40, 36, dtype=torch.complex64, generator=draw) * mask
+    ours(kspace, mask, kspace).square().sum().backward()
+    peer(torch.view_as_real(kspace), mask[..., None]).square().sum().backward()
+    largest = max(float(parameter.grad.abs().max()) for parameter in peer.parameters())
+    for (name, a), (_, b) in zip(ours.named_parameters(), peer.named_parameters(), strict=True):
+        assert torch.allclose(a.grad, b.grad, rtol=1e-3, atol=1e-5 * largest), name
+
+
+def test_paper_size_is_the_published_one_and_loads_its_state_dict():
+    model = build("e2e-varnet", "paper", torch.Generator().manual_seed(0))
+    assert sum(p.numel() for p in model.parameters()) == 29_936_966
+    assert list(model.state_dict()) == list(PeerVarNet().state_dict())
+    assert {part.group for part in model.prunable().values()} == {"denoiser", "sensitivity"}
+
+
+@pytest.mark.parametrize("name", ["e2e-varnet", "unrolled-unet"])
+def test_recomputing_changes_nothing_but_memory(name):
+    from architectures import architectures
+    from tests.architectures.test_modl import make_input
+
+    sample = make_input(height=20, width=24)
+    results = []
+    for recompute in (0, 1):
+        construct = architectures.get(name).construct
+        torch.manual_seed(0)
+        model = construct(**architectures.get(name).sizes["toy"], recompute=recompute)
+        image = model(*sample)
+        image.square().sum().backward()
+        results.append((image, [p.grad for p in model.parameters()]))
+    assert torch.equal(results[0][0], results[1][0])
+    assert all(torch.equal(a, b) for a, b in zip(results[0][1], results[1][1], strict=True))
+
+
+def test_centre_columns_are_the_symmetric_run_around_the_centre():
+    lines = [
+        ([0, 1, 0, 1, 1, 1, 1, 0, 0, 1], [3, 4, 5, 6]),
+        ([1, 1, 1, 1, 1, 1, 1, 0, 0, 1], [3, 4, 5, 6]),
+        ([0, 1, 0, 0, 0, 1, 0, 0, 0, 1], [5]),
+        ([1] * 10, list(range(10))),
+    ]
+    mask = torch.tensor([line for line, _ in lines], dtype=torch.bool)[:, None, None, :]
+    found = centre_columns(mask)[:, 0, 0]
+    assert [torch.nonzero(line).flatten().tolist() for line in found] == [expected for _, expected in lines]
+
+
+def test_modl_unet_has_the_papers_31_million_parameters():
+    model = build("modl-unet", "paper", torch.Generator().manual_seed(0))
+    assert round(sum(p.numel() for p in model.parameters()) / 1e6, 1) == 31.0
+    assert model.unrolls == 6
