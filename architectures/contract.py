@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from registries import Identity, Registry, RequestError, identify
 from registries.registry import key_of, summary_of
 
+ALL_GROUPS = "all"
+
 
 class Prunable(NamedTuple):
     """A convolution weight that may be pruned, and the part of the network it belongs to."""
@@ -60,9 +62,26 @@ class Architecture(nn.Module, ABC):
     def denoisers(self) -> tuple[nn.Module, ...]:
         """The modules whose output is zeroed in the `empty` baseline, leaving data consistency alone."""
 
-    def prunable(self) -> dict[str, Prunable]:
-        """Convolution weights by their name in the state dict; never biases, norms or scalars."""
-        group_of = {id(m): group for group, part in self.groups().items() for m in part.modules()}
+    def prunable(self, chosen: str = ALL_GROUPS) -> dict[str, Prunable]:
+        """Convolution weights by their name in the state dict; never biases, norms or scalars.
+
+        Parameters
+        ----------
+        chosen : str
+            One group, or ``all``.
+
+        Raises
+        ------
+        RequestError
+            If there is no such group.
+        """
+        groups = self.groups()
+        if chosen not in (ALL_GROUPS, *groups):
+            raise RequestError(
+                f"there is no group '{chosen}' of weights to prune: use {ALL_GROUPS}, {', '.join(groups)}"
+            )
+        members = {name: part for name, part in groups.items() if chosen in (ALL_GROUPS, name)}
+        group_of = {id(m): group for group, part in members.items() for m in part.modules()}
         return {
             f"{name}.weight": Prunable(cast(nn.Parameter, module.weight), group_of[id(module)])
             for name, module in self.named_modules()

@@ -24,6 +24,8 @@ class Context:
         Undersampling, coil maps, cropping.
     training : dict
         Loss, T, batch, learning rate and schedule, precision.
+    groups : str
+        Which weights are prunable.
     seed : int
     protocol : str
     numerics : dict
@@ -36,6 +38,7 @@ class Context:
     train_on: str
     preparation: dict[str, Any]
     training: dict[str, Any]
+    groups: str
     seed: int
     protocol: str
     numerics: dict[str, Any]

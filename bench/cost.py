@@ -31,7 +31,7 @@ def forward_macs(model: Architecture, mask: Mask, samples: Samples) -> dict[str,
         ``dense``: all convolutions; ``kept``: only weights the mask keeps; ``fft_cg``: transforms and complex
         products of data consistency.
     """
-    kept_of = {id(part.weight): int(mask[name].sum()) for name, part in model.prunable().items()}
+    kept_of = {id(model.get_parameter(name)): int(kept.sum()) for name, kept in mask.items()}
     total = {"dense": 0, "kept": 0}
 
     def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:

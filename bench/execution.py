@@ -32,6 +32,8 @@ class Workspace:
     architecture, size : str
     data : TrainingData
     training : TrainingSettings
+    groups : str
+        Which weights are prunable: one group of the architecture, or ``all``.
     seed : int
     device : torch.device
     """
@@ -40,6 +42,7 @@ class Workspace:
     size: str
     data: TrainingData
     training: TrainingSettings
+    groups: str
     seed: int
     device: torch.device
 
@@ -93,7 +96,7 @@ def run_recipe(
     say : callable
         Told what happens, one line each.
     """
-    state = State.of(workspace.initial_model())
+    state = State.of(workspace.initial_model(), groups=workspace.groups)
     key, costs = context.key, []
     for stage in stages:
         key = stage_key(key, stage, entry_of(stage))

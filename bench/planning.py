@@ -131,6 +131,7 @@ def plan(request: Request) -> PlannedTrial:
         train_on=trial.train_on,
         preparation={"version": samples.VERSION, **asdict(preparation), "train_slices": track.data.train_slices},
         training=asdict(track.training),
+        groups=resolved.groups,
         seed=trial.seed,
         protocol=trial.protocol,
         numerics=describe_numerics(device, track.threads),
@@ -140,9 +141,11 @@ def plan(request: Request) -> PlannedTrial:
         size=trial.size,
         data=TrainingData(training.training, preparation, track.training.batch, track.data.train_slices, trial.seed),
         training=track.training,
+        groups=resolved.groups,
         seed=trial.seed,
         device=device,
     )
+    workspace.initial_model().prunable(resolved.groups)  # the groups exist
     out = Path(request.out)
     planned = PlannedTrial(resolved, workspace, context, training, test, unavailable, root, data, out, out / ".store")
     return replace(planned, folder=out / _trial_id(planned))

@@ -38,7 +38,7 @@ class TrainingProblem:
     ) -> None:
         self.model = model
         self.mask = Mask({name: kept.to(device) for name, kept in mask.items()})
-        self.weights: Mapping[str, Tensor] = {n: part.weight.detach() for n, part in model.prunable().items()}
+        self.weights: Mapping[str, Tensor] = {n: model.get_parameter(n).detach() for n in mask}
         self.generator = generator
         self._data = data
         self._loss = loss

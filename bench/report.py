@@ -27,7 +27,7 @@ def heading(planned: PlannedTrial) -> Iterator[str]:
     for name, reason in planned.unavailable.items():
         yield f"test: {name}: n/a: {reason}"
     model = planned.workspace.initial_model()
-    prunable = sum(part.weight.numel() for part in model.prunable().values())
+    prunable = sum(part.weight.numel() for part in model.prunable(planned.resolved.groups).values())
     kept = kept_count(prunable, trial.sparsity)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     yield f"network: {parameters:,} parameters, {prunable:,} prunable, {kept:,} kept"

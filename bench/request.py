@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from architectures import architectures
+from architectures.contract import ALL_GROUPS
 from bench.settings import TrainingSettings
 from bench.track import MapSettings, Track, settings_from, tracks
 from bench.trial import DEFAULT_SPARSITY, PROTOCOLS, Trial, parse_sparsity
@@ -55,12 +57,15 @@ class Resolved:
         With the changes of ``--set``.
     stages : tuple of Stage
     entry : PrunerEntry
+    groups : str
+        Which weights are prunable.
     """
 
     trial: Trial
     track: Track
     stages: tuple[Stage, ...]
     entry: PrunerEntry
+    groups: str
 
 
 def resolve(request: Request) -> Resolved:
@@ -71,8 +76,6 @@ def resolve(request: Request) -> Resolved:
     RequestError
         In one line: what is wrong and what would do.
     """
-    from architectures import architectures
-
     architecture = architectures.get(request.arch)
     size, track = _size_and_track(request)
     architecture.arguments(size)
@@ -85,11 +88,12 @@ def resolve(request: Request) -> Resolved:
     given = _sections(request.settings)
     track = _with_settings(track, given)
     scope = given["pruner"].pop("scope", "global") if timing else "global"
+    groups = given["pruner"].pop("groups", ALL_GROUPS) if timing else ALL_GROUPS
     if scope not in SCOPES:
         raise RequestError(f"--set pruner.scope={scope}: there are {', '.join(SCOPES)}")
     options = parse_options(f"pruner '{entry.name}'", entry.options, given["pruner"])
     stages = entry.recipe(timing, Plan(track.training.steps, sparsity, scope), **options)
-    recorded: dict[str, Any] = {**options, **({"scope": scope} if timing else {})}
+    recorded: dict[str, Any] = {**options, **({"scope": scope, "groups": groups} if timing else {})}
     trial = Trial(
         arch=request.arch,
         size=size,
@@ -102,7 +106,7 @@ def resolve(request: Request) -> Resolved:
         protocol=request.protocol,
         options=tuple(sorted(recorded.items())),
     )
-    return Resolved(trial, track, stages, entry)
+    return Resolved(trial, track, stages, entry, groups)
 
 
 def _size_and_track(request: Request) -> tuple[str, Track]:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from architectures import Architecture
+from architectures.contract import ALL_GROUPS
 from pruners import Mask
 
 
@@ -26,10 +27,10 @@ class State:
     mask: Mask
 
     @classmethod
-    def of(cls, model: Architecture, mask: Mask | None = None) -> "State":
-        """Copy the weights of a model; without a mask everything is kept."""
+    def of(cls, model: Architecture, mask: Mask | None = None, groups: str = ALL_GROUPS) -> "State":
+        """Copy the weights of a model; without a mask everything in these groups is prunable and kept."""
         weights = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
-        full = mask or Mask.full({name: part.weight for name, part in model.prunable().items()})
+        full = mask or Mask.full({name: part.weight for name, part in model.prunable(groups).items()})
         return cls(weights, Mask({name: kept.cpu() for name, kept in full.items()}))
 
     def masked_weights(self) -> dict[str, Tensor]:

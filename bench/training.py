@@ -76,7 +76,7 @@ def train(
         If the loss is not a number any more.
     """
     loss_of = image_loss(settings.loss)
-    weights = {name: part.weight for name, part in model.prunable().items()}
+    weights = {name: model.get_parameter(name) for name in mask}
     kept = Mask({name: tensor.to(device) for name, tensor in mask.items()})
     optimizer = _optimizer(model, settings)
     first, macs, before = interval.start, 0, 0.0

@@ -1,8 +1,9 @@
 """``check``: does an entry keep its contract?"""
 
 import argparse
-from pathlib import Path
 from typing import Any
+
+from bench.cli import plugins
 
 
 def add(commands: Any) -> None:
@@ -11,7 +12,7 @@ def add(commands: Any) -> None:
     kinds = parser.add_subparsers(required=True, metavar="KIND")
     architecture = kinds.add_parser("architecture", help="shapes, gradients, invariances, determinism, …")
     architecture.add_argument("name", metavar="NAME")
-    architecture.add_argument("--plugin", metavar="FILE", help="Python file that registers it")
+    plugins.add_option(architecture)
     architecture.set_defaults(execute=execute_architecture)
 
 
@@ -19,10 +20,8 @@ def execute_architecture(chosen: argparse.Namespace) -> int:
     """Check an architecture at size ``toy``."""
     from architectures import architectures
     from architectures.checks import run_checks
-    from registries import load_plugin
 
-    if chosen.plugin:
-        load_plugin(Path(chosen.plugin))
+    plugins.load(chosen)
     failed = 0
     for name, summary, failure in run_checks(architectures.get(chosen.name)):
         failed += failure is not None

@@ -11,6 +11,7 @@ def add(commands: Any) -> None:
     """Declare the command."""
     parser = commands.add_parser("list", help="what architectures, pruners, datasets and tracks there are")
     parser.add_argument("kind", nargs="?", choices=KINDS, help="one kind only (default: all)")
+    parser.add_argument("-v", "--verbose", action="store_true", help="with the parameters of each size and group")
     parser.set_defaults(execute=execute)
 
 
@@ -21,6 +22,9 @@ def execute(chosen: argparse.Namespace) -> int:
         for name, summary, details in _entries(kind):
             print(f"  {name:<14} {summary}")
             print(f"  {'':<14} {details}")
+            if chosen.verbose and kind == "architectures":
+                for line in _sizes(name):
+                    print(f"  {'':<14} {line}")
     return 0
 
 
@@ -51,3 +55,16 @@ def _entries(kind: str) -> Iterable[tuple[str, str, str]]:
         (t.name, t.summary, f"{t.training.steps} steps · splits {', '.join(t.evaluation.splits)} · {t.source}")
         for t in tracks
     ]
+
+
+def _sizes(name: str) -> Iterable[str]:
+    """Parameters of each size of an architecture, by group."""
+    import torch
+
+    from architectures import architectures, build
+
+    for size in architectures.get(name).sizes:
+        model = build(name, size, torch.Generator())
+        groups = {group: sum(p.weight.numel() for p in model.prunable(group).values()) for group in model.groups()}
+        prunable = ", ".join(f"{group} {number:,}" for group, number in groups.items())
+        yield f"{size:<6} {sum(p.numel() for p in model.parameters()):>11,} parameters, prunable: {prunable}"

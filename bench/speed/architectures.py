@@ -66,18 +66,12 @@ def measure(case: Case, runs: int) -> Iterator[str]:
     for name in names:
         ratio = f"{median_ratio(steps[name], steps[peer_of[name]]):.2f}" if name in peer_of else ""
         memory = peak_memory_mb(partial(_step, case, name), device)
-        rows.append([name, "", _milliseconds(forwards[name]), _milliseconds(steps[name]), ratio, f"{memory:.0f}"])
+        times = [_milliseconds(forwards[name]), _milliseconds(steps[name])]
+        rows.append([name, "", *times, ratio, "n/a" if memory is None else f"{memory:.0f}"])
     place = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {case.threads} threads"
     yield f"size {case.size}, one slice of {case.coils} coils, {case.rows} × {case.columns}"
     yield f"{place}; {runs} runs in turn"
     yield from aligned(rows)
-
-
-def agreement(case: Case) -> dict[str, float]:
-    """Largest relative difference of output between fastMRI's VarNet and ours at equal weights and input."""
-    with torch.no_grad():
-        ours, theirs = (_forward(case, name)() for name in ("e2e-varnet", "fastMRI VarNet"))
-    return {"e2e-varnet": float((ours - theirs).abs().max() / theirs.abs().max())}
 
 
 def _milliseconds(times: list[float]) -> str:

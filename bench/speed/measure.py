@@ -1,11 +1,11 @@
 """Timing several functions in turn, so that a drifting machine slows all of them alike."""
 
 import multiprocessing
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import torch
 
@@ -33,8 +33,8 @@ def median_ratio(times: list[float], reference: list[float]) -> float:
     return statistics.median(a / b for a, b in zip(times, reference, strict=True))
 
 
-def peak_memory_mb(prepare: Callable[[], Callable[[], object]], device: torch.device) -> float:
-    """Peak memory of one call, in MiB: allocated on the GPU, or resident in a fresh process on the CPU.
+def peak_memory_mb(prepare: Callable[[], Callable[[], object]], device: torch.device) -> float | None:
+    """Peak memory of one call, in MiB: allocated on the GPU, or the growth of a fresh process on Linux; else None.
 
     Parameters
     ----------
@@ -48,20 +48,30 @@ def peak_memory_mb(prepare: Callable[[], Callable[[], object]], device: torch.de
         function()
         _wait(device)
         return torch.cuda.max_memory_allocated(device) / 2**20
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_resident_growth, (prepare,))
+    if not Path("/proc/self/clear_refs").exists():  # only Linux tells
+        return None
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_resident_growth, prepare).result()
 
 
 def _resident_growth(prepare: Callable[[], Callable[[], object]]) -> float:
     function = prepare()
-    before = _resident_mb()
+    function()  # buffers that libraries keep are not the network's
+    _forget_peak()
+    before = _resident_mb("VmRSS")
     function()
-    return _resident_mb() - before
+    return _resident_mb("VmHWM") - before
 
 
-def _resident_mb() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+def _forget_peak() -> None:
+    with Path("/proc/self/clear_refs").open("w") as stream:
+        stream.write("5")
+
+
+def _resident_mb(field: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    kilobytes = next(line.split()[1] for line in lines if line.startswith(f"{field}:"))
+    return int(kilobytes) / 2**10
 
 
 def _wait(device: torch.device) -> None:

@@ -19,6 +19,19 @@ from bench.cli import main
 from bench.record import FILE, Record
 from tests.datasets.volumes import spoiled, write_volume
 
+PLUGIN = """
+from architectures import architecture
+from architectures.modl import ConvolutionalDenoiser, MoDL
+
+class Dimmed(MoDL):
+    def forward(self, kspace, mask, maps):
+        return 0.9 * super().forward(kspace, mask, maps)
+
+@architecture(version=1, source="a test", sharing="all", needs=("maps",), sizes={"toy": {"channels": 4}})
+def mine(channels):
+    "Dims the image."
+    return Dimmed(ConvolutionalDenoiser(channels, 3), 2, 2)
+"""
 ROOT = Path(__file__).resolve().parents[2]
 RUN = ["run", "--arch", "modl", "--pruner", "snip", "--size", "toy", "--device", "cpu"]
 PICTURES = {"reconstructions.png", "layers.png", "findings.png"}
@@ -70,6 +83,75 @@ def test_pruned_weights_are_exactly_zero_and_counts_exact(call, tmp_path, sparsi
     assert kept == record.content["mask"]["kept"] == total - int(float(sparsity) * total + 0.5)
     assert all((weights[name][~keep] == 0).all() for name, keep in mask.items())
     assert sum(int((weights[name] != 0).sum()) for name in mask) == kept
+
+
+def test_of_a_network_with_two_groups_one_may_be_pruned_alone(call, tmp_path):
+    arguments = ["run", "--arch", "e2e-varnet", *RUN[3:], "--set", "pruner.groups=denoiser"]
+    assert call(*arguments, "--out", tmp_path)[0] == 0
+    folder, record = only_record(tmp_path)
+    weights = safetensors.torch.load_file(folder / "weights.safetensors")
+    mask = record.content["mask"]
+    assert {layer["group"] for layer in mask["layers"]} == {"denoiser"}
+    assert mask["kept"] == mask["prunable"] - int(0.9 * mask["prunable"] + 0.5)
+    assert all((value != 0).all() for name, value in weights.items() if name.startswith("sens_net") and value.ndim == 4)
+
+
+@pytest.mark.parametrize("name", ["e2e-varnet", "modl-unet", "unrolled-unet"])
+def test_every_architecture_runs(call, tmp_path, name):
+    assert call("run", "--arch", name, *RUN[3:], "--out", tmp_path)[0] == 0
+    assert only_record(tmp_path)[1].trial["arch"] == name
+
+
+def test_check_architecture_says_what_holds(call, tmp_path):
+    code, out, _ = call("check", "architecture", "modl")
+    assert code == 0
+    assert "architecture modl: keeps its contract" in out
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(PLUGIN)
+    code, out, _ = call("check", "architecture", "mine", "--plugin", plugin)
+    assert code == 1
+    assert re.search(r"FAIL full data: fully sampled data change", out)
+    code, _, err = call("check", "architecture", "nobody")
+    assert (code, len(err.splitlines())) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "no such file"),
+        ("import nowhere", "cannot be imported: ModuleNotFoundError"),
+        ("def f(:", "cannot be imported: SyntaxError"),
+        (
+            "from pruners import *\n@recipe(timings=(), version=1, source='x')\ndef dense(t, p):\n  'D.'",
+            "registered twice",
+        ),
+    ],
+)
+def test_broken_plugins_are_named_in_one_line(call, tmp_path, text, message):
+    path = tmp_path / "broken.py"
+    if text is not None:
+        path.write_text(text)
+    code, _, err = call("check", "architecture", "modl", "--plugin", path)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert message in err
+    assert "broken.py" in err
+
+
+def test_list_verbose_counts_parameters(call):
+    code, out, _ = call("list", "architectures", "-v")
+    assert code == 0
+    assert re.search(r"paper +29,936,966 parameters, prunable: denoiser [\d,]+, sensitivity [\d,]+", out)
+    assert "nothing is shared" in out
+
+
+def test_speed_compares_with_the_peers(call):
+    sizes = ["--size", "toy", "--coils", 2, "--rows", 32, "--columns", 32, "--runs", 1, "--threads", 1]
+    code, out, _ = call("speed", "architectures", *sizes)
+    assert code == 0
+    for name in ("modl", "e2e-varnet", "deepinv MoDL", "fastMRI VarNet"):
+        assert re.search(rf"^{name} ", out, re.MULTILINE)
+    code, _, err = call("speed", "architectures", "--runs", 0)
+    assert (code, len(err.splitlines())) == (2, 1)
 
 
 def test_fresh_runs_are_canonically_equal_and_repeats_answer_from_the_store(call, tmp_path):
@@ -197,6 +279,7 @@ BAD = {
     "training set": (["--train-on", "elbow"], "unknown training set 'elbow'"),
     "annotations": (["--annotations", "nowhere"], "no such folder of fastMRI+ annotations"),
     "no calibration line": (["--acceleration", "100"], "leaves no calibration line"),
+    "groups": (["--set", "pruner.groups=sensitivity"], "there is no group 'sensitivity'"),
     "training option": (["--set", "train.stepz=3"], "has no option 'stepz'"),
     "unknown flag": (["--frsh"], "unrecognized arguments: --frsh"),
 }

@@ -17,6 +17,7 @@ CONTEXT = Context(
     train_on="knee",
     preparation={"acceleration": 4},
     training={"steps": 10},
+    groups="all",
     seed=0,
     protocol="standard",
     numerics={"device": "cpu", "threads": 1},
@@ -28,6 +29,7 @@ OTHER = {
     "train_on": "brain",
     "preparation": {"acceleration": 8},
     "training": {"steps": 11},
+    "groups": "denoiser",
     "seed": 1,
     "protocol": "equal-total",
     "numerics": {"device": "cuda", "threads": 1},
@@ -72,6 +74,7 @@ CHANGES = {
     "loss": {"settings": ("train.loss=mse",)},
     "precision": {"settings": ("train.precision=bf16",)},
     "maps": {"settings": ("maps.kind=espirit",)},
+    "groups": {"settings": ("pruner.groups=denoiser",)},
     "size": {"size": "demo", "track": "toy"},
 }
 OF_THE_TRACK = {
