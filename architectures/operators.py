@@ -125,7 +125,7 @@ def conjugate_gradient(operator: Callable[[Tensor], Tensor], right: Tensor, star
     """Solve ``operator(x) = right`` by a fixed number of conjugate-gradient steps (Hestenes & Stiefel 1952).
 
     The steps are unrolled, so that first and second derivatives are those of the numbers computed; a sample whose
-    residual has reached rounding level is frozen, which keeps the derivatives finite.
+    residual has reached rounding level is frozen, which keeps images and derivatives finite.
 
     Parameters
     ----------
@@ -145,12 +145,15 @@ def conjugate_gradient_steps(operator: Callable[[Tensor], Tensor], right: Tensor
     residual = right - operator(start)
     direction = residual
     energy = inner(residual, residual)
-    floor = (torch.finfo(energy.dtype).eps ** 2) * inner(right, right).detach()
+    rounding = 10 * torch.finfo(energy.dtype).eps
+    floor = rounding**2 * inner(right, right).detach()
     one = torch.ones_like(energy)
     while True:
-        active = ~(energy <= floor)
         applied = operator(direction)
-        curvature = torch.where(active, inner(direction, applied), one)
+        curvature = inner(direction, applied)
+        # solved, or a direction that the operator does not see: to go on would be to divide rounding errors
+        active = ~((energy <= floor) | (curvature <= rounding * inner(direction, direction)))
+        curvature = torch.where(active, curvature, one)
         step = torch.where(active, energy / curvature, 0)
         solution = solution + step * direction
         yield solution

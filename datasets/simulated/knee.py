@@ -11,7 +11,7 @@ from datasets.simulated.shapes import Array, Grid, Labels, ellipse, make_grid, s
 CONTRASTS = ("CORPD_FBK", "CORPDFS_FBK")
 COILS_ALONG_ROWS = True
 DEFORMATION = 0.035
-SNR_RANGE = (10.0, 22.0)
+SNR_RANGE = (18.0, 45.0)
 """Of the object's mean over the noise of one channel where its sensitivity is average, without fat suppression."""
 
 

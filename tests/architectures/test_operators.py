@@ -101,6 +101,21 @@ def test_conjugate_gradient_freezes_solved_samples_and_keeps_gradients_finite():
     assert torch.isfinite(gradient)
 
 
+@pytest.mark.parametrize("coils", [1, 3])
+def test_conjugate_gradient_stays_at_the_solution_of_a_singular_problem(coils):
+    """Without regularisation a single coil is solved in one step, and the null space must stay empty for ever after."""
+    draw = torch.Generator().manual_seed(0)
+    maps = torch.randn(1, coils, 24, 20, dtype=torch.complex64, generator=draw)
+    maps = maps / maps.abs().square().sum(1, keepdim=True).sqrt()
+    mask = torch.rand(1, 1, 1, 20, generator=draw) < 0.3
+    image = torch.randn(1, 24, 20, dtype=torch.complex64, generator=draw)
+    normal = NormalOperator.of(maps, mask)
+    right = sense_adjoint(sense_forward(image, maps, mask), maps, mask)
+    found = conjugate_gradient(normal, right, torch.zeros_like(right), 300)
+    assert found.norm() < 2 * image.norm()
+    assert (normal(found) - right).norm() < 1e-2 * right.norm()
+
+
 def test_magnitude_has_finite_derivatives_at_zero():
     image = torch.zeros(1, 2, 2, dtype=torch.complex128, requires_grad=True)
     gradient = torch.autograd.grad(magnitude(image).sum(), image, create_graph=True)[0]
