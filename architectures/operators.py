@@ -107,7 +107,8 @@ class _SenseNormal(torch.autograd.Function):
         ctx.save_for_backward(maps, shifted_mask)
         ctx.axes = axes
         kspace = torch.fft.fftn(maps * image.unsqueeze(1), dim=axes, norm="ortho").mul_(shifted_mask)
-        result: Tensor = torch.linalg.vecdot(maps, torch.fft.ifftn(kspace, dim=axes, norm="ortho"), dim=1)
+        coil_images = torch.fft.ifftn(kspace, dim=axes, norm="ortho")
+        result: Tensor = coil_images.mul_(maps.conj()).sum(1)
         return result
 
     @staticmethod
@@ -145,6 +146,7 @@ def conjugate_gradient_steps(operator: Callable[[Tensor], Tensor], right: Tensor
     residual = right - operator(start)
     direction = residual
     energy = inner(residual, residual)
+    length = energy.detach()  # ‖direction‖², by recurrence: residuals are orthogonal to earlier directions
     rounding = 10 * torch.finfo(energy.dtype).eps
     floor = rounding**2 * inner(right, right).detach()
     one = torch.ones_like(energy)
@@ -152,7 +154,7 @@ def conjugate_gradient_steps(operator: Callable[[Tensor], Tensor], right: Tensor
         applied = operator(direction)
         curvature = inner(direction, applied)
         # solved, or a direction that the operator does not see: to go on would be to divide rounding errors
-        active = ~((energy <= floor) | (curvature <= rounding * inner(direction, direction)))
+        active = ~((energy <= floor) | (curvature <= rounding * length))
         curvature = torch.where(active, curvature, one)
         step = torch.where(active, energy / curvature, 0)
         solution = solution + step * direction
@@ -160,7 +162,9 @@ def conjugate_gradient_steps(operator: Callable[[Tensor], Tensor], right: Tensor
         residual = residual - step * applied
         previous = torch.where(active, energy, one)
         energy = inner(residual, residual)
-        direction = residual + torch.where(active, energy / previous, 0) * direction
+        turn = torch.where(active, energy / previous, 0)
+        direction = residual + turn * direction
+        length = (energy + turn**2 * length).detach()
 
 
 def magnitude(image: Tensor) -> Tensor:
