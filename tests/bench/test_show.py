@@ -1,5 +1,7 @@
 """What the README promises, at the size it promises it for: minutes, so not part of `make test`."""
 
+from dataclasses import replace
+
 import pytest
 import safetensors.torch
 
@@ -8,6 +10,7 @@ from bench.evaluation import score, summarise
 from bench.planning import plan
 from bench.request import Request
 from bench.running import run
+from bench.training_data import central_slices
 
 pytestmark = pytest.mark.show
 
@@ -45,3 +48,21 @@ def test_a_network_trained_on_simulated_knees_improves_on_cg_sense_on_real_slice
     for split in ("knee", "brain"):
         print(split, {name: round(part[split]["psnr"], 2) for name, part in found.items()})
         assert found["network"][split]["psnr"] > found["cg_sense"][split]["psnr"]
+
+
+@pytest.mark.parametrize("name", ["modl-unet", "unrolled-unet", "e2e-varnet"])
+def test_mini_sizes_are_over_parameterised_for_the_mini_training_set(tmp_path, name):
+    """Dense training fits the slices it saw clearly better than those of other patients."""
+    planned = plan(Request(arch=name, pruner="dense", size="mini", out=str(tmp_path)))
+    run(planned, False, print)
+    model = planned.workspace.initial_model()
+    model.load_state_dict(safetensors.torch.load_file(planned.folder / "weights.safetensors"))
+    model.eval()
+    seen = planned.training.training
+    slices = {v.name: tuple(central_slices(v.slices, 1)) for v in (*seen, *planned.test.splits["knee"])}
+    data = replace(planned.test, splits={"seen": seen, "knee": planned.test.splits["knee"]}, slices=slices)
+    scores = score({"network": lambda s: model(s.kspace, s.mask, s.maps)}, data)["network"]
+    found = summarise(scores, data.splits)
+    print(name, {split: round(part["nmse"], 5) for split, part in found.items()})
+    assert found["seen"]["nmse"] < 0.9 * found["knee"]["nmse"]
+    assert found["seen"]["psnr"] > found["knee"]["psnr"] + 0.5
