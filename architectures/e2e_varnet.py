@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from architectures.contract import Architecture, architecture
 from architectures.operators import centred_ifft, sample_again, shift_mask
+from architectures.recompute import recomputed
 from architectures.unet import NormalisedUNet, as_channels, as_complex
 
 
@@ -103,10 +103,7 @@ class VarNet(Architecture):
         return torch.where(zero, 0.0, torch.where(zero, 1.0, power).sqrt())
 
     def _run(self, module: nn.Module, *inputs: object) -> Tensor:
-        if self.recompute and torch.is_grad_enabled():
-            result: Tensor = checkpoint(module, *inputs, use_reentrant=False)
-        else:
-            result = module(*inputs)
+        result: Tensor = recomputed(module, *inputs) if self.recompute else module(*inputs)
         return result
 
 

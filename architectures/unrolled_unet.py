@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from architectures.contract import Architecture, architecture
 from architectures.operators import NormalOperator, magnitude, sense_adjoint
+from architectures.recompute import recomputed
 from architectures.unet import NormalisedUNet, as_channels, as_complex
 
 
@@ -21,7 +21,7 @@ class UnrolledUNet(Architecture):
     unrolls : int
         Number of iterations.
     recompute : int
-        1 to keep only the image of each iteration and compute the rest again in the backward pass.
+        1 to compute what happens inside each U-Net again in the backward pass, to save memory.
     """
 
     def __init__(self, channels: int, pools: int, unrolls: int, recompute: int = 0) -> None:
@@ -43,16 +43,12 @@ class UnrolledUNet(Architecture):
         normal = NormalOperator.of(maps, mask)
         data = sense_adjoint(kspace, maps, mask)
 
-        def iterate(image: Tensor, network: nn.Module, step: Tensor) -> Tensor:
-            moved = image - step * (normal(image) - data)
-            return moved + as_complex(network(as_channels(moved)))
-
         image = data
         for network, step in zip(self.networks, self.step_sizes, strict=True):
-            if self.recompute and torch.is_grad_enabled():
-                image = checkpoint(iterate, image, network, step, use_reentrant=False)
-            else:
-                image = iterate(image, network, step)
+            moved = image - step * (normal(image) - data)
+            channels = as_channels(moved)
+            residual = recomputed(network, channels) if self.recompute else network(channels)
+            image = moved + as_complex(residual)
         return magnitude(image)
 
 

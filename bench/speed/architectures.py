@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from architectures import Architecture, architectures, build
 from architectures.modl import MoDL
-from architectures.unet import as_channels, as_complex
 from bench.numerics import set_numerics
 from bench.randomness import generator
 from bench.report import aligned
@@ -106,7 +105,8 @@ class _Residual(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor, sigma: object = None) -> Tensor:
-        return image + as_channels(as_complex(self.network(image)))
+        residual: Tensor = self.network(image)
+        return image + residual
 
 
 def _deepinv_modl(model: Architecture, kspace: Tensor, mask: Tensor, maps: Tensor) -> Callable[[], Tensor]:

@@ -101,13 +101,12 @@ class Unsaved(Wrong):
 class Remembering(Wrong):
     """Keeps a copy of its first weights, beyond the reach of a mask."""
 
-    def forward(self, kspace, mask, maps):
-        seen = max(float(p.weight.abs().max()) for p in self.prunable().values())
-        self.largest = max(getattr(self, "largest", 0.0), seen)
-        return super().forward(kspace, mask, maps) * (1 + self.memory())
+    first = None
 
-    def memory(self):
-        return sum(float(t.abs().sum()) for t in self.denoiser.__dict__.get("_touched", []))
+    def forward(self, kspace, mask, maps):
+        norm = sum(float(part.weight.detach().abs().sum()) for part in self.prunable().values())
+        self.first = self.first or norm
+        return super().forward(kspace, mask, maps) * (1 + 1e-3 * self.first)
 
 
 class DividesByEnergy(Wrong):
@@ -129,6 +128,7 @@ BROKEN = {
     Dimmed: "full data",
     Unsaved: "round trip",
     DividesByEnergy: "empty slices",
+    Remembering: "masked weights",
 }
 
 
@@ -165,34 +165,8 @@ def test_scale_equivariance_finds_a_network_with_a_scale_of_its_own(monkeypatch)
     assert "scale equivariance" in failures(entry_of(Thresholding))
 
 
-def test_masked_weights_finds_a_network_that_keeps_a_copy(monkeypatch):
-    from architectures import checks
-
-    class Copying(Wrong):
-        def __init__(self):
-            super().__init__()
-            self.copy = None
-
-        def prunable(self):
-            found = super().prunable()
-            if self.copy is None:
-                return found
-            return found
-
-        def forward(self, kspace, mask, maps):
-            image = super().forward(kspace, mask, maps)
-            versions = sum(p.weight._version for p in MoDL.prunable(self).values())
-            Copying.calls += 1
-            return image * (1 + versions * Copying.calls * 1e-3)
-
-        calls = 0
-
-    assert "masked weights" in failures(entry_of(Copying))
-    assert len({check.__name__ for check in checks.CHECKS}) == len(CHECKS)
-
-
 def test_every_check_has_a_network_it_fails_on():
-    tested = {*BROKEN.values(), "scale equivariance", "masked weights"}
+    tested = {*BROKEN.values(), "scale equivariance"}
     assert tested | {"devices"} == {check.__name__.replace("_", " ") for check in CHECKS}
 
 

@@ -3,9 +3,11 @@
 import pytest
 import torch
 from fastmri.models import VarNet as PeerVarNet
+from torch.func import functional_call
 
-from architectures import build
+from architectures import architectures, build
 from architectures.e2e_varnet import VarNet, centre_columns
+from tests.architectures.test_modl import make_input
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 48, 40), (2, 3, 45, 37), (1, 1, 33, 50)])
@@ -52,19 +54,18 @@ def test_paper_size_is_the_published_one_and_loads_its_state_dict():
 
 
 @pytest.mark.parametrize("name", ["e2e-varnet", "unrolled-unet"])
-def test_recomputing_changes_nothing_but_memory(name):
-    from architectures import architectures
-    from tests.architectures.test_modl import make_input
-
+@pytest.mark.parametrize("factor", [1.0, 0.5])
+def test_recomputing_changes_nothing_but_memory(name, factor):
+    """Also for other weights than the network's own, which is how pruners call it."""
     sample = make_input(height=20, width=24)
     results = []
     for recompute in (0, 1):
-        construct = architectures.get(name).construct
+        entry = architectures.get(name)
         torch.manual_seed(0)
-        model = construct(**architectures.get(name).sizes["toy"], recompute=recompute)
-        image = model(*sample)
-        image.square().sum().backward()
-        results.append((image, [p.grad for p in model.parameters()]))
+        model = entry.construct(**entry.sizes["toy"], recompute=recompute)
+        weights = {n: (factor * part.weight).detach().requires_grad_() for n, part in model.prunable().items()}
+        image = functional_call(model, weights, sample)
+        results.append((image, torch.autograd.grad(image.square().sum(), list(weights.values()))))
     assert torch.equal(results[0][0], results[1][0])
     assert all(torch.equal(a, b) for a, b in zip(results[0][1], results[1][1], strict=True))
 
