@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,27 @@ SCALES = (1e-6, 1e-3, 1.0, 1e3)
 
 class BrokenContractError(Exception):
     """What a check found."""
+
+
+class NotApplicableError(Exception):
+    """Why a check says nothing about a network."""
+
+
+class Outcome(NamedTuple):
+    """What came of one check.
+
+    Attributes
+    ----------
+    name : str
+    verdict : str
+        ``ok``, ``skip`` or ``FAIL``.
+    message : str
+        What was shown, why nothing was, or what is wrong.
+    """
+
+    name: str
+    verdict: str
+    message: str
 
 
 @dataclass(frozen=True)
@@ -78,22 +100,26 @@ def shapes_and_types(subject: Subject) -> None:
 
 
 def scale_equivariance(subject: Subject) -> None:
-    """Scaled to about 1, reconstructed and scaled back, an image follows the scale of its k-space."""
+    """The image follows the scale of its k-space: by itself where promised, else scaled to about 1 and back."""
     model = subject.make()
     given = make_input(SHAPES[0])
-    results = []
+    expected = given.of(model)
     for factor in SCALES:
         kspace = factor * given.kspace
-        scale = centred_ifft(kspace).abs().square().sum(1).sqrt().amax()
-        results.append(Input(kspace / scale, given.mask, given.maps, given.image).of(model) * scale / factor)
-    for factor, found in zip(SCALES, results, strict=True):
-        _require(_close(found, results[2], 1e-4), f"the image changes at scale {factor:g}")
+        scale = torch.tensor(1.0) if model.follows_scale else largest(kspace) / largest(given.kspace)
+        found = Input(kspace / scale, given.mask, given.maps, given.image).of(model) * scale / factor
+        _require(_close(found, expected, 1e-4), f"the image changes at scale {factor:g}")
+
+
+def largest(kspace: Tensor) -> Tensor:
+    """Of the root-sum-of-squares image of what was sampled: the scale of a slice."""
+    return centred_ifft(kspace).abs().square().sum(1).sqrt().amax()
 
 
 def phase_invariance(subject: Subject) -> None:
     """A global phase of the k-space changes nothing when maps are estimated anew; for networks that need maps."""
     if "maps" not in subject.entry.needs:
-        return
+        raise NotApplicableError("estimates its own maps, so a magnitude may depend on the phase of its input")
     model = subject.make()
     given = make_input(SHAPES[0])
     results = []
@@ -177,7 +203,7 @@ def full_data(subject: Subject) -> None:
     """With denoisers that give zero, fully sampled data synthesised from the maps come back, if promised."""
     model = subject.make()
     if not model.keeps_full_data:
-        return
+        raise NotApplicableError("does not promise it")
     for denoiser in model.denoisers():
         denoiser.register_forward_hook(lambda module, inputs, output: torch.zeros_like(output))
     for shape in SHAPES:
@@ -228,10 +254,10 @@ def empty_slices(subject: Subject) -> None:
 def devices(subject: Subject) -> None:
     """CPU and GPU agree, where there is a GPU."""
     if not torch.cuda.is_available():
-        return
+        raise NotApplicableError("no CUDA device here")
     given = make_input(SHAPES[0])
     on_gpu = Input(given.kspace.cuda(), given.mask.cuda(), given.maps.cuda(), given.image)
-    with torch.no_grad():
+    with torch.no_grad(), torch.backends.cudnn.flags(allow_tf32=False, deterministic=True):
         found, expected = on_gpu.of(subject.make().cuda()).cpu(), given.of(subject.make())
     _require(_close(found, expected, 1e-3), "CPU and GPU disagree")
 
@@ -252,18 +278,21 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
 )
 
 
-def run_checks(entry: ArchitectureEntry) -> Iterator[tuple[str, str, str | None]]:
-    """Name, summary and failure (None if there is none) of each check."""
+def run_checks(entry: ArchitectureEntry) -> Iterator[Outcome]:
+    """The outcome of each check."""
     subject = Subject(entry)
     for check in CHECKS:
-        failure = None
+        name = check.__name__.replace("_", " ")
         try:
             check(subject)
+        except NotApplicableError as reason:
+            yield Outcome(name, "skip", str(reason))
         except BrokenContractError as error:
-            failure = str(error)
+            yield Outcome(name, "FAIL", str(error))
         except Exception as error:  # a network that cannot even be called
-            failure = f"{type(error).__name__}: {error}"
-        yield check.__name__.replace("_", " "), (check.__doc__ or "").strip().splitlines()[0], failure
+            yield Outcome(name, "FAIL", f"{type(error).__name__}: {error}")
+        else:
+            yield Outcome(name, "ok", (check.__doc__ or "").strip().splitlines()[0])
 
 
 def _require(condition: bool, message: str) -> None:

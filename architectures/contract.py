@@ -25,15 +25,18 @@ class Prunable(NamedTuple):
 class Architecture(nn.Module, ABC):
     """An unrolled network.
 
-    Images inside and outside are in the units of the k-space given; scaling to about 1 is the caller's.
+    Images inside and outside are in the units of the k-space given. The caller scales it to about 1.
 
     Attributes
     ----------
     keeps_full_data : bool
         Promise: with denoisers that give zero, fully sampled data that agree with the maps come back unchanged.
+    follows_scale : bool
+        Promise: the image follows the scale of the k-space, whatever it is; then nobody need scale it to about 1.
     """
 
     keeps_full_data = True
+    follows_scale = False
 
     @abstractmethod
     def forward(self, kspace: Tensor, mask: Tensor, maps: Tensor) -> Tensor:

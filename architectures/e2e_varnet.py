@@ -27,7 +27,7 @@ class SensitivityNetwork(nn.Module):
     def forward(self, kspace: Tensor, mask: Tensor) -> Tensor:
         """Undersampled k-space ``(B, C, H, W)`` to coil maps of the same shape."""
         batch, coils, height, width = kspace.shape
-        images = centred_ifft(kspace * centre_columns(mask)).reshape(batch * coils, height, width)
+        images = centred_ifft(kspace * sampled_centre(mask)).reshape(batch * coils, height, width)
         found = as_complex(self.norm_unet(as_channels(images))).reshape(batch, coils, height, width)
         norm = torch.view_as_real(found).square().sum(dim=(1, -1), keepdim=True)[..., 0]
         return found / torch.where(norm == 0, 1.0, norm).sqrt()
@@ -68,6 +68,8 @@ class VarNet(Architecture):
         1 to keep only the coil images of each cascade and compute the rest again in the backward pass.
     """
 
+    follows_scale = True
+
     def __init__(
         self,
         cascades: int,
@@ -107,13 +109,21 @@ class VarNet(Architecture):
         return result
 
 
-def centre_columns(mask: Tensor) -> Tensor:
-    """Mask of the fully sampled centre of a sampling mask ``(B, 1, 1, W)``, found as fastMRI finds it.
+def sampled_centre(mask: Tensor) -> Tensor:
+    """Mask of the fully sampled centre of a sampling mask, of the same shape.
 
-    The run of sampled columns around the centre, made symmetric; at least one column. Of a 2-D pattern its central
-    row counts.
+    Of columns ``(B, 1, 1, W)`` as fastMRI finds it: the run of sampled ones around the centre, made symmetric; at least
+    one. Of a 2-D pattern ``(B, 1, H, W)`` the block that such runs along its central row and column span.
     """
-    line = mask[:, 0, mask.shape[2] // 2].to(torch.int8)
+    columns = _central_run(mask[:, 0, mask.shape[2] // 2])[:, None, None, :]
+    if mask.shape[2] == 1:
+        return columns
+    return columns & _central_run(mask[:, 0, :, mask.shape[3] // 2])[:, None, :, None]
+
+
+def _central_run(sampled: Tensor) -> Tensor:
+    """Of lines ``(B, N)`` the symmetric run of sampled points around the centre."""
+    line = sampled.to(torch.int8)
     width = line.shape[1]
     half = width // 2
     left, right = torch.argmin(line[:, :half].flip(1), dim=1), torch.argmin(line[:, half:], dim=1)
@@ -122,9 +132,8 @@ def centre_columns(mask: Tensor) -> Tensor:
     right = torch.where(line[:, half:].all(dim=1), width - half, right)
     lines = torch.clamp(2 * torch.minimum(left, right), min=1)
     first = (width - lines + 1) // 2
-    column = torch.arange(width, device=mask.device)
-    inside = (column >= first[:, None]) & (column < (first + lines)[:, None])
-    return inside[:, None, None, :]
+    place = torch.arange(width, device=line.device)
+    return (place >= first[:, None]) & (place < (first + lines)[:, None])
 
 
 @architecture(

@@ -1,9 +1,8 @@
 """MoDL with a U-Net for denoiser: the over-parameterised end of the comparison."""
 
-from fastmri.models.unet import Unet
-
 from architectures.contract import architecture
 from architectures.modl import MoDL
+from architectures.unet import PlainUNet
 
 
 @architecture(
@@ -21,4 +20,4 @@ from architectures.modl import MoDL
 )
 def modl_unet(channels: int, pools: int, unrolls: int, iterations: int) -> MoDL:
     """MoDL with one U-Net shared by all unrolls as denoiser."""
-    return MoDL(Unet(2, 2, channels, pools), unrolls, iterations)
+    return MoDL(PlainUNet(channels, pools), unrolls, iterations)

@@ -11,6 +11,33 @@ MULTIPLE = 16
 """Images are zero-padded to multiples of this, as in fastMRI's `NormUnet`."""
 
 
+class PlainUNet(Unet):  # type: ignore[misc]  # fastMRI is not typed
+    """fastMRI's U-Net on images of any size: those smaller than its poolings allow are zero-padded, then cropped.
+
+    Parameters
+    ----------
+    channels : int
+        Of the first layer; doubled by each pooling.
+    pools : int
+        Number of poolings.
+    """
+
+    def __init__(self, channels: int, pools: int) -> None:
+        super().__init__(2, 2, channels, pools)
+        self.smallest = smallest_size(pools)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """``(B, 2, H, W)`` to the same."""
+        padding = [_padding(size, max(size, self.smallest)) for size in image.shape[2:]]
+        found: Tensor = super().forward(_pad(image, padding))
+        return _crop(found, padding, image.shape)
+
+
+def smallest_size(pools: int) -> int:
+    """Rows or columns that leave two pixels at the bottom of a U-Net: its normalisation needs more than one."""
+    return int(2 ** (pools + 1))
+
+
 class NormalisedUNet(nn.Module):
     """fastMRI's `NormUnet`: normalise real and imaginary part, pad, U-Net, crop, undo (Sriram et al. 2020).
 
@@ -27,16 +54,15 @@ class NormalisedUNet(nn.Module):
     def __init__(self, channels: int, pools: int) -> None:
         super().__init__()
         self.unet = Unet(2, 2, channels, pools)
+        self.smallest = smallest_size(pools)
 
     def forward(self, image: Tensor) -> Tensor:
         """``(B, 2, H, W)`` to the same."""
         mean = image.mean(dim=(2, 3), keepdim=True)
         deviation = image.std(dim=(2, 3), keepdim=True)
         deviation = torch.where(deviation == 0, 1.0, deviation)  # an added epsilon would change small images
-        height, width = image.shape[2:]
-        rows, columns = _padding(height), _padding(width)
-        padded = functional.pad((image - mean) / deviation, (*columns, *rows))
-        found: Tensor = self.unet(padded)[..., rows[0] : rows[0] + height, columns[0] : columns[0] + width]
+        padding = [_padding(size, max(size + -size % MULTIPLE, self.smallest)) for size in image.shape[2:]]
+        found = _crop(self.unet(_pad((image - mean) / deviation, padding)), padding, image.shape)
         return found * deviation + mean
 
 
@@ -50,6 +76,16 @@ def as_complex(channels: Tensor) -> Tensor:
     return torch.view_as_complex(channels.permute(0, 2, 3, 1).contiguous())
 
 
-def _padding(size: int) -> tuple[int, int]:
-    missing = -size % MULTIPLE
+def _padding(size: int, wanted: int) -> tuple[int, int]:
+    missing = wanted - size
     return math.floor(missing / 2), math.ceil(missing / 2)
+
+
+def _pad(image: Tensor, padding: list[tuple[int, int]]) -> Tensor:
+    rows, columns = padding
+    return functional.pad(image, (*columns, *rows))
+
+
+def _crop(image: Tensor, padding: list[tuple[int, int]], shape: torch.Size) -> Tensor:
+    (top, _), (left, _) = padding
+    return image[..., top : top + shape[2], left : left + shape[3]]

@@ -24,6 +24,8 @@ class UnrolledUNet(Architecture):
         1 to compute what happens inside each U-Net again in the backward pass, to save memory.
     """
 
+    follows_scale = True
+
     def __init__(self, channels: int, pools: int, unrolls: int, recompute: int = 0) -> None:
         super().__init__()
         self.networks = nn.ModuleList(NormalisedUNet(channels, pools) for _ in range(unrolls))

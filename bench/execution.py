@@ -8,7 +8,7 @@ import torch
 
 from architectures import build
 from architectures.contract import Architecture
-from architectures.precision import use_bfloat16_
+from architectures.tuning import use_bfloat16_
 from bench.context import Context, stage_key
 from bench.cost import ConvolutionCounter
 from bench.losses import image_loss
@@ -58,7 +58,7 @@ class Workspace:
         model.load_state_dict(dict(state.weights))
         model = model.to(self.device)
         if self.training.precision == "bf16":
-            use_bfloat16_(model, self.device.type)
+            use_bfloat16_(model)
         return model
 
 

@@ -23,8 +23,8 @@ def execute_architecture(chosen: argparse.Namespace) -> int:
 
     plugins.load(chosen)
     failed = 0
-    for name, summary, failure in run_checks(architectures.get(chosen.name)):
-        failed += failure is not None
-        print(f"{'ok  ' if failure is None else 'FAIL'} {name}: {failure or summary}")
+    for outcome in run_checks(architectures.get(chosen.name)):
+        failed += outcome.verdict == "FAIL"
+        print(f"{outcome.verdict:<4} {outcome.name}: {outcome.message}")
     print(f"architecture {chosen.name}: {'keeps its contract' if not failed else f'{failed} checks failed'}")
     return 1 if failed else 0

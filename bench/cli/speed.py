@@ -15,12 +15,16 @@ def add(commands: Any) -> None:
     for name, default in (("coils", 15), ("rows", 160), ("columns", 160), ("runs", 9), ("threads", 2)):
         networks.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"default {default}")
     networks.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda")
+    networks.add_argument(
+        "--variants", nargs="+", default=[], metavar="V", help="measure so, too: bf16, channels-last, compiled"
+    )
     networks.set_defaults(execute=execute_architectures)
 
 
 def execute_architectures(chosen: argparse.Namespace) -> int:
     """Time all architectures and their peers."""
     from architectures import architectures
+    from architectures.tuning import VARIANTS
     from bench.planning import choose_device
     from bench.speed.architectures import Case, measure
 
@@ -29,7 +33,10 @@ def execute_architectures(chosen: argparse.Namespace) -> int:
             raise RequestError(f"--{name} {getattr(chosen, name)}: at least 1")
     for name in architectures.names():
         architectures.get(name).arguments(chosen.size)
+    for variant in chosen.variants:
+        if variant not in VARIANTS:
+            raise RequestError(f"--variants {variant}: there are {', '.join(VARIANTS)}")
     device = choose_device(chosen.device).type
     case = Case(chosen.size, chosen.coils, chosen.rows, chosen.columns, device, chosen.threads)
-    print("\n".join(measure(case, chosen.runs)))
+    print("\n".join(measure(case, chosen.runs, chosen.variants)))
     return 0

@@ -1,5 +1,7 @@
 """Timing several functions in turn, so that a drifting machine slows all of them alike."""
 
+import ctypes
+import gc
 import multiprocessing
 import statistics
 import time
@@ -34,7 +36,9 @@ def median_ratio(times: list[float], reference: list[float]) -> float:
 
 
 def peak_memory_mb(prepare: Callable[[], Callable[[], object]], device: torch.device) -> float | None:
-    """Peak memory of one call, in MiB: allocated on the GPU, or the growth of a fresh process on Linux; else None.
+    """Peak memory of one call, in MiB beyond what stays; None where it cannot be known.
+
+    On the GPU what is allocated, on Linux the growth of a fresh process.
 
     Parameters
     ----------
@@ -44,10 +48,13 @@ def peak_memory_mb(prepare: Callable[[], Callable[[], object]], device: torch.de
     """
     if device.type == "cuda":
         function = prepare()
+        function()  # gradients and what libraries keep are there from the second call on
+        _wait(device)
         torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
         function()
         _wait(device)
-        return torch.cuda.max_memory_allocated(device) / 2**20
+        return (torch.cuda.max_memory_allocated(device) - before) / 2**20
     if not Path("/proc/self/clear_refs").exists():  # only Linux tells
         return None
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
@@ -57,10 +64,19 @@ def peak_memory_mb(prepare: Callable[[], Callable[[], object]], device: torch.de
 def _resident_growth(prepare: Callable[[], Callable[[], object]]) -> float:
     function = prepare()
     function()  # buffers that libraries keep are not the network's
+    _return_freed_memory()
     _forget_peak()
     before = _resident_mb("VmRSS")
     function()
     return _resident_mb("VmHWM") - before
+
+
+def _return_freed_memory() -> None:
+    """To the system, so that what the next call takes is seen to grow."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
+    if trim is not None:
+        trim(0)
 
 
 def _forget_peak() -> None:

@@ -6,7 +6,7 @@ from fastmri.models import VarNet as PeerVarNet
 from torch.func import functional_call
 
 from architectures import architectures, build
-from architectures.e2e_varnet import VarNet, centre_columns
+from architectures.e2e_varnet import VarNet, sampled_centre
 from tests.architectures.test_modl import make_input
 
 
@@ -70,7 +70,7 @@ def test_recomputing_changes_nothing_but_memory(name, factor):
     assert all(torch.equal(a, b) for a, b in zip(results[0][1], results[1][1], strict=True))
 
 
-def test_centre_columns_are_the_symmetric_run_around_the_centre():
+def test_the_sampled_centre_is_the_symmetric_run_around_the_centre():
     lines = [
         ([0, 1, 0, 1, 1, 1, 1, 0, 0, 1], [3, 4, 5, 6]),
         ([1, 1, 1, 1, 1, 1, 1, 0, 0, 1], [3, 4, 5, 6]),
@@ -78,8 +78,19 @@ def test_centre_columns_are_the_symmetric_run_around_the_centre():
         ([1] * 10, list(range(10))),
     ]
     mask = torch.tensor([line for line, _ in lines], dtype=torch.bool)[:, None, None, :]
-    found = centre_columns(mask)[:, 0, 0]
+    found = sampled_centre(mask)[:, 0, 0]
     assert [torch.nonzero(line).flatten().tolist() for line in found] == [expected for _, expected in lines]
+
+
+def test_the_sampled_centre_of_a_2d_pattern_is_a_block():
+    mask = torch.zeros(1, 1, 10, 8, dtype=torch.bool)
+    mask[..., 4:7, 2:6] = True
+    mask[..., ::4, 0] = True
+    found = torch.nonzero(sampled_centre(mask)[0, 0])
+    assert sorted(set(found[:, 0].tolist())) == [4, 5]  # a run of one row more on one side is not symmetric
+    assert sorted(set(found[:, 1].tolist())) == [2, 3, 4, 5]
+    mask[..., 3:7, 2:6] = True
+    assert sorted(set(torch.nonzero(sampled_centre(mask)[0, 0])[:, 0].tolist())) == [3, 4, 5, 6]
 
 
 def test_modl_unet_has_the_papers_31_million_parameters():

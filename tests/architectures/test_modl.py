@@ -2,7 +2,7 @@ import torch
 
 from architectures import architectures, build
 from architectures.operators import NormalOperator, conjugate_gradient, magnitude, sense_adjoint
-from architectures.precision import use_bfloat16_
+from architectures.tuning import use_bfloat16_
 
 
 def make_input(batch=1, coils=3, height=16, width=14):
@@ -80,7 +80,7 @@ def test_gradients_reach_every_parameter():
 
 def test_bfloat16_stays_inside_the_cnn():
     reference, reduced = make_model(), make_model()
-    use_bfloat16_(reduced, "cpu")
+    use_bfloat16_(reduced)
     sample = make_input()
     exact, rounded = reference(*sample), reduced(*sample)
     assert rounded.dtype == torch.float32

@@ -148,9 +148,9 @@ def test_list_verbose_counts_parameters(call):
 
 def test_speed_compares_with_the_peers(call):
     sizes = ["--size", "toy", "--coils", 2, "--rows", 32, "--columns", 32, "--runs", 1, "--threads", 1]
-    code, out, err = call("speed", "architectures", *sizes)
+    code, out, err = call("speed", "architectures", *sizes, "--variants", "bf16")
     assert code == 0, err
-    for name in ("modl", "e2e-varnet", "deepinv MoDL", "fastMRI VarNet"):
+    for name in ("modl", "e2e-varnet", "modl bf16", "deepinv MoDL", "fastMRI VarNet"):
         assert re.search(rf"^{name} ", out, re.MULTILINE)
     code, _, err = call("speed", "architectures", "--runs", 0)
     assert (code, len(err.splitlines())) == (2, 1)
