@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -10,35 +9,11 @@ from torch.func import functional_call
 
 from architectures.contract import Architecture, ArchitectureEntry, build_entry
 from architectures.operators import centred_ifft, sense_forward
+from registries.checking import NotApplicableError, Outcome, carry_out, require
 
 SHAPES = ((2, 3, 24, 20), (1, 5, 25, 19), (1, 1, 18, 33))
 """(batch, coils, rows, columns), odd sizes and a single coil among them."""
 SCALES = (1e-6, 1e-3, 1.0, 1e3)
-
-
-class BrokenContractError(Exception):
-    """What a check found."""
-
-
-class NotApplicableError(Exception):
-    """Why a check says nothing about a network."""
-
-
-class Outcome(NamedTuple):
-    """What came of one check.
-
-    Attributes
-    ----------
-    name : str
-    verdict : str
-        ``ok``, ``skip`` or ``FAIL``.
-    message : str
-        What was shown, why nothing was, or what is wrong.
-    """
-
-    name: str
-    verdict: str
-    message: str
 
 
 @dataclass(frozen=True)
@@ -94,9 +69,9 @@ def shapes_and_types(subject: Subject) -> None:
         for two_dimensional in (False, True):
             found = make_input(shape, two_dimensional).of(model)
             expected = (shape[0], shape[2], shape[3])
-            _require(tuple(found.shape) == expected, f"output {tuple(found.shape)} for input {shape}")
-            _require(found.dtype == torch.float32, f"output is {found.dtype}, not float32")
-            _require(bool(torch.isfinite(found).all() and (found >= 0).all()), f"no magnitude for input {shape}")
+            require(tuple(found.shape) == expected, f"output {tuple(found.shape)} for input {shape}")
+            require(found.dtype == torch.float32, f"output is {found.dtype}, not float32")
+            require(bool(torch.isfinite(found).all() and (found >= 0).all()), f"no magnitude for input {shape}")
 
 
 def scale_equivariance(subject: Subject) -> None:
@@ -108,7 +83,7 @@ def scale_equivariance(subject: Subject) -> None:
         kspace = factor * given.kspace
         scale = torch.tensor(1.0) if model.follows_scale else largest(kspace) / largest(given.kspace)
         found = Input(kspace / scale, given.mask, given.maps, given.image).of(model) * scale / factor
-        _require(_close(found, expected, 1e-4), f"the image changes at scale {factor:g}")
+        require(_close(found, expected, 1e-4), f"the image changes at scale {factor:g}")
 
 
 def largest(kspace: Tensor) -> Tensor:
@@ -126,25 +101,38 @@ def phase_invariance(subject: Subject) -> None:
     for turn in (1, complex(0.6, 0.8)):
         kspace = given.kspace * turn
         results.append(Input(kspace, given.mask, _central_maps(kspace), given.image).of(model))
-    _require(_close(results[1], results[0], 1e-5), "the image changes with a global phase of the k-space")
+    require(_close(results[1], results[0], 1e-5), "the image changes with a global phase of the k-space")
 
 
 def prunable_weights(subject: Subject) -> None:
     """Prunable weights are convolution weights of the state dict, all of the denoisers' among them."""
     model = subject.make()
     state, prunable = model.state_dict(), model.prunable()
-    _require(bool(prunable), "there is nothing to prune")
+    require(bool(prunable), "there is nothing to prune")
     for name, part in prunable.items():
-        _require(
+        require(
             name in state and state[name].data_ptr() == part.weight.data_ptr(), f"'{name}' is not in the state dict"
         )
-        _require(part.weight.ndim == 4, f"'{name}' is no convolution weight")
-        _require(part.group in ("denoiser", "sensitivity"), f"'{name}' is of unknown group '{part.group}'")
+        require(part.weight.ndim == 4, f"'{name}' is no convolution weight")
+        require(part.group in ("denoiser", "sensitivity"), f"'{name}' is of unknown group '{part.group}'")
     known = {id(part.weight) for part in prunable.values()}
     for denoiser in model.denoisers():
         for module in denoiser.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                _require(id(module.weight) in known, "a convolution of a denoiser is not prunable")
+                require(id(module.weight) in known, "a convolution of a denoiser is not prunable")
+
+
+def plain_networks(subject: Subject) -> None:
+    """Every prunable weight lies in exactly one of the plain CNNs, which map two channels to two."""
+    model = subject.make()
+    names: list[str] = []
+    for prefix, network in model.networks().items():
+        require(model.get_submodule(prefix) is network, f"'{prefix}' is not the network's name in the model")
+        found = network(torch.ones(1, 2, 32, 24))
+        require(tuple(found.shape) == (1, 2, 32, 24), f"'{prefix}' maps two channels to {tuple(found.shape)}")
+        names += [f"{prefix}.{name}" for name, _ in network.named_parameters()]
+    for name in model.prunable():
+        require(names.count(name) == 1, f"'{name}' lies in {names.count(name)} networks")
 
 
 def gradients(subject: Subject) -> None:
@@ -153,8 +141,8 @@ def gradients(subject: Subject) -> None:
     make_input(SHAPES[0]).of(model).square().sum().backward()  # type: ignore[no-untyped-call]
     for name, part in model.prunable().items():
         gradient = part.weight.grad
-        _require(gradient is not None and bool(torch.isfinite(gradient).all()), f"no gradient at '{name}'")
-        _require(gradient is not None and bool(gradient.any()), f"the gradient at '{name}' is zero everywhere")
+        require(gradient is not None and bool(torch.isfinite(gradient).all()), f"no gradient at '{name}'")
+        require(gradient is not None and bool(gradient.any()), f"the gradient at '{name}' is zero everywhere")
 
 
 def second_derivatives(subject: Subject) -> None:
@@ -182,11 +170,11 @@ def second_derivatives(subject: Subject) -> None:
         return found
 
     first = slope(create_graph=True)
-    _require(first.requires_grad, "the gradient cannot be differentiated")
+    require(first.requires_grad, "the gradient cannot be differentiated")
     second = torch.autograd.grad(first, weights, allow_unused=True)
     exact = sum(float((h * d).sum()) for h, d in zip(second, direction, strict=True) if h is not None)
     measured = (slope_at(1e-4) - slope_at(-1e-4)) / 2e-4
-    _require(
+    require(
         abs(exact - measured) <= 1e-3 * abs(measured),
         f"second derivative {exact:.6g}, by finite differences {measured:.6g}",
     )
@@ -195,8 +183,8 @@ def second_derivatives(subject: Subject) -> None:
 def determinism(subject: Subject) -> None:
     """Equal generators give equal networks, and equal inputs equal images."""
     first, second, given = subject.make(), subject.make(), make_input(SHAPES[0])
-    _require(torch.equal(given.of(first), given.of(second)), "two networks of one generator differ")
-    _require(torch.equal(given.of(first), given.of(first)), "two calls with one input differ")
+    require(torch.equal(given.of(first), given.of(second)), "two networks of one generator differ")
+    require(torch.equal(given.of(first), given.of(first)), "two calls with one input differ")
 
 
 def full_data(subject: Subject) -> None:
@@ -209,7 +197,7 @@ def full_data(subject: Subject) -> None:
     for shape in SHAPES:
         given = make_input(shape, full=True)
         with torch.no_grad():
-            _require(_close(given.of(model), given.image.abs(), 1e-4), f"fully sampled data change at {shape}")
+            require(_close(given.of(model), given.image.abs(), 1e-4), f"fully sampled data change at {shape}")
 
 
 def round_trip(subject: Subject) -> None:
@@ -220,7 +208,7 @@ def round_trip(subject: Subject) -> None:
         for parameter in first.parameters():
             parameter.mul_(1 + 0.1 * torch.rand(parameter.shape, generator=draw))
     second.load_state_dict(first.state_dict())
-    _require(torch.equal(given.of(first), given.of(second)), "a state dict does not hold the whole network")
+    require(torch.equal(given.of(first), given.of(second)), "a state dict does not hold the whole network")
 
 
 def masked_weights(subject: Subject) -> None:
@@ -234,10 +222,10 @@ def masked_weights(subject: Subject) -> None:
     fresh = subject.make()
     fresh.load_state_dict(model.state_dict())
     expected = given.of(fresh)
-    _require(torch.equal(given.of(model), expected), "a pruned weight still has influence")
+    require(torch.equal(given.of(model), expected), "a pruned weight still has influence")
     masked: dict[str, Tensor] = {name: part.weight for name, part in model.prunable().items()}
     called = functional_call(untouched, masked, (given.kspace, given.mask, given.maps))
-    _require(torch.equal(called, expected), "called with other weights, the network still uses its own")
+    require(torch.equal(called, expected), "called with other weights, the network still uses its own")
 
 
 def empty_slices(subject: Subject) -> None:
@@ -245,10 +233,10 @@ def empty_slices(subject: Subject) -> None:
     model = subject.make()
     given = make_input(SHAPES[0])
     found = Input(0 * given.kspace, given.mask, given.maps, given.image).of(model)
-    _require(bool(torch.isfinite(found).all()), "an empty slice gives values that are not finite")
+    require(bool(torch.isfinite(found).all()), "an empty slice gives values that are not finite")
     found.sum().backward()  # type: ignore[no-untyped-call]
     finite = all(p.grad is None or bool(torch.isfinite(p.grad).all()) for p in model.parameters())
-    _require(finite, "an empty slice gives gradients that are not finite")
+    require(finite, "an empty slice gives gradients that are not finite")
 
 
 def devices(subject: Subject) -> None:
@@ -259,12 +247,13 @@ def devices(subject: Subject) -> None:
     on_gpu = Input(given.kspace.cuda(), given.mask.cuda(), given.maps.cuda(), given.image)
     with torch.no_grad(), torch.backends.cudnn.flags(allow_tf32=False, deterministic=True):
         found, expected = on_gpu.of(subject.make().cuda()).cpu(), given.of(subject.make())
-    _require(_close(found, expected, 1e-3), "CPU and GPU disagree")
+    require(_close(found, expected, 1e-3), "CPU and GPU disagree")
 
 
 CHECKS: tuple[Callable[[Subject], None], ...] = (
     shapes_and_types,
     prunable_weights,
+    plain_networks,
     gradients,
     second_derivatives,
     determinism,
@@ -280,24 +269,7 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
 
 def run_checks(entry: ArchitectureEntry) -> Iterator[Outcome]:
     """The outcome of each check."""
-    subject = Subject(entry)
-    for check in CHECKS:
-        name = check.__name__.replace("_", " ")
-        try:
-            check(subject)
-        except NotApplicableError as reason:
-            yield Outcome(name, "skip", str(reason))
-        except BrokenContractError as error:
-            yield Outcome(name, "FAIL", str(error))
-        except Exception as error:  # a network that cannot even be called
-            yield Outcome(name, "FAIL", f"{type(error).__name__}: {error}")
-        else:
-            yield Outcome(name, "ok", (check.__doc__ or "").strip().splitlines()[0])
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise BrokenContractError(message)
+    return carry_out(CHECKS, Subject(entry))
 
 
 def _close(found: Tensor, expected: Tensor, tolerance: float) -> bool:

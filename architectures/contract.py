@@ -65,6 +65,14 @@ class Architecture(nn.Module, ABC):
     def denoisers(self) -> tuple[nn.Module, ...]:
         """The modules whose output is zeroed in the `empty` baseline, leaving data consistency alone."""
 
+    @abstractmethod
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The plain CNNs that hold the prunable weights, by their name in the model.
+
+        Each maps real ``(B, 2, H, W)`` to the same, without what surrounds it (normalisation of the image, data
+        consistency); one that is shared counts once.
+        """
+
     def prunable(self, chosen: str = ALL_GROUPS) -> dict[str, Prunable]:
         """Convolution weights by their name in the state dict; never biases, norms or scalars.
 
@@ -111,12 +119,12 @@ class ArchitectureEntry:
     source: str
     sharing: str
     needs: tuple[str, ...]
-    sizes: Mapping[str, Mapping[str, int]]
+    sizes: Mapping[str, Mapping[str, float]]
     identity: Identity
     construct: Callable[..., Architecture]
 
-    def arguments(self, size: str) -> Mapping[str, int]:
-        """Arguments of ``construct`` at a size.
+    def arguments(self, size: str, width: float = 1.0) -> Mapping[str, float]:
+        """Arguments of ``construct`` at a size, all numbers of channels times ``width``.
 
         Raises
         ------
@@ -125,14 +133,17 @@ class ArchitectureEntry:
         """
         if size not in self.sizes:
             raise RequestError(f"architecture '{self.name}' has no size '{size}': there are {', '.join(self.sizes)}")
-        return self.sizes[size]
+        given = self.sizes[size]
+        return {
+            name: value * width if width != 1 and name.endswith("channels") else value for name, value in given.items()
+        }
 
 
 architectures: Registry[ArchitectureEntry] = Registry("architecture", "architectures")
 
 
 def architecture(
-    *, version: int, source: str, sharing: str, needs: tuple[str, ...], sizes: Mapping[str, Mapping[str, int]]
+    *, version: int, source: str, sharing: str, needs: tuple[str, ...], sizes: Mapping[str, Mapping[str, float]]
 ) -> Callable[[Callable[..., Architecture]], Callable[..., Architecture]]:
     """Register the function below as an architecture; its name is the key, its docstring the summary."""
 
@@ -146,20 +157,27 @@ def architecture(
     return register
 
 
-def build(name: str, size: str, generator: torch.Generator) -> Architecture:
+def build(name: str, size: str, generator: torch.Generator, width: float = 1.0) -> Architecture:
     """Construct an architecture with initial weights θ₀ drawn from the generator alone.
+
+    Parameters
+    ----------
+    name, size : str
+    generator : torch.Generator
+    width : float
+        Factor of all numbers of channels.
 
     Raises
     ------
     RequestError
         If the architecture or the size does not exist.
     """
-    return build_entry(architectures.get(name), size, generator)
+    return build_entry(architectures.get(name), size, generator, width)
 
 
-def build_entry(entry: ArchitectureEntry, size: str, generator: torch.Generator) -> Architecture:
+def build_entry(entry: ArchitectureEntry, size: str, generator: torch.Generator, width: float = 1.0) -> Architecture:
     """As `build`, of an entry."""
-    arguments = entry.arguments(size)
+    arguments = entry.arguments(size, width)
     with torch.random.fork_rng(devices=[]):  # constructors of torch draw from the global generator; leave it as it was
         model = entry.construct(**arguments)
     initialise_(model, generator)

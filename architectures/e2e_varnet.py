@@ -16,11 +16,11 @@ class SensitivityNetwork(nn.Module):
 
     Parameters
     ----------
-    channels, pools : int
+    channels, pools
         Of the U-Net.
     """
 
-    def __init__(self, channels: int, pools: int) -> None:
+    def __init__(self, channels: float, pools: int) -> None:
         super().__init__()
         self.norm_unet = NormalisedUNet(channels, pools)
 
@@ -40,7 +40,7 @@ class Cascade(nn.Module):
     with the shifts of centred transforms; so coil images need one pair of transforms along the phase encoding.
     """
 
-    def __init__(self, channels: int, pools: int) -> None:
+    def __init__(self, channels: float, pools: int) -> None:
         super().__init__()
         self.model = NormalisedUNet(channels, pools)
         self.dc_weight = nn.Parameter(torch.ones(1))
@@ -60,10 +60,11 @@ class VarNet(Architecture):
 
     Parameters
     ----------
-    cascades, channels, pools : int
-        Number of cascades, and size of the U-Net in each.
-    sensitivity_channels, sensitivity_pools : int
-        Size of the network that estimates coil maps.
+    cascades : int
+    channels, pools
+        Of the U-Net in each cascade: see `NormalisedUNet`.
+    sensitivity_channels, sensitivity_pools
+        Of the U-Net that estimates coil maps.
     recompute : int
         1 to keep only the coil images of each cascade and compute the rest again in the backward pass.
     """
@@ -73,9 +74,9 @@ class VarNet(Architecture):
     def __init__(
         self,
         cascades: int,
-        channels: int,
+        channels: float,
         pools: int,
-        sensitivity_channels: int,
+        sensitivity_channels: float,
         sensitivity_pools: int,
         recompute: int = 0,
     ) -> None:
@@ -91,6 +92,11 @@ class VarNet(Architecture):
     def denoisers(self) -> tuple[nn.Module, ...]:
         """The U-Nets of the cascades."""
         return tuple(cascade.get_submodule("model") for cascade in self.cascades)
+
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The U-Nets without their normalisation, that of the coil maps first."""
+        names = ["sens_net.norm_unet.unet", *(f"cascades.{index}.model.unet" for index in range(len(self.cascades)))]
+        return {name: self.get_submodule(name) for name in names}
 
     def forward(self, kspace: Tensor, mask: Tensor, maps: Tensor) -> Tensor:
         """Reconstruct; shapes as in `Architecture.forward`."""
@@ -156,7 +162,7 @@ def _central_run(sampled: Tensor) -> Tensor:
     },
 )
 def e2e_varnet(
-    cascades: int, channels: int, pools: int, sensitivity_channels: int, sensitivity_pools: int, recompute: int = 0
+    cascades: int, channels: float, pools: int, sensitivity_channels: float, sensitivity_pools: int, recompute: int = 0
 ) -> VarNet:
     """E2E-VarNet: k-space iterates, one U-Net per cascade, learned coil maps, soft data consistency."""
     return VarNet(cascades, channels, pools, sensitivity_channels, sensitivity_pools, recompute)

@@ -17,13 +17,16 @@ class ConvolutionalDenoiser(nn.Module):
 
     Parameters
     ----------
-    channels, layers : int
-        Width and number of 3 × 3 convolutions, with ReLU between them.
+    channels : float
+        Mean width; layers of a fraction are rounded so that their sum stays.
+    layers : int
+        Number of 3 × 3 convolutions, with ReLU between them.
     """
 
-    def __init__(self, channels: int, layers: int) -> None:
+    def __init__(self, channels: float, layers: int) -> None:
         super().__init__()
-        widths = [2, *[channels] * (layers - 1), 2]
+        sums = [round(channels * layer) for layer in range(layers)]
+        widths = [2, *[max(1, after - before) for before, after in pairwise(sums)], 2]
         modules: list[nn.Module] = []
         for inputs, outputs in pairwise(widths):
             modules += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU()]
@@ -63,6 +66,10 @@ class MoDL(Architecture):
         """The one denoiser."""
         return (self.denoiser,)
 
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The one denoiser."""
+        return {"denoiser": self.denoiser}
+
     def forward(self, kspace: Tensor, mask: Tensor, maps: Tensor) -> Tensor:
         """Reconstruct; shapes as in `Architecture.forward`."""
         weight = self.log_lambda.exp()
@@ -91,6 +98,6 @@ class MoDL(Architecture):
         "paper": {"channels": 64, "layers": 5, "unrolls": 10, "iterations": 10},
     },
 )
-def modl(channels: int, layers: int, unrolls: int, iterations: int) -> MoDL:
+def modl(channels: float, layers: int, unrolls: int, iterations: int) -> MoDL:
     """MoDL: a small residual CNN shared by all unrolls, conjugate-gradient data consistency, learned λ."""
     return MoDL(ConvolutionalDenoiser(channels, layers), unrolls, iterations)

@@ -18,6 +18,6 @@ from architectures.unet import PlainUNet
         "paper": {"channels": 64, "pools": 4, "unrolls": 6, "iterations": 10},
     },
 )
-def modl_unet(channels: int, pools: int, unrolls: int, iterations: int) -> MoDL:
+def modl_unet(channels: float, pools: int, unrolls: int, iterations: int) -> MoDL:
     """MoDL with one U-Net shared by all unrolls as denoiser."""
     return MoDL(PlainUNet(channels, pools), unrolls, iterations)

@@ -1,9 +1,10 @@
 """The U-Net of fastMRI on complex images, made indifferent to their mean and scale."""
 
 import math
+from itertools import pairwise
 
 import torch
-from fastmri.models.unet import Unet
+from fastmri.models.unet import ConvBlock, TransposeConvBlock, Unet
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -12,18 +13,29 @@ MULTIPLE = 16
 
 
 class PlainUNet(Unet):  # type: ignore[misc]  # fastMRI is not typed
-    """fastMRI's U-Net on images of any size: those smaller than its poolings allow are zero-padded, then cropped.
+    """fastMRI's U-Net on images of any size and of any width; same state dict at whole numbers of channels.
+
+    Images smaller than the poolings allow are zero-padded, then cropped.
 
     Parameters
     ----------
-    channels : int
-        Of the first layer; doubled by each pooling.
+    channels : float
+        Of the first layer; each pooling doubles it, and every level rounds to whole channels.
     pools : int
         Number of poolings.
     """
 
-    def __init__(self, channels: int, pools: int) -> None:
-        super().__init__(2, 2, channels, pools)
+    def __init__(self, channels: float, pools: int) -> None:
+        nn.Module.__init__(self)
+        widths = [max(1, round(channels * 2**level)) for level in range(pools + 1)]
+        down = [ConvBlock(inputs, outputs, 0.0) for inputs, outputs in pairwise([2, *widths[:-1]])]
+        self.down_sample_layers = nn.ModuleList(down)
+        self.conv = ConvBlock(widths[-2], widths[-1], 0.0)
+        up = list(pairwise(reversed(widths)))
+        joined = [ConvBlock(2 * outputs, outputs, 0.0) for _, outputs in up]
+        last = nn.Sequential(joined[-1], nn.Conv2d(widths[0], 2, kernel_size=1))
+        self.up_conv = nn.ModuleList([*joined[:-1], last])
+        self.up_transpose_conv = nn.ModuleList(TransposeConvBlock(inputs, outputs) for inputs, outputs in up)
         self.smallest = smallest_size(pools)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -45,15 +57,15 @@ class NormalisedUNet(nn.Module):
 
     Parameters
     ----------
-    channels : int
+    channels : float
         Of the first layer; doubled by each pooling.
     pools : int
         Number of poolings.
     """
 
-    def __init__(self, channels: int, pools: int) -> None:
+    def __init__(self, channels: float, pools: int) -> None:
         super().__init__()
-        self.unet = Unet(2, 2, channels, pools)
+        self.unet = PlainUNet(channels, pools)
         self.smallest = smallest_size(pools)
 
     def forward(self, image: Tensor) -> Tensor:

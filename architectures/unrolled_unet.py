@@ -16,8 +16,8 @@ class UnrolledUNet(Architecture):
 
     Parameters
     ----------
-    channels, pools : int
-        Of each U-Net U_k.
+    channels, pools
+        Of each U-Net U_k: see `NormalisedUNet`.
     unrolls : int
         Number of iterations.
     recompute : int
@@ -26,19 +26,23 @@ class UnrolledUNet(Architecture):
 
     follows_scale = True
 
-    def __init__(self, channels: int, pools: int, unrolls: int, recompute: int = 0) -> None:
+    def __init__(self, channels: float, pools: int, unrolls: int, recompute: int = 0) -> None:
         super().__init__()
-        self.networks = nn.ModuleList(NormalisedUNet(channels, pools) for _ in range(unrolls))
+        self.unets = nn.ModuleList(NormalisedUNet(channels, pools) for _ in range(unrolls))
         self.step_sizes = nn.Parameter(torch.ones(unrolls))
         self.recompute = bool(recompute)
 
     def groups(self) -> Mapping[str, nn.Module]:
         """The U-Nets."""
-        return {"denoiser": self.networks}
+        return {"denoiser": self.unets}
 
     def denoisers(self) -> tuple[nn.Module, ...]:
         """The U-Nets."""
-        return tuple(self.networks)
+        return tuple(self.unets)
+
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The U-Nets without their normalisation."""
+        return {f"unets.{index}.unet": unet.get_submodule("unet") for index, unet in enumerate(self.unets)}
 
     def forward(self, kspace: Tensor, mask: Tensor, maps: Tensor) -> Tensor:
         """Reconstruct; shapes as in `Architecture.forward`."""
@@ -46,7 +50,7 @@ class UnrolledUNet(Architecture):
         data = sense_adjoint(kspace, maps, mask)
 
         image = data
-        for network, step in zip(self.networks, self.step_sizes, strict=True):
+        for network, step in zip(self.unets, self.step_sizes, strict=True):
             moved = image - step * (normal(image) - data)
             channels = as_channels(moved)
             residual = recomputed(network, channels) if self.recompute else network(channels)
@@ -67,6 +71,6 @@ class UnrolledUNet(Architecture):
         "paper": {"channels": 18, "pools": 4, "unrolls": 12, "recompute": 1},
     },
 )
-def unrolled_unet(channels: int, pools: int, unrolls: int, recompute: int = 0) -> UnrolledUNet:
+def unrolled_unet(channels: float, pools: int, unrolls: int, recompute: int = 0) -> UnrolledUNet:
     """Proximal gradient in image space, one U-Net per iteration, learned step sizes."""
     return UnrolledUNet(channels, pools, unrolls, recompute)

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from pruners import Stage
+from pruners.stages import values_of
 from registries import Identity
 
 
@@ -17,6 +19,8 @@ class Context:
     ----------
     architecture : Identity
     size : str
+    width : float
+        Factor of the numbers of channels.
     data : str
         Identity of the training data.
     train_on : str
@@ -34,6 +38,7 @@ class Context:
 
     architecture: Identity
     size: str
+    width: float
     data: str
     train_on: str
     preparation: dict[str, Any]
@@ -49,15 +54,10 @@ class Context:
         return content_key(asdict(self))
 
 
-def stage_key(previous: str, stage: Stage, entry: Identity | None) -> str:
-    """Key of the state after a stage: a hash of the previous key, the stage's values and whose score it uses."""
+def stage_key(previous: str, stage: Stage, entries: Sequence[Identity]) -> str:
+    """Key of the state after a stage: a hash of the previous key, the stage's values and whose code it runs."""
     return content_key(
-        {
-            "previous": previous,
-            "stage": type(stage).__name__,
-            "values": asdict(stage),
-            "entry": asdict(entry) if entry else None,
-        }
+        {"previous": previous, "stage": values_of(stage), "entries": [asdict(entry) for entry in entries]}
     )
 
 

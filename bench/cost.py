@@ -15,6 +15,7 @@ from datasets.samples import Samples
 from pruners import Mask
 
 LATENCY_RUNS = 5
+LOSS = "SSIMLoss"
 
 
 @torch.no_grad()
@@ -53,16 +54,24 @@ def forward_macs(model: Architecture, mask: Mask, samples: Samples) -> dict[str,
 
 
 class ConvolutionCounter(FlopCounterMode):
-    """Counts the convolutions that a network executes inside a ``with``, forward and backward; not those of a loss."""
+    """Counts the convolutions executed inside a ``with``, forward and backward; not those of a loss.
 
-    def __init__(self, model: Architecture) -> None:
+    Parameters
+    ----------
+    model : Architecture, optional
+        Only those that happen in calls of it.
+    """
+
+    def __init__(self, model: Architecture | None = None) -> None:
         super().__init__(display=False)
-        self._network = type(model).__name__
+        self._network = "Global" if model is None else type(model).__name__
 
     @property
     def macs(self) -> int:
         """Multiply–accumulates so far."""
-        return int(sum(self.get_flop_counts().get(self._network, {}).values())) // 2
+        counts = self.get_flop_counts()
+        loss = 0 if self._network != "Global" else sum(counts.get(LOSS, {}).values())
+        return int(sum(counts.get(self._network, {}).values()) - loss) // 2
 
 
 class _PhysicsCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -1,26 +1,37 @@
 """Doing what stages say: a recipe is a fold of `advance` over its stages."""
 
+import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
+from torch import Tensor
 
 from architectures import build
 from architectures.contract import Architecture
 from architectures.tuning import use_bfloat16_
 from bench.context import Context, stage_key
 from bench.cost import ConvolutionCounter
+from bench.loop import Progress
 from bench.losses import image_loss
+from bench.mask_search import learn_mask
 from bench.problem import TrainingProblem
 from bench.randomness import generator
 from bench.settings import TrainingSettings
 from bench.state import StageCost, State
 from bench.store import Store
-from bench.training import Progress, train
+from bench.training import train
 from bench.training_data import TrainingData
-from pruners import Mask, Prune, Stage, Train, kept_count, pruners
-from registries import Identity
+from pruners import Given, LearnMask, Mask, Prune, Rewind, Stage, Train, Transform, kept_count, pruners
+from pruners.contract import identities_of
+from pruners.controls import random_layerwise, shuffled
+from pruners.mask import round_counts
+from pruners.stages import values_of
+
+ONE_OF_TWO = "second scoring"
+"""Purpose of the batches for a second mask, to see how much of it is the same."""
 
 
 @dataclass(frozen=True)
@@ -30,27 +41,35 @@ class Workspace:
     Attributes
     ----------
     architecture, size : str
+    width : float
+        Factor of the numbers of channels.
     data : TrainingData
+    validation : TrainingData or None
+        Of the validation patients, if there are any.
     training : TrainingSettings
     groups : str
         Which weights are prunable: one group of the architecture, or ``all``.
     seed : int
     device : torch.device
+    given : mapping of str to Tensor
+        Weights of a network somebody has; empty if none are given.
     """
 
     architecture: str
     size: str
+    width: float
     data: TrainingData
+    validation: TrainingData | None
     training: TrainingSettings
     groups: str
     seed: int
     device: torch.device
+    given: Mapping[str, Tensor]
 
-    def initial_model(self) -> Architecture:
+    def initial_model(self, purpose: str = "initial weights") -> Architecture:
         """The network at θ₀, which depends on architecture, size and seed alone."""
-        return build(
-            self.architecture, self.size, generator(self.seed, "initial weights", self.architecture, self.size)
-        )
+        draw = generator(self.seed, purpose, self.architecture, self.size)
+        return build(self.architecture, self.size, draw, self.width)
 
     def model(self, state: State) -> Architecture:
         """The network with the weights of a state, unmasked, on the device, in the precision of the training."""
@@ -60,6 +79,38 @@ class Workspace:
         if self.training.precision == "bf16":
             use_bfloat16_(model)
         return model
+
+    def problem(self, model: Architecture, mask: Mask, use: str, purpose: str) -> TrainingProblem:
+        """What a pruner sees: a use has a generator of its own, a purpose batches of its own."""
+        draw = generator(self.seed, "pruning", use)
+        return TrainingProblem(model, mask, self.data, image_loss(self.training.loss), draw, self.device, purpose)
+
+    @torch.no_grad()
+    def validate(self, model: Architecture) -> tuple[float, int]:
+        """Mean loss over all slices of the validation patients, always with the same sampling masks; and its cost."""
+        if self.validation is None:
+            raise ValueError("there are no validation patients")
+        loss_of, losses = image_loss(self.training.loss), []
+        with ConvolutionCounter(model) as counter:
+            for batch in self.validation.batches(self.validation.epoch("validation"), "validation"):
+                samples = batch.to(self.device)
+                losses.append(float(loss_of(model(samples.kspace, samples.mask, samples.maps), samples)))
+        return math.fsum(losses) / len(losses), counter.macs
+
+    @cached_property
+    def step_macs(self) -> float:
+        """Executed multiply–accumulates of one dense training step of the full-width network, mean over an epoch."""
+        model = build(self.architecture, self.size, generator(0, "cost")).to(self.device)
+        loss_of, macs = image_loss(self.training.loss), []
+        by_shape: dict[torch.Size, int] = {}
+        for batch in self.data.batches(self.data.epoch("training"), "training"):
+            if batch.kspace.shape not in by_shape:
+                samples = batch.to(self.device)
+                with ConvolutionCounter(model) as counter:
+                    loss_of(model(samples.kspace, samples.mask, samples.maps), samples).backward()  # type: ignore[no-untyped-call]
+                by_shape[batch.kspace.shape] = counter.macs
+            macs.append(by_shape[batch.kspace.shape])
+        return sum(macs) / len(macs)
 
 
 @dataclass(frozen=True)
@@ -77,6 +128,10 @@ class Outcome:
     state: State
     costs: tuple[StageCost, ...]
     key: str
+
+
+Visited = Mapping[int, Mapping[str, Tensor]]
+"""Weights at nominal steps, to rewind to: at the first training that stopped there."""
 
 
 def run_recipe(
@@ -97,9 +152,10 @@ def run_recipe(
         Told what happens, one line each.
     """
     state = State.of(workspace.initial_model(), groups=workspace.groups)
+    visited = {0: state.weights}
     key, costs = context.key, []
     for stage in stages:
-        key = stage_key(key, stage, entry_of(stage))
+        key = stage_key(key, stage, identities_of(stage))
         if fresh:
             store.drop_checkpoint(key)
         known = None if fresh else store.load(key)
@@ -107,47 +163,94 @@ def run_recipe(
             state, cost = known
             say(f"{stage}: from the store")
         else:
-            state, cost = advance(state, stage, workspace, _progress(store, key, stage, say))
-            store.save(key, state, cost, {"kind": type(stage).__name__, **asdict(stage)})
+            state, cost = advance(state, stage, workspace, visited, _progress(store, key, stage, say))
+            store.save(key, state, cost, values_of(stage))
+        if isinstance(stage, Train):
+            visited.setdefault(stage.stop, state.weights)
         costs.append(cost)
     return Outcome(state, tuple(costs), key)
 
 
-def advance(state: State, stage: Stage, workspace: Workspace, progress: Progress) -> tuple[State, StageCost]:
+def advance(
+    state: State, stage: Stage, workspace: Workspace, visited: Visited, progress: Progress
+) -> tuple[State, StageCost]:
     """Carry out one stage."""
+    if isinstance(stage, Rewind):
+        return State(visited[stage.to], state.mask), StageCost(str(stage))
+    if isinstance(stage, Transform):
+        return _transform(state, stage, workspace), StageCost(str(stage))
+    if isinstance(stage, Given):
+        return _given(state, workspace), StageCost(str(stage), stage.steps, round(stage.steps * workspace.step_macs))
     model = workspace.model(state)
-    if isinstance(stage, Train):
-        spent = train(model, state.mask, stage, workspace.training, workspace.data, workspace.device, progress)
-        return State.of(model, state.mask), StageCost(str(stage), spent.steps, spent.macs, spent.seconds)
-    return _prune(state, stage, model, workspace)
-
-
-def entry_of(stage: Stage) -> Identity | None:
-    """Whose code a stage runs besides the suite's own."""
-    return pruners.get(stage.score).identity if isinstance(stage, Prune) else None
+    if isinstance(stage, Prune):
+        return _prune(state, stage, model, workspace)
+    if isinstance(stage, LearnMask):
+        mask, spent = learn_mask(
+            model,
+            state.mask,
+            stage,
+            workspace.training,
+            workspace.data,
+            workspace.seed,
+            workspace.device,
+            progress,
+            workspace.problem,
+        )
+    else:
+        mask, spent = train(
+            model,
+            state.mask,
+            stage,
+            workspace.training,
+            workspace.data,
+            workspace.device,
+            progress,
+            workspace.problem,
+            workspace.validate,
+        )
+    return State.of(model, mask), StageCost.of(stage, spent)
 
 
 def _prune(state: State, stage: Prune, model: Architecture, workspace: Workspace) -> tuple[State, StageCost]:
+    begun = time.monotonic()
+    with ConvolutionCounter() as counter:
+        mask, drawn = _scored(state.mask, stage, model, workspace, "scoring")
+    cost = StageCost(str(stage), 0, counter.macs, time.monotonic() - begun)
+    if drawn:  # the second mask is ours to know, and not billed
+        second, _ = _scored(state.mask, stage, model, workspace, ONE_OF_TWO)
+        cost = cost.finding(overlap=mask.overlap(second))
+    return State(state.weights, mask), cost
+
+
+def _scored(mask: Mask, stage: Prune, model: Architecture, workspace: Workspace, purpose: str) -> tuple[Mask, int]:
+    """The mask after all rounds of scoring, and how many batches that took."""
     entry = pruners.get(stage.score)
     if entry.score is None:
         raise ValueError(f"pruner '{entry.name}' gives no scores")
-    problem = TrainingProblem(
-        model,
-        state.mask,
-        workspace.data,
-        image_loss(workspace.training.loss),
-        generator(workspace.seed, "pruning", stage.score),
-        workspace.device,
-    )
-    begun = time.monotonic()
-    with ConvolutionCounter(model) as counter:
-        scores = entry.score(problem, **dict(stage.options))
-    if entry.uses_data and all(bool((score == 0).all()) for score in scores.values()):
-        raise ArithmeticError(f"pruner '{entry.name}' scores every weight zero: there is nothing to choose by")
-    keep = kept_count(state.mask.total, stage.sparsity)
-    mask = Mask.from_scores({n: s.cpu() for n, s in scores.items()}, keep, stage.scope, within=state.mask)
-    cost = StageCost(str(stage), 0, counter.macs, time.monotonic() - begun)
-    return State(state.weights, mask), cost
+    within, drawn = mask, 0
+    for number, keep in enumerate(round_counts(mask.kept, kept_count(mask.total, stage.sparsity), stage.rounds)):
+        round_ = f" {number}" if number else ""
+        problem = workspace.problem(model, mask, f"{stage.score}{round_}", f"{purpose}{round_}")
+        scores = {name: score.cpu() for name, score in entry.score(problem, **dict(stage.options)).items()}
+        if entry.uses_data and all(bool((score == 0).all()) for score in scores.values()):
+            raise ArithmeticError(f"pruner '{entry.name}' scores every weight zero: there is nothing to choose by")
+        if stage.lowest:
+            scores = {name: -score for name, score in scores.items()}
+        mask = Mask.from_scores(scores, keep, stage.scope, within=within if stage.revives else mask)
+        drawn += problem.drawn
+    return mask, drawn
+
+
+def _transform(state: State, stage: Transform, workspace: Workspace) -> State:
+    draw = generator(workspace.seed, "control", stage.control)
+    if stage.control == "reinit":
+        return State.of(workspace.initial_model("new initial weights"), state.mask)
+    change = {"shuffle": shuffled, "random-layerwise": random_layerwise}[stage.control]
+    return State(state.weights, change(state.mask, draw))
+
+
+def _given(state: State, workspace: Workspace) -> State:
+    return State(workspace.given, state.mask)
 
 
 def _progress(store: Store, key: str, stage: Stage, say: Callable[[str], None]) -> Progress:

@@ -10,9 +10,11 @@ import torch
 
 from architectures import architectures
 from bench import evaluation
+from bench.budget import Estimator, within_budget
 from bench.context import Context, content_key, stage_key
 from bench.evaluation import TestData, choose_slices, choose_volumes
-from bench.execution import Workspace, entry_of
+from bench.execution import Workspace
+from bench.given import hash_of, load_given
 from bench.lesions import BOX_METRICS
 from bench.metrics import METRICS
 from bench.numerics import describe_numerics
@@ -30,6 +32,8 @@ from datasets.simulated.generate import simulation_of
 from datasets.splits import TrainingSet, UnavailableError, splits, training_set
 from datasets.undersampling import Undersampling
 from datasets.volumes import Volume
+from pruners import Given, Train
+from pruners.contract import identities_of
 from registries import RequestError
 
 
@@ -49,6 +53,8 @@ class PlannedTrial:
     root : DataRoot
     data : mapping
         What the record says of the data.
+    estimator : Estimator
+        Of what the stages will cost.
     folder : Path
         Where the outputs go.
     store : Path
@@ -63,6 +69,7 @@ class PlannedTrial:
     unavailable: Mapping[str, str]
     root: DataRoot
     data: Mapping[str, Any]
+    estimator: Estimator
     folder: Path
     store: Path
 
@@ -124,31 +131,63 @@ def plan(request: Request) -> PlannedTrial:
         "test": {name: _describe(part) for name, part in chosen.items()},
         "unavailable": unavailable,
     }
+    workspace = Workspace(
+        architecture=trial.arch,
+        size=trial.size,
+        width=resolved.width,
+        data=_training_data(training.training, preparation, resolved),
+        validation=_training_data(training.validation, preparation, resolved) if training.validation else None,
+        training=track.training,
+        groups=resolved.groups,
+        seed=trial.seed,
+        device=device,
+        given={},
+    )
+    workspace.initial_model().prunable(resolved.groups)  # the groups exist
+    if workspace.validation is None and any(isinstance(s, Train) and s.choices for s in resolved.stages):
+        raise RequestError(
+            f"control '{trial.control}': there are too few training patients to have validation patients"
+        )
+    estimator = Estimator(workspace)
+    resolved = within_budget(resolved, estimator)
+    workspace = replace(workspace, training=resolved.track.training)
+    if request.dense_weights:
+        resolved, workspace = _with_given(resolved, workspace, Path(request.dense_weights))
     context = Context(
         architecture=architectures.get(trial.arch).identity,
         size=trial.size,
+        width=resolved.width,
         data=_identity(training.training, simulated),
         train_on=trial.train_on,
         preparation={"version": samples.VERSION, **asdict(preparation), "train_slices": track.data.train_slices},
-        training=asdict(track.training),
+        training=asdict(resolved.track.training),
         groups=resolved.groups,
         seed=trial.seed,
         protocol=trial.protocol,
         numerics=describe_numerics(device, track.threads),
     )
-    workspace = Workspace(
-        architecture=trial.arch,
-        size=trial.size,
-        data=TrainingData(training.training, preparation, track.training.batch, track.data.train_slices, trial.seed),
-        training=track.training,
-        groups=resolved.groups,
-        seed=trial.seed,
-        device=device,
-    )
-    workspace.initial_model().prunable(resolved.groups)  # the groups exist
     out = Path(request.out)
-    planned = PlannedTrial(resolved, workspace, context, training, test, unavailable, root, data, out, out / ".store")
+    planned = PlannedTrial(
+        resolved, workspace, context, training, test, unavailable, root, data, estimator, out, out / ".store"
+    )
     return replace(planned, folder=out / _trial_id(planned))
+
+
+def _training_data(volumes: Sequence[Volume], preparation: Preparation, resolved: Resolved) -> TrainingData:
+    track = resolved.track
+    return TrainingData(volumes, preparation, track.training.batch, track.data.train_slices, resolved.trial.seed)
+
+
+def _with_given(resolved: Resolved, workspace: Workspace, path: Path) -> tuple[Resolved, Workspace]:
+    """The same with given weights in place of the first training."""
+    first = resolved.stages[0]
+    if resolved.trial.timing != "after" or first != Train(0, resolved.plan.steps):
+        raise RequestError("--dense-weights: only timing 'after' starts from a trained network")
+    if resolved.trial.protocol != "standard":
+        raise RequestError("--dense-weights: what that training cost is unknown; use the protocol standard")
+    weights = load_given(path, workspace.initial_model())
+    stages = (Given(resolved.plan.steps, hash_of(weights)), *resolved.stages[1:])
+    return replace(resolved, stages=stages), replace(workspace, given=weights)
 
 
 def choose_device(name: str) -> torch.device:
@@ -172,7 +211,7 @@ def final_key(planned: PlannedTrial) -> str:
     """Key of the state after the last stage."""
     key = planned.context.key
     for stage in planned.resolved.stages:
-        key = stage_key(key, stage, entry_of(stage))
+        key = stage_key(key, stage, identities_of(stage))
     return key
 
 

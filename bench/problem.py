@@ -3,14 +3,18 @@
 from collections.abc import Iterator, Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn import functional
 
 from architectures import Architecture
 from bench.losses import Loss
 from bench.training_data import TrainingData
-from datasets.samples import Samples
+from datasets.samples import Samples, crop_to_target
 from pruners import Mask
+
+SMOOTHING = 1e-3
+"""ε of the curved loss, in images scaled to about 1."""
 
 
 class TrainingProblem:
@@ -25,6 +29,13 @@ class TrainingProblem:
     loss : callable
     generator : torch.Generator
     device : torch.device
+    purpose : str
+        Of the batches: another purpose sees another order and other sampling masks.
+
+    Attributes
+    ----------
+    drawn : int
+        Number of batches handed out so far.
     """
 
     def __init__(
@@ -35,21 +46,38 @@ class TrainingProblem:
         loss: Loss,
         generator: torch.Generator,
         device: torch.device,
+        purpose: str = "scoring",
     ) -> None:
         self.model = model
-        self.mask = Mask({name: kept.to(device) for name, kept in mask.items()})
+        self.mask = mask.to(device)
         self.weights: Mapping[str, Tensor] = {n: model.get_parameter(n).detach() for n in mask}
         self.generator = generator
+        self.drawn = 0
         self._data = data
         self._loss = loss
         self._device = device
+        self._purpose = purpose
+
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The plain CNNs by their name in the model."""
+        return self.model.networks()
 
     def batches(self, number: int) -> Iterator[Samples]:
         """Draw scoring batches: the same for every pruner of the trial's seed."""
-        return (samples.to(self._device) for samples in self._data.batches(number, "scoring"))
+        for samples in self._data.batches(number, self._purpose):
+            self.drawn += 1
+            yield samples.to(self._device)
 
     def loss(self, batch: Samples, weights: Mapping[str, Tensor] | None = None) -> Tensor:
         """Training loss of a batch with these prunable weights, by default the masked ones."""
+        return self._loss(self._image(batch, weights), batch)
+
+    def curved_loss(self, batch: Samples, weights: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Mean squared error of √(|x|² + ε²) against the target: has curvature whatever the training loss."""
+        image, target = crop_to_target(self._image(batch, weights), batch.target)
+        return functional.mse_loss((image.square() + SMOOTHING**2).sqrt(), target)
+
+    def _image(self, batch: Samples, weights: Mapping[str, Tensor] | None) -> Tensor:
         used = weights or {name: weight * self.mask[name] for name, weight in self.weights.items()}
-        image = functional_call(self.model, dict(used), (batch.kspace, batch.mask, batch.maps))
-        return self._loss(image, batch)
+        image: Tensor = functional_call(self.model, dict(used), (batch.kspace, batch.mask, batch.maps))
+        return image

@@ -6,7 +6,8 @@ from typing import Any
 from bench.metrics import MAIN
 from bench.planning import PlannedTrial
 from bench.record import Record
-from pruners import Prune, Train, kept_count
+from pruners import kept_count
+from pruners.stages import sparsity_after
 
 FORMATS = {"psnr": "{:.3f}", "ssim": "{:.4f}", "nmse": "{:.5f}"}
 BASELINES = {"zero_filled": "zero-filled", "cg_sense": "CG-SENSE", "empty": "empty"}
@@ -30,18 +31,22 @@ def heading(planned: PlannedTrial) -> Iterator[str]:
     prunable = sum(part.weight.numel() for part in model.prunable(planned.resolved.groups).values())
     kept = kept_count(prunable, trial.sparsity)
     parameters = sum(parameter.numel() for parameter in model.parameters())
+    if planned.resolved.width != 1:
+        yield f"width: {planned.resolved.width:.3f} of the full one; its weights are not paired with other rows"
     yield f"network: {parameters:,} parameters, {prunable:,} prunable, {kept:,} kept"
     yield f"device: {planned.workspace.device}, {track.threads} threads"
 
 
 def dry_run(planned: PlannedTrial) -> Iterator[str]:
     """The recipe, with the density after each stage."""
-    density = 1.0
+    density, total = 1.0, 0.0
     for number, stage in enumerate(planned.resolved.stages, start=1):
-        steps = stage.stop - stage.start if isinstance(stage, Train) else 0
-        if isinstance(stage, Prune):
-            density = 1 - float(stage.sparsity)
-        yield f"stage {number}: {stage} · {steps} steps · density after it {density:g}"
+        found = planned.estimator.estimate(stage)
+        total += found.relative
+        density = 1 - float(sparsity_after(stage) or 1 - density)
+        share = found.relative / planned.resolved.budget
+        yield f"stage {number}: {stage} · {found.steps} steps · cost {share:.3f} · density after it {density:g}"
+    yield f"cost in dense trainings: {total / planned.resolved.budget:.3f}"
 
 
 def results(record: Record) -> Iterator[str]:
@@ -55,8 +60,19 @@ def results(record: Record) -> Iterator[str]:
         f"kept {mask['kept']:,} of {mask['prunable']:,} prunable weights ({100 * (1 - mask['achieved']):.4g} %), "
         f"compression {mask['compression']:.2f}×, cost {content['cost']['relative']:.3f} dense trainings"
     )
+    if mask["overlap"] is not None:
+        yield f"masks from two sets of training batches share {100 * mask['overlap']:.1f} % of what they keep"
+    if mask["search"]:
+        yield search_line(mask["search"])
     yield from table(content["metrics"], content["baselines"])
     yield from lesion_lines(content["metrics"])
+
+
+def search_line(search: Mapping[str, float]) -> str:
+    """What came of a PUN-style search for a mask."""
+    losses = ", ".join(f"{name} {search[f'{name}_loss']:.4f}" for name in ("soft", "hard", "random", "unpruned"))
+    verdict = "search failed: no better than random masks" if search["failed"] else "better than random masks"
+    return f"PUN-style search: {verdict}; training loss under each mask: {losses}"
 
 
 def table(metrics: Mapping[str, Any], baselines: Mapping[str, Any]) -> Iterator[str]:

@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
+
 from architectures import architectures
-from architectures.contract import ALL_GROUPS
+from architectures.contract import ALL_GROUPS, ArchitectureEntry
+from bench.controls import Control
 from bench.settings import TrainingSettings
 from bench.track import MapSettings, Track, settings_from, tracks
 from bench.trial import DEFAULT_SPARSITY, PROTOCOLS, Trial, parse_sparsity
-from pruners import Plan, Stage, pruners
-from pruners.contract import PrunerEntry
+from pruners import Plan, PrunerEntry, Stage, pruners
 from pruners.mask import SCOPES
 from registries import RequestError, parse_options
 
@@ -39,6 +41,8 @@ class Request:
     acceleration: int = 4
     seed: int = 0
     protocol: str = "standard"
+    control: str | None = None
+    dense_weights: str | None = None
     settings: tuple[str, ...] = ()
     device: str = "auto"
     out: str = "results"
@@ -59,6 +63,12 @@ class Resolved:
     entry : PrunerEntry
     groups : str
         Which weights are prunable.
+    plan : Plan
+        What the recipe was told.
+    width : float
+        Factor of the numbers of channels.
+    budget : int
+        Steps of one dense training, to which costs relate; more than T of the plan under `equal-total`.
     """
 
     trial: Trial
@@ -66,6 +76,18 @@ class Resolved:
     stages: tuple[Stage, ...]
     entry: PrunerEntry
     groups: str
+    plan: Plan
+    width: float
+    budget: int
+    control: Control
+
+    def with_steps(self, steps: int) -> "Resolved":
+        """The same with another T."""
+        plan = replace(self.plan, steps=steps)
+        training = replace(self.track.training, steps=steps)
+        options = {name: value for name, value in self.trial.options if name in self.entry.options}
+        stages = self.control.recipe(self.entry.recipe(self.trial.timing, plan, **options), plan)
+        return replace(self, plan=plan, track=replace(self.track, training=training), stages=stages)
 
 
 def resolve(request: Request) -> Resolved:
@@ -85,15 +107,19 @@ def resolve(request: Request) -> Resolved:
         raise RequestError(f"--acceleration {request.acceleration}: give a whole number of at least 1, e.g. 4 or 8")
     if request.protocol not in PROTOCOLS:
         raise RequestError(f"unknown protocol '{request.protocol}': there are {', '.join(PROTOCOLS)}")
+    control = Control.parse(request.control, entry, timing)
     given = _sections(request.settings)
     track = _with_settings(track, given)
-    scope = given["pruner"].pop("scope", "global") if timing else "global"
-    groups = given["pruner"].pop("groups", ALL_GROUPS) if timing else ALL_GROUPS
-    if scope not in SCOPES:
-        raise RequestError(f"--set pruner.scope={scope}: there are {', '.join(SCOPES)}")
+    track = replace(track, training=control.training(track.training))
+    common = _common_options(entry, timing, given["pruner"])
     options = parse_options(f"pruner '{entry.name}'", entry.options, given["pruner"])
-    stages = entry.recipe(timing, Plan(track.training.steps, sparsity, scope), **options)
-    recorded: dict[str, Any] = {**options, **({"scope": scope, "groups": groups} if timing else {})}
+    plan = Plan(track.training.steps, sparsity, str(common["scope"]), int(common["rounds"]))
+    recorded: dict[str, Any] = {**options, **{name: common[name] for name in common if timing}}
+    if entry.score is None or timing == "while":
+        recorded.pop("rounds", None)
+    model = architectures.get(request.arch)
+    prunable = _count_prunable(model, size)
+    groups = str(common["groups"])
     trial = Trial(
         arch=request.arch,
         size=size,
@@ -104,9 +130,31 @@ def resolve(request: Request) -> Resolved:
         acceleration=request.acceleration,
         seed=request.seed,
         protocol=request.protocol,
+        control=control.name,
         options=tuple(sorted(recorded.items())),
     )
-    return Resolved(trial, track, stages, entry, groups)
+    width = control.width(request.arch, size, prunable)
+    resolved = Resolved(trial, track, (), entry, groups, plan, width, plan.steps, control)
+    return resolved.with_steps(plan.steps)
+
+
+def _common_options(entry: PrunerEntry, timing: str | None, given: dict[str, str]) -> dict[str, Any]:
+    """Scope, groups and rounds of any pruner, taken out of what was given."""
+    if timing is None:
+        return {"scope": entry.scope, "groups": ALL_GROUPS, "rounds": 1}
+    scope, groups = given.pop("scope", entry.scope), given.pop("groups", ALL_GROUPS)
+    if scope not in SCOPES:
+        raise RequestError(f"--set pruner.scope={scope}: there are {', '.join(SCOPES)}")
+    has_rounds = entry.score is not None and timing != "while"
+    asked = {"rounds": given.pop("rounds")} if has_rounds and "rounds" in given else {}
+    rounds = parse_options(f"pruner '{entry.name}'", {"rounds": entry.rounds}, asked)
+    return {"scope": scope, "groups": groups, **rounds}
+
+
+def _count_prunable(entry: ArchitectureEntry, size: str) -> int:
+    with torch.device("meta"):
+        model = entry.construct(**entry.arguments(size))
+    return sum(part.weight.numel() for part in model.prunable().values())
 
 
 def _size_and_track(request: Request) -> tuple[str, Track]:

@@ -15,19 +15,24 @@ from tqdm import tqdm
 from bench import baselines, pictures
 from bench.cost import forward_macs, median_latency_ms
 from bench.evaluation import Metrics, Reconstruct, Scores, load_test_volume, score, split_samples, summarise
-from bench.execution import Outcome, entry_of, run_recipe
+from bench.execution import Outcome, run_recipe
+from bench.loop import DivergedError
 from bench.numerics import set_numerics
 from bench.planning import PlannedTrial
 from bench.provenance import provenance
 from bench.record import FILE, SCHEMA, Record
-from bench.state import State
+from bench.state import StageCost, State
 from bench.store import Store
-from bench.training import DivergedError
 from datasets.files import replacing
 from datasets.volumes import Volume
+from pruners import LearnMask
+from pruners.contract import identities_of, what_mask_has_seen
+from pruners.stages import values_of
 from registries import RequestError
 
 Say = Callable[[str], None]
+SEARCH = ("soft_loss", "hard_loss", "random_loss", "unpruned_loss", "divergence", "failed")
+"""What the record says of a search for a mask."""
 
 
 def run(planned: PlannedTrial, fresh: bool, say: Say, log: Say = lambda text: None) -> Record:
@@ -79,15 +84,23 @@ def _skeleton(planned: PlannedTrial) -> dict[str, Any]:
         "evaluation": asdict(track.evaluation),
         "preparation": planned.context.preparation,
         "threads": track.threads,
+        "width": planned.resolved.width,
+        "budget": planned.resolved.budget,
     }
     stages = planned.resolved.stages
-    entries = [planned.context.architecture, *(entry for stage in stages if (entry := entry_of(stage)))]
+    entries = dict.fromkeys(
+        [
+            planned.context.architecture,
+            planned.resolved.entry.identity,
+            *(entry for stage in stages for entry in identities_of(stage)),
+        ]
+    )
     return {
         "schema": SCHEMA,
         "trial": _plain({**planned.resolved.trial.to_json(), "resolved": resolved}),
         "status": "ok",
         "reason": None,
-        "recipe": [_plain({"kind": type(stage).__name__, **asdict(stage)}) for stage in stages],
+        "recipe": [_plain(values_of(stage)) for stage in stages],
         "mask": None,
         "cost": None,
         "metrics": {},
@@ -135,7 +148,7 @@ def _evaluated(planned: PlannedTrial, outcome: Outcome, store: Store, fresh: boo
     return {
         "mask": _mask_summary(planned, outcome, layers),
         "cost": {
-            "stages": [asdict(cost) for cost in outcome.costs],
+            "stages": [_bill(cost) for cost in outcome.costs],
             "relative": _relative_cost(planned, outcome),
             "macs": forward_macs(model, outcome.state.mask, sample),
             "latency_ms": latency,
@@ -160,6 +173,7 @@ def _baselines(planned: PlannedTrial, store: Store, fresh: bool) -> dict[str, di
         **of_data,
         "architecture": asdict(planned.context.architecture),
         "size": planned.context.size,
+        "width": planned.context.width,
         "precision": planned.context.training["precision"],
     }
 
@@ -191,7 +205,9 @@ def _stored(store: Store, inputs: dict[str, Any], compute: Callable[[], dict[str
 
 
 def _mask_summary(planned: PlannedTrial, outcome: Outcome, layers: list[dict[str, Any]]) -> dict[str, Any]:
-    mask, entry, trial = outcome.state.mask, planned.resolved.entry, planned.resolved.trial
+    mask, trial = outcome.state.mask, planned.resolved.trial
+    findings = {name: value for cost in outcome.costs for name, value in cost.findings.items()}
+    searched = any(isinstance(stage, LearnMask) for stage in planned.resolved.stages)
     parameters = sum(parameter.numel() for parameter in planned.workspace.initial_model().parameters())
     return {
         "requested": trial.sparsity,
@@ -200,17 +216,22 @@ def _mask_summary(planned: PlannedTrial, outcome: Outcome, layers: list[dict[str
         "prunable": mask.total,
         "parameters": parameters,
         "compression": parameters / max(1, parameters - (mask.total - mask.kept)),
-        "seen": entry.seen(trial.timing),
+        "seen": what_mask_has_seen(planned.resolved.stages),
+        "overlap": findings.get("overlap"),
+        "search": {name: findings[name] for name in SEARCH} if searched else None,
         "layers": layers,
         "sha256": mask.sha256,
     }
 
 
+def _bill(cost: StageCost) -> dict[str, Any]:
+    return {name: value for name, value in asdict(cost).items() if name != "findings"}
+
+
 def _relative_cost(planned: PlannedTrial, outcome: Outcome) -> float:
-    """Cost of all stages over that of one dense training of T steps (masked zeros are not free)."""
-    steps = sum(cost.steps for cost in outcome.costs)
-    trained = sum(cost.macs for cost in outcome.costs if cost.steps)
-    return sum(cost.macs for cost in outcome.costs) / (trained / steps * planned.resolved.track.training.steps)
+    """Cost of all stages over that of one dense training of the track's T (masked zeros are not free)."""
+    dense = planned.workspace.step_macs * planned.resolved.budget
+    return sum(cost.macs for cost in outcome.costs) / dense
 
 
 def _rows(planned: PlannedTrial, scores: Scores) -> list[dict[str, Any]]:

@@ -1,14 +1,14 @@
 """What stages hand to each other: weights and mask; and what a stage cost."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from architectures import Architecture
 from architectures.contract import ALL_GROUPS
-from pruners import Mask
+from pruners import Mask, Stage
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,16 @@ class State:
 
 
 @dataclass(frozen=True)
+class Spent:
+    """Steps, multiply–accumulates and seconds, and what was found on the way."""
+
+    steps: int
+    macs: int
+    seconds: float
+    findings: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class StageCost:
     """What a stage took.
 
@@ -56,10 +66,42 @@ class StageCost:
     seconds : float
     reused : bool
         Whether the store answered; the cost is billed all the same.
+    findings : mapping of str to float
+        What the stage found out about its mask; not a cost.
     """
 
     name: str
-    steps: int
+    steps: int = 0
+    macs: int = 0
+    seconds: float = 0.0
+    reused: bool = False
+    findings: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, stage: Stage, spent: Spent) -> "StageCost":
+        """What a loop took."""
+        return cls(str(stage), spent.steps, spent.macs, spent.seconds, findings=dict(spent.findings))
+
+    def finding(self, **found: float) -> "StageCost":
+        """The same with more findings."""
+        return replace(self, findings={**self.findings, **found})
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A stage half done.
+
+    Attributes
+    ----------
+    step : int
+        The next step to do.
+    tensors : mapping of str to Tensor
+        Weights and optimizer state.
+    macs, seconds
+        Spent so far.
+    """
+
+    step: int
+    tensors: Mapping[str, Tensor]
     macs: int
     seconds: float
-    reused: bool = False

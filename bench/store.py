@@ -6,42 +6,21 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import safetensors
 import safetensors.torch
-from torch import Tensor
 
 from bench.context import content_key
-from bench.state import StageCost, State
+from bench.state import Checkpoint, StageCost, State
 from datasets.errors import DataError
 from datasets.files import replacing, write_json
 from pruners import Mask
 from registries import RequestError
 
 LEFTOVER_SECONDS = 24 * 3600
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A stage half done.
-
-    Attributes
-    ----------
-    step : int
-        The next step to do.
-    tensors : mapping of str to Tensor
-        Weights and optimizer state.
-    macs, seconds
-        Spent so far.
-    """
-
-    step: int
-    tensors: Mapping[str, Tensor]
-    macs: int
-    seconds: float
 
 
 class Store:

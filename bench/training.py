@@ -1,53 +1,29 @@
-"""The one training loop, on an interval of one nominal schedule."""
+"""Training the weights, on an interval of one nominal schedule."""
 
 import math
-import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
-from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from architectures import Architecture
 from bench.cost import ConvolutionCounter
+from bench.loop import Progress, optimise, optimizer_tensors, part, prefixed, restore_optimizer
 from bench.losses import image_loss
+from bench.problem import TrainingProblem
 from bench.settings import TrainingSettings
-from bench.store import Checkpoint
+from bench.state import Spent
 from bench.training_data import TrainingData
-from pruners import Mask, Train
-
-CHECKPOINT_SECONDS = 4.0
-
-
-class DivergedError(Exception):
-    """Training lost its way; the trial is recorded as failed with this reason."""
+from datasets.samples import Samples
+from pruners import Mask, Moment, Train
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Where checkpoints of a stage go to and come from.
+class ProblemMaker(Protocol):
+    """Makes what a mask update sees."""
 
-    Attributes
-    ----------
-    found : Checkpoint or None
-        Where an interrupted run stopped.
-    save : callable
-        Keeps a checkpoint.
-    """
-
-    found: Checkpoint | None
-    save: Callable[[Checkpoint], None]
-
-
-@dataclass(frozen=True)
-class Spent:
-    """Steps, multiply–accumulates and seconds of a training."""
-
-    steps: int
-    macs: int
-    seconds: float
+    def __call__(self, model: Architecture, mask: Mask, use: str, purpose: str) -> TrainingProblem:
+        """A problem for a use; its batches are of a purpose."""
 
 
 def learning_rate(settings: TrainingSettings, step: int) -> float:
@@ -59,68 +35,149 @@ def learning_rate(settings: TrainingSettings, step: int) -> float:
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * fraction))
 
 
+class WeightTraining:
+    """Adam on all weights under a mask: mask update on raw gradients, masked gradients, clip, step, masked weights.
+
+    Parameters
+    ----------
+    model : Architecture
+        Trained in place.
+    mask : Mask
+        At the start; the mask as it is now afterwards.
+    stage : Train
+    settings : TrainingSettings
+    device : torch.device
+    problem : callable
+        Makes what a mask update sees.
+    validate : callable
+        ``model → (loss on the validation patients, multiply–accumulates)``, for the choice of a step.
+    """
+
+    purpose = "training"
+
+    def __init__(
+        self,
+        model: Architecture,
+        mask: Mask,
+        stage: Train,
+        settings: TrainingSettings,
+        device: torch.device,
+        problem: ProblemMaker,
+        validate: Callable[[Architecture], tuple[float, int]],
+    ) -> None:
+        self.model = model
+        self.mask = mask.to(device)
+        self.findings: dict[str, float] = {}
+        self.optimizer = adam(model, settings)
+        self._weights = {name: model.get_parameter(name) for name in mask}
+        self._stage = stage
+        self._settings = settings
+        self._loss = image_loss(settings.loss)
+        self._problem = problem
+        self._validate = validate
+        self._best: dict[str, Tensor] = {}
+        self._best_loss = math.inf
+        span = stage.stop - stage.start
+        self._choices = {stage.start + span * number // stage.choices - 1 for number in range(1, stage.choices + 1)}
+        self._last_update = max(
+            (step for step in range(stage.start, stage.stop) if stage.update and stage.update.due(step)), default=None
+        )
+        self.mask.apply_(self._weights)
+        model.train()
+
+    def loss(self, samples: Samples, step: int) -> Tensor:
+        """Training loss."""
+        return self._loss(self.model(samples.kspace, samples.mask, samples.maps), samples)
+
+    def move(self, step: int) -> int:
+        """Update the mask where it is due, then the weights."""
+        macs = self._update_mask(step) if self._stage.update and self._stage.update.due(step) else 0
+        for name, weight in self._weights.items():
+            if weight.grad is not None:
+                weight.grad.mul_(self.mask[name])
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self._settings.clip)
+        set_rate(self.optimizer, learning_rate(self._settings, step))
+        self.optimizer.step()
+        self.mask.apply_(self._weights)
+        if step in self._choices:
+            macs += self._choose(step)
+        return macs
+
+    def finish(self) -> None:
+        """Go back to the best step, if one was to be chosen."""
+        if self._best:
+            self.model.load_state_dict(self._best)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Weights, mask, optimizer state, and the best weights so far."""
+        found = {**prefixed(self.model.state_dict(), "weights."), **prefixed(self.mask, "mask.")}
+        best = {**prefixed(self._best, "best."), **({"best_loss": torch.tensor(self._best_loss)} if self._best else {})}
+        findings = {f"finding.{name}": torch.tensor(value) for name, value in self.findings.items()}
+        return {**found, **best, **findings, **optimizer_tensors(self.optimizer)}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """As `tensors` gave them."""
+        self.model.load_state_dict(part(tensors, "weights."))
+        self.mask = Mask(part(tensors, "mask.")).to(self.mask.device)
+        self._best = part(tensors, "best.")
+        self._best_loss = float(tensors["best_loss"]) if self._best else math.inf
+        self.findings = {name: float(value) for name, value in part(tensors, "finding.").items()}
+        restore_optimizer(self.optimizer, tensors)
+
+    def _update_mask(self, step: int) -> int:
+        update = self._stage.update
+        if update is None:
+            return 0
+        gradients = {
+            name: torch.zeros_like(weight) if weight.grad is None else weight.grad.detach().clone()
+            for name, weight in self._weights.items()
+        }
+
+        def updated(batches: str) -> tuple[Mask, TrainingProblem]:
+            problem = self._problem(self.model, self.mask, f"mask update {step}", batches)
+            return update(Moment(step, problem, gradients)).to(self.mask.device), problem
+
+        counter = ConvolutionCounter()
+        with counter:
+            found, problem = updated(f"scoring at {step}")
+        if step == self._last_update and problem.drawn:
+            self.findings["overlap"] = found.overlap(updated("second scoring")[0])
+        for name, weight in self._weights.items():
+            grown = found[name] & ~self.mask[name]
+            for value in self.optimizer.state[weight].values():
+                if isinstance(value, Tensor) and value.shape == grown.shape:
+                    value.masked_fill_(grown, 0)
+        self.mask = found
+        return counter.macs
+
+    def _choose(self, step: int) -> int:
+        loss, macs = self._validate(self.model)
+        if loss < self._best_loss:
+            self._best_loss = loss
+            self._best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+            self.findings["chosen_step"] = step + 1
+        return macs
+
+
 def train(
     model: Architecture,
     mask: Mask,
-    interval: Train,
+    stage: Train,
     settings: TrainingSettings,
     data: TrainingData,
     device: torch.device,
     progress: Progress,
-) -> Spent:
-    """Train a model in place under a mask: backward, masked gradients, clip, step, masked weights.
-
-    Raises
-    ------
-    DivergedError
-        If the loss is not a number any more.
-    """
-    loss_of = image_loss(settings.loss)
-    weights = {name: model.get_parameter(name) for name in mask}
-    kept = Mask({name: tensor.to(device) for name, tensor in mask.items()})
-    optimizer = _optimizer(model, settings)
-    first, macs, before = interval.start, 0, 0.0
-    if progress.found:
-        first, macs, before = progress.found.step, progress.found.macs, progress.found.seconds
-        _restore(model, optimizer, progress.found.tensors)
-    kept.apply_(weights)
-    model.train()
-    macs_by_shape: dict[torch.Size, int] = {}
-    begun = saved = time.monotonic()
-    total = interval.stop - interval.start
-    with tqdm(total=total, initial=first - interval.start, desc="training", unit="step", leave=False) as bar:
-        for step in range(first, interval.stop):
-            samples = data.batch(step).to(device)
-            shape = samples.kspace.shape
-            counter = None if shape in macs_by_shape else ConvolutionCounter(model)
-            with counter or nullcontext():
-                loss = loss_of(model(samples.kspace, samples.mask, samples.maps), samples)
-                optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-            if counter:
-                macs_by_shape[shape] = counter.macs
-            macs += macs_by_shape[shape]
-            value = loss.detach().item()
-            if not math.isfinite(value):
-                raise DivergedError(f"training diverged: the loss is {value} at step {step}")
-            for name, weight in weights.items():
-                if weight.grad is not None:
-                    weight.grad.mul_(kept[name])
-            torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(settings, step)
-            optimizer.step()
-            kept.apply_(weights)
-            bar.update()
-            bar.set_postfix(loss=f"{value:.4f}", refresh=False)
-            now = time.monotonic()
-            if now - saved > CHECKPOINT_SECONDS and step + 1 < interval.stop:
-                progress.save(Checkpoint(step + 1, _tensors(model, optimizer), macs, before + now - begun))
-                saved = time.monotonic()
-    return Spent(total, macs, before + time.monotonic() - begun)
+    problem: ProblemMaker,
+    validate: Callable[[Architecture], tuple[float, int]],
+) -> tuple[Mask, Spent]:
+    """Train a model in place; gives the mask at the end. See `WeightTraining`."""
+    learner = WeightTraining(model, mask, stage, settings, device, problem, validate)
+    spent = optimise(learner, stage.start, stage.stop, data, device, progress)
+    learner.finish()
+    return learner.mask.to("cpu"), Spent(spent.steps, spent.macs, spent.seconds, learner.findings)
 
 
-def _optimizer(model: Architecture, settings: TrainingSettings) -> torch.optim.Optimizer:
+def adam(model: Architecture, settings: TrainingSettings) -> torch.optim.Optimizer:
     """Adam; decoupled weight decay acts on the prunable weights alone, never on λ, step sizes or biases."""
     decaying = [part.weight for part in model.prunable().values()]
     chosen = {id(weight) for weight in decaying}
@@ -129,19 +186,7 @@ def _optimizer(model: Architecture, settings: TrainingSettings) -> torch.optim.O
     return torch.optim.AdamW(groups, lr=0.0)
 
 
-def _tensors(model: Architecture, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Weights and optimizer state under flat names."""
-    flat = {f"weights.{name}": value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    for index, entries in optimizer.state_dict()["state"].items():
-        flat |= {f"optimizer.{index}.{name}": value.detach().cpu() for name, value in entries.items()}
-    return flat
-
-
-def _restore(model: Architecture, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    model.load_state_dict({n.removeprefix("weights."): t for n, t in tensors.items() if n.startswith("weights.")})
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("optimizer."):
-            _, index, key = name.split(".")
-            state.setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """The learning rate of the next step."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate

@@ -47,6 +47,10 @@ class TrainingData:
     def __len__(self) -> int:
         return len(self._slices)
 
+    def epoch(self, purpose: str) -> int:
+        """Number of batches in which every slice is seen once."""
+        return len(self._order(purpose, 0))
+
     def batch(self, step: int, purpose: str = "training") -> Samples:
         """The batch of a step; other purposes see other orders and sampling masks."""
         epoch, position = divmod(step, len(self._order(purpose, 0)))

@@ -6,7 +6,7 @@ from typing import Any
 
 from registries import RequestError
 
-PROTOCOLS = ("standard",)
+PROTOCOLS = ("standard", "equal-total")
 DEFAULT_SPARSITY = "0.9"
 DECIMALS = 9
 
@@ -28,6 +28,7 @@ class Trial:
     acceleration : int
     seed : int
     protocol : str
+    control : str or None
     options : tuple of (str, value)
         Options of the pruner, resolved.
     """

@@ -1,121 +1,27 @@
-"""What a pruner sees, and how one is registered: a score function, or a recipe of stages."""
+"""How a pruner is registered, as a score function or a recipe of stages, and what its stages tell about it."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-import torch
-from torch import Tensor, nn
-
-from pruners.mask import Mask
-from pruners.stages import Prune, Stage, Train
-from registries import Identity, Registry, RequestError, identify, options_of
+from pruners.entries import TIMINGS, Plan, PrunerEntry, Recipe, pruners
+from pruners.gradual import Gradual
+from pruners.problem import Scores
+from pruners.stages import Given, LearnMask, Prune, Stage, Train, changes_mask
+from registries import Identity, RequestError, identify, options_of
 from registries.options import Option
 from registries.registry import key_of, summary_of
 
-Scores = dict[str, Tensor]
-Batch = Any
-"""Training samples, to be handed to `Problem.loss` as they are."""
-
-TIMINGS = ("at-init", "while", "after")
-
-
-class Problem(Protocol):
-    """All that a pruner ever sees: never a file, a track or evaluation data.
-
-    Attributes
-    ----------
-    model : Module
-        The network; its own parameters are not to be changed.
-    weights : mapping of str to Tensor
-        The prunable weights as they are before the mask is applied.
-    mask : Mask
-        What has been kept so far.
-    generator : torch.Generator
-        The only source of randomness, on the CPU.
-    """
-
-    @property
-    def model(self) -> nn.Module: ...  # noqa: D102
-
-    @property
-    def weights(self) -> Mapping[str, Tensor]: ...  # noqa: D102
-
-    @property
-    def mask(self) -> Mask: ...  # noqa: D102
-
-    @property
-    def generator(self) -> torch.Generator: ...  # noqa: D102
-
-    def batches(self, number: int) -> Iterator[Batch]:
-        """Draw batches of the training volumes, freshly undersampled."""
-
-    def loss(self, batch: Batch, weights: Mapping[str, Tensor] | None = None) -> Tensor:
-        """Training loss on a batch with these prunable weights, by default the masked ones."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a recipe is told.
-
-    Attributes
-    ----------
-    steps : int
-        T, the length of one dense training.
-    sparsity : str
-        Decimal fraction of the prunable weights to remove.
-    scope : str
-        Of the competition between weights.
-    """
-
-    steps: int
-    sparsity: str
-    scope: str = "global"
-
-
-Recipe = Callable[..., tuple[Stage, ...]]
-
-
-@dataclass(frozen=True)
-class PrunerEntry:
-    """A registered pruner.
-
-    Attributes
-    ----------
-    timings : tuple of str
-        Empty for `dense`, which has no timing; the first is the default.
-    score : callable or None
-        ``(problem, **options) -> {name: score}``, higher is kept; None for a recipe that needs none.
-    recipe : callable
-        ``(timing, plan, **options) -> (stage, …)``.
-    uses_data : bool
-        Whether finding the mask looks at training data.
-    options : mapping
-        Options and their defaults.
-    """
-
-    name: str
-    summary: str
-    source: str
-    timings: tuple[str, ...]
-    score: Callable[..., Scores] | None
-    recipe: Recipe
-    uses_data: bool
-    options: Mapping[str, Option]
-    identity: Identity
-
-    def seen(self, timing: str | None) -> str:
-        """What the mask has seen when it is found: ``nothing``, ``data`` or ``trained weights``."""
-        if timing in ("while", "after"):
-            return "trained weights"
-        return "data" if self.uses_data else "nothing"
-
-
-pruners: Registry[PrunerEntry] = Registry("pruner", "pruners")
-
 
 def pruner(
-    *, timings: tuple[str, ...], version: int, source: str, uses_data: bool = True
+    *,
+    timings: tuple[str, ...],
+    version: int,
+    source: str,
+    uses_data: bool = True,
+    uses_weights: bool = True,
+    rounds: int = 1,
+    revives: bool = False,
+    scope: str = "global",
 ) -> Callable[[Callable[..., Scores]], Callable[..., Scores]]:
     """Register a score function ``(problem, **options) -> {name: score}``; the highest scores are kept."""
 
@@ -123,45 +29,119 @@ def pruner(
         name = key_of(score)
 
         def stages(timing: str, plan: Plan, **options: Option) -> tuple[Stage, ...]:
-            return score_recipe(name, timing, plan, options)
+            return score_recipe(name, timing, plan, options, revives)
 
-        _add(score, timings, version, source, uses_data, score, stages)
+        _add(
+            score,
+            stages,
+            score=score,
+            timings=timings,
+            version=version,
+            source=source,
+            uses_data=uses_data,
+            uses_weights=uses_weights,
+            rounds=rounds,
+            revives=revives,
+            scope=scope,
+        )
         return score
 
     return register
 
 
-def recipe(
-    *, timings: tuple[str, ...], version: int, source: str, uses_data: bool = True
-) -> Callable[[Recipe], Recipe]:
+def recipe(*, timings: tuple[str, ...], version: int, source: str, scope: str = "global") -> Callable[[Recipe], Recipe]:
     """Register a recipe ``(timing, plan, **options) -> (stage, …)``."""
 
     def register(stages: Recipe) -> Recipe:
-        _add(stages, timings, version, source, uses_data, None, stages)
+        _add(
+            stages,
+            stages,
+            score=None,
+            timings=timings,
+            version=version,
+            source=source,
+            uses_data=False,
+            uses_weights=False,
+            rounds=1,
+            revives=False,
+            scope=scope,
+        )
         return stages
 
     return register
 
 
-def score_recipe(score: str, timing: str, plan: Plan, options: Mapping[str, Option]) -> tuple[Stage, ...]:
-    """The stages of a score-based pruner. At-init: score θ₀, prune, train T."""
-    prune = Prune(score, plan.sparsity, plan.scope, tuple(sorted(options.items())))
-    return (prune, Train(0, plan.steps))
+def score_recipe(
+    score: str, timing: str, plan: Plan, options: Mapping[str, Option], revives: bool = False
+) -> tuple[Stage, ...]:
+    """The stages of a score-based pruner.
+
+    At-init: score θ₀, prune, train T. While: train T, pruned on a cubic schedule (Zhu & Gupta 2017, arXiv:1710.01878)
+    with fresh scores, final by 0.75 T. After: train T, score, prune, fine-tune the last quarter of the schedule.
+    """
+    values = tuple(sorted(options.items()))
+    prune = Prune(score, plan.sparsity, plan.scope, values, plan.rounds, revives)
+    if timing == "at-init":
+        return (prune, Train(0, plan.steps))
+    if timing == "while":
+        return (Train(0, plan.steps, Gradual.over(plan, score, values)),)
+    return (Train(0, plan.steps), prune, fine_tuning(plan))
 
 
-def _add(
-    code: Callable[..., Any],
-    timings: tuple[str, ...],
-    version: int,
-    source: str,
-    uses_data: bool,
-    score: Callable[..., Scores] | None,
-    stages: Recipe,
-) -> None:
+def fine_tuning(plan: Plan) -> Train:
+    """The last quarter of the schedule once more."""
+    return Train(plan.steps - plan.steps // 4, plan.steps)
+
+
+def what_mask_has_seen(stages: Sequence[Stage]) -> str:
+    """What the mask at the end of a recipe depends on: ``nothing``, ``data`` or ``trained weights``."""
+    last = max((i for i, stage in enumerate(stages) if changes_mask(stage)), default=-1)
+    found, trained = "nothing", False
+    for stage in stages[: last + 1]:
+        trained = trained or isinstance(stage, Train | Given)
+        entries = [pruners.get(name) for name in scores_of(stage)]
+        if isinstance(stage, LearnMask):
+            found = "trained weights" if trained or stage.joint else max(found, "data", key=_SEEN.index)
+        elif isinstance(stage, Train) and stage.update is not None and not entries:
+            found = "trained weights"
+        for entry in entries:
+            seen = "trained weights" if trained and entry.uses_weights else "data" if entry.uses_data else "nothing"
+            found = max(found, seen, key=_SEEN.index)
+    return found
+
+
+_SEEN = ("nothing", "data", "trained weights")
+
+
+def scores_of(stage: Stage) -> tuple[str, ...]:
+    """Names of the registered pruners whose scores a stage uses."""
+    if isinstance(stage, Prune):
+        return (stage.score,)
+    score = getattr(stage.update, "score", None) if isinstance(stage, Train) else None
+    return (score,) if isinstance(score, str) else ()
+
+
+def identities_of(stage: Stage) -> tuple[Identity, ...]:
+    """Whose code a stage runs besides the suite's own: scores, and a mask update from elsewhere."""
+    found = [pruners.get(name).identity for name in scores_of(stage)]
+    if isinstance(stage, Train) and stage.update is not None:
+        found.append(identify(type(stage.update).__name__, stage.update.version, type(stage.update)))
+    return tuple(found)
+
+
+def _add(code: Callable[..., Any], stages: Recipe, *, timings: tuple[str, ...], version: int, **values: Any) -> None:
+    name = key_of(code)
     unknown = set(timings) - set(TIMINGS)
     if unknown:
-        raise RequestError(f"pruner '{key_of(code)}' declares unknown timings {sorted(unknown)}: use {TIMINGS}")
-    name = key_of(code)
-    identity = identify(name, version, code)
-    entry = PrunerEntry(name, summary_of(code), source, timings, score, stages, uses_data, options_of(code), identity)
-    pruners.add(entry)
+        raise RequestError(f"pruner '{name}' declares unknown timings {sorted(unknown)}: use {TIMINGS}")
+    pruners.add(
+        PrunerEntry(
+            name=name,
+            summary=summary_of(code),
+            timings=timings,
+            recipe=stages,
+            options=options_of(code),
+            identity=identify(name, version, code),
+            **values,
+        )
+    )

@@ -1,9 +1,11 @@
 """Magnitude pruning."""
 
-from pruners.contract import Problem, Scores, pruner
+from pruners.contract import pruner
+from pruners.entries import TIMINGS
+from pruners.problem import Problem, Scores
 
 
-@pruner(timings=("at-init",), version=1, source="Han et al. 2015, arXiv:1506.02626", uses_data=False)
+@pruner(timings=TIMINGS, version=1, source="Han et al. 2015, arXiv:1506.02626", uses_data=False)
 def magnitude(problem: Problem) -> Scores:
     """Absolute value of each weight, |θ|; uses no data.
 

@@ -11,17 +11,27 @@ from torch import Tensor
 SCOPES = ("global", "layer-wise", "erk")
 
 
-def kept_count(total: int, sparsity: str) -> int:
+def kept_count(total: int, sparsity: str | Decimal) -> int:
     """N − round_half_up(sparsity · N), in exact decimal arithmetic.
 
     Parameters
     ----------
     total : int
         N, the number of prunable weights.
-    sparsity : str
-        Decimal fraction removed, e.g. ``"0.9"``.
+    sparsity : str or Decimal
+        Fraction removed, e.g. ``"0.9"``.
     """
     return total - int((Decimal(sparsity) * total).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+def round_counts(kept: int, target: int, rounds: int) -> tuple[int, ...]:
+    """Weights kept after each of several rounds: a geometric sequence from ``kept`` to ``target``, ending exactly.
+
+    k_r = k_0^(1 − r/n) · k_n^(r/n) (Tanaka et al. 2020; de Jorge et al. 2021), in decimal arithmetic.
+    """
+    ratio = Decimal(max(target, 1)) / Decimal(max(kept, 1))
+    found = [int((kept * ratio ** (Decimal(r) / rounds)).quantize(Decimal(1))) for r in range(1, rounds)]
+    return (*found, target)
 
 
 class Mask(Mapping[str, Tensor]):
@@ -123,6 +133,20 @@ class Mask(Mapping[str, Tensor]):
             if name not in weights or weights[name].shape != kept.shape:
                 raise ValueError(f"mask of '{name}' fits no weight")
             weights[name].masked_fill_(~kept.to(weights[name].device), 0)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return next(iter(self._tensors.values())).device
+
+    def to(self, device: torch.device | str) -> "Mask":
+        """The same mask on a device."""
+        return Mask({name: tensor.to(device) for name, tensor in self.items()})
+
+    def overlap(self, other: "Mask") -> float:
+        """Fraction of the weights this mask keeps that the other one keeps, too; 1 for a mask that keeps none."""
+        common = sum(int((kept & other[name].to(kept.device)).sum()) for name, kept in self.items())
+        return common / self.kept if self.kept else 1.0
 
     @property
     def kept(self) -> int:

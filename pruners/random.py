@@ -2,10 +2,12 @@
 
 import torch
 
-from pruners.contract import Problem, Scores, pruner
+from pruners.contract import pruner
+from pruners.entries import TIMINGS
+from pruners.problem import Problem, Scores
 
 
-@pruner(timings=("at-init",), version=1, source="the null model of any score", uses_data=False)
+@pruner(timings=TIMINGS, version=1, source="the null model of any score", uses_data=False, uses_weights=False)
 def random(problem: Problem) -> Scores:
     """Uniform random scores, the same for every scope.
 

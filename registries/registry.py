@@ -5,6 +5,7 @@ import fnmatch
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
+from importlib.metadata import entry_points
 from typing import Any, Generic, Protocol, TypeVar
 
 from registries.errors import RequestError
@@ -30,11 +31,14 @@ class Registry(Generic[Entry]):
         What an entry is called in messages, e.g. ``pruner``.
     package : str
         The package whose modules register the built-in entries, one file each.
+    entry_points : str, optional
+        Group in which installed packages name modules that register entries of theirs; read after the built-in ones.
     """
 
-    def __init__(self, kind: str, package: str) -> None:
+    def __init__(self, kind: str, package: str, entry_points: str | None = None) -> None:
         self.kind = kind
         self._package = package
+        self._entry_points = entry_points
         self._entries: dict[str, Entry] = {}
         self._loaded = False
 
@@ -79,6 +83,16 @@ class Registry(Generic[Entry]):
             package = importlib.import_module(self._package)
             for module in pkgutil.iter_modules(package.__path__):
                 importlib.import_module(f"{self._package}.{module.name}")
+            for point in entry_points(group=self._entry_points) if self._entry_points else ():
+                try:
+                    point.load()
+                except RequestError as error:
+                    raise RequestError(f"installed {self.kind} '{point.name}' ({point.value}): {error}") from None
+                except Exception as error:  # whatever somebody's package does
+                    raise RequestError(
+                        f"installed {self.kind} '{point.name}' ({point.value}): cannot be imported: "
+                        f"{type(error).__name__}: {error}"
+                    ) from None
 
 
 def key_of(code: Callable[..., Any]) -> str:

@@ -5,6 +5,7 @@ import os
 from dataclasses import fields
 from typing import Any
 
+from bench.cli import plugins
 from bench.trial import DEFAULT_SPARSITY
 
 
@@ -26,7 +27,14 @@ def add(commands: Any) -> None:
     parser.add_argument("--train-on", default="knee", metavar="SET", help="knee, brain, knee+brain, knee-clean")
     parser.add_argument("--acceleration", type=int, default=4, metavar="R", help="of undersampling (default 4)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the trial (default 0)")
-    parser.add_argument("--protocol", default="standard", metavar="P", help="standard")
+    parser.add_argument("--protocol", default="standard", metavar="P", help="standard (default) or equal-total")
+    parser.add_argument(
+        "--control",
+        metavar="C",
+        help="of a mask: shuffle, random-layerwise, reinit, invert; of dense: long, wd, early-stop, small[-SPARSITY]",
+    )
+    parser.add_argument("--dense-weights", metavar="FILE", help="start timing after from these weights")
+    plugins.add_option(parser)
     parser.add_argument(
         "--set",
         dest="settings",
@@ -53,6 +61,7 @@ def execute(chosen: argparse.Namespace) -> int:
     from bench.request import Request
     from bench.running import answer_from_store, run
 
+    plugins.load(chosen)
     given = {**vars(chosen), "settings": tuple(chosen.settings)}
     request = Request(**{field.name: given[field.name] for field in fields(Request)})
     planned = plan(request)

@@ -50,6 +50,11 @@ class HiddenConvolution(Wrong):
         return found
 
 
+class LostNetwork(Wrong):
+    def networks(self):
+        return {}
+
+
 class DeadLayer(Wrong):
     def __init__(self):
         super().__init__()
@@ -157,6 +162,7 @@ BROKEN = {
     HalfPrecision: "shapes and types",
     NothingToPrune: "prunable weights",
     HiddenConvolution: "prunable weights",
+    LostNetwork: "plain networks",
     DeadLayer: "gradients",
     FirstOrderOnly: "second derivatives",
     Noisy: "determinism",

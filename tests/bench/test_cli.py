@@ -187,7 +187,8 @@ def test_dry_run_says_what_would_be_done_and_writes_nothing(call, tmp_path):
     code, out, _ = call(*RUN, "--out", tmp_path / "out", "--dry-run")
     assert code == 0
     assert "stage 1: prune 0.9 by snip (global)" in out
-    assert "stage 2: train steps 0–12 · 12 steps · density after it 0.1" in out
+    assert "stage 2: train steps 0–12 · 12 steps · cost 1.000 · density after it 0.1" in out
+    assert "cost in dense trainings: 1.667" in out
     assert not (tmp_path / "out").exists()
 
 

@@ -6,13 +6,17 @@ import pytest
 
 from bench.context import Context, stage_key
 from bench.track import tracks
-from pruners import Prune, Train
+from pruners import Given, LearnMask, Prune, Rewind, Train, Transform
+from pruners.gradual import Gradual
+from pruners.rigl import GrowByGradient
+from pruners.set import GrowAtRandom
 from registries import Identity
 from tests.bench.toy import toy_plan
 
 CONTEXT = Context(
     architecture=Identity("modl", 1, "built-in"),
     size="toy",
+    width=1.0,
     data="some data",
     train_on="knee",
     preparation={"acceleration": 4},
@@ -25,6 +29,7 @@ CONTEXT = Context(
 OTHER = {
     "architecture": Identity("modl", 2, "built-in"),
     "size": "demo",
+    "width": 0.5,
     "data": "other data",
     "train_on": "brain",
     "preparation": {"acceleration": 8},
@@ -43,22 +48,51 @@ def test_every_circumstance_counts(name):
 
 def test_every_value_of_a_stage_counts():
     entry = Identity("snip", 1, "built-in")
-    stage = Prune("snip", "0.9", "global", (("batches", 8),))
-    key = stage_key(CONTEXT.key, stage, entry)
-    others = [
-        stage_key(CONTEXT.key, replace(stage, score="grasp"), entry),
-        stage_key(CONTEXT.key, replace(stage, sparsity="0.95"), entry),
-        stage_key(CONTEXT.key, replace(stage, scope="erk"), entry),
-        stage_key(CONTEXT.key, replace(stage, options=(("batches", 4),)), entry),
-        stage_key(CONTEXT.key, replace(stage, version=2), entry),
-        stage_key(CONTEXT.key, stage, replace(entry, version=2)),
-        stage_key(CONTEXT.key, stage, replace(entry, origin="sha256:0")),
-        stage_key(key, stage, entry),
-        stage_key(CONTEXT.key, Train(0, 10), None),
-        stage_key(CONTEXT.key, Train(1, 10), None),
-        stage_key(CONTEXT.key, Train(0, 11), None),
-    ]
-    assert len({key, *others}) == len(others) + 1
+    prune = Prune("snip", "0.9", "global", (("batches", 8),))
+    learn = LearnMask("0.9", "global", 10)
+    gradual = Gradual("snip", "0.9", "global", (), (3, 6))
+    train = Train(0, 10, gradual)
+    other = {
+        prune: {
+            "score": "grasp",
+            "sparsity": "0.95",
+            "scope": "erk",
+            "options": (("batches", 4),),
+            "rounds": 2,
+            "revives": True,
+            "lowest": True,
+            "version": 2,
+        },
+        learn: {
+            "sparsity": "0.95",
+            "scope": "erk",
+            "steps": 11,
+            "joint": True,
+            "temperature": 1.0,
+            "kl": 0.0,
+            "probability": 0.1,
+            "rate": 0.1,
+            "straight_through": True,
+            "lowest": True,
+            "version": 2,
+        },
+        train: {"start": 1, "stop": 11, "update": replace(gradual, steps=(3, 7)), "choices": 4, "version": 2},
+        Rewind(0): {"to": 1, "version": 2},
+        Transform("shuffle"): {"control": "reinit", "version": 2},
+        Given(10, "a"): {"steps": 11, "sha256": "b", "version": 2},
+    }
+    keys = {stage_key(CONTEXT.key, Train(0, 10), ())}
+    number = 1
+    for stage, changes in other.items():
+        assert set(changes) == {field.name for field in fields(stage)}
+        found = [stage, *(replace(stage, **{name: value}) for name, value in changes.items())]
+        keys |= {stage_key(CONTEXT.key, each, (entry,)) for each in found}
+        keys |= {stage_key(CONTEXT.key, stage, (replace(entry, version=2),)), stage_key("other", stage, (entry,))}
+        keys.add(stage_key(CONTEXT.key, stage, (replace(entry, origin="sha256:0"),)))
+        number += len(found) + 3
+    grow, evolve = GrowByGradient(0.3, (3,), 6), GrowAtRandom(0.3, (3,))
+    keys |= {stage_key(CONTEXT.key, replace(train, update=update), (entry,)) for update in (grow, evolve)}
+    assert len(keys) == number + 2
 
 
 CHANGES = {
@@ -75,6 +109,8 @@ CHANGES = {
     "precision": {"settings": ("train.precision=bf16",)},
     "maps": {"settings": ("maps.kind=espirit",)},
     "groups": {"settings": ("pruner.groups=denoiser",)},
+    "weight decay of a control": {"pruner": "dense", "control": "wd"},
+    "protocol": {"protocol": "equal-total", "settings": ("pruner.batches=2",)},
     "size": {"size": "demo", "track": "toy"},
 }
 OF_THE_TRACK = {

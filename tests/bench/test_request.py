@@ -43,7 +43,7 @@ def test_settings_change_the_track_and_the_pruner():
     assert found.stages[0] == Prune("snip", "0.9", "erk", (("batches", 2),))
     assert found.track.training.steps == 5
     assert found.track.maps.kind == "espirit"
-    assert dict(found.trial.options) == {"batches": 2, "scope": "erk", "groups": "all"}
+    assert dict(found.trial.options) == {"batches": 2, "scope": "erk", "groups": "all", "rounds": 1}
 
 
 def test_controls_are_part_of_the_row_name():

@@ -32,7 +32,7 @@ def test_fastmri_computes_our_varnet():
 def test_channels_last_changes_nothing_but_the_order():
     plain, turned = (build("unrolled-unet", "toy", generator(0, "test")) for _ in range(2))
     VARIANTS["channels-last"](turned)
-    weight = turned.get_parameter("networks.0.unet.up_conv.0.layers.0.weight")
+    weight = turned.get_parameter("unets.0.unet.up_conv.0.layers.0.weight")
     assert weight.is_contiguous(memory_format=torch.channels_last)
     sample = CASE.inputs()
     with torch.no_grad():

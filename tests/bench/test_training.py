@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from bench.loop import DivergedError, Progress
 from bench.settings import TrainingSettings
 from bench.store import Store
-from bench.training import DivergedError, Progress, learning_rate, train
+from bench.training import learning_rate, train
 from pruners import Mask, Train
 from tests.bench.toy import toy_plan
 
@@ -23,7 +24,9 @@ def half_mask(model):
 
 
 def run(workspace, model, mask, stop, progress=NOWHERE, start=0):
-    return train(model, mask, Train(start, stop), workspace.training, workspace.data, workspace.device, progress)
+    stage = Train(start, stop)
+    parts = (workspace.training, workspace.data, workspace.device, progress, workspace.problem, workspace.validate)
+    return train(model, mask, stage, *parts)[1]
 
 
 def test_schedule_warms_up_and_ends_at_zero():
@@ -55,7 +58,7 @@ def test_weight_decay_and_masks_leave_zeros_alone(tmp_path):
 
 
 def test_a_resumed_training_is_bit_equal(tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.training.CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr("bench.loop.CHECKPOINT_SECONDS", -1.0)
     workspace, model = make(tmp_path)
     mask = half_mask(model)
     run(workspace, model, mask, 12)

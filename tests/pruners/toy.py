@@ -1,4 +1,4 @@
-"""A problem small enough to differentiate by hand."""
+"""Problems small enough to differentiate by hand."""
 
 import torch
 from torch import nn
@@ -20,6 +20,9 @@ class ToyProblem:
         self.generator = torch.Generator().manual_seed(seed + 1)
         self._data = [torch.randn(2, 3, 4, generator=draw, dtype=torch.float64) for _ in range(16)]
 
+    def networks(self):
+        return {}
+
     def batches(self, number):
         return iter(self._data[:number])
 
@@ -27,3 +30,49 @@ class ToyProblem:
         used = weights or {name: weight * self.mask[name] for name, weight in self.weights.items()}
         inputs, targets = batch
         return (torch.func.functional_call(self.model, used, (inputs,)) - targets[:, :2]).square().mean()
+
+    def curved_loss(self, batch, weights=None):
+        return self.loss(batch, weights)
+
+
+class FormulaProblem:
+    """A loss given as a formula of named weights; every batch is a number that multiplies it."""
+
+    def __init__(self, formula, weights, mask=None):
+        self.weights = {name: torch.tensor(value, dtype=torch.float64) for name, value in weights.items()}
+        full = {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in self.weights.items()}
+        self.mask = Mask({name: torch.tensor(mask[name]) for name in full} if mask else full)
+        self.generator = torch.Generator().manual_seed(0)
+        self.model = nn.Module()
+        self._formula = formula
+
+    def networks(self):
+        return {}
+
+    def batches(self, number):
+        return iter([1.0] * number)
+
+    def loss(self, batch, weights=None):
+        return batch * self._formula(weights or {name: w * self.mask[name] for name, w in self.weights.items()})
+
+    def curved_loss(self, batch, weights=None):
+        return self.loss(batch, weights)
+
+
+class NetworkProblem:
+    """Two 1 × 1 convolutions from two channels to two, with biases and a norm; only what SynFlow looks at."""
+
+    def __init__(self, first, second):
+        self.cnn = nn.Sequential(
+            nn.Conv2d(2, len(first), 1), nn.InstanceNorm2d(len(first)), nn.ReLU(), nn.Conv2d(len(first), 2, 1)
+        )
+        self.model = nn.Sequential(self.cnn)
+        self.weights = {
+            "0.0.weight": torch.tensor(first)[..., None, None],
+            "0.3.weight": torch.tensor(second)[..., None, None],
+        }
+        self.mask = Mask.full(self.weights)
+        self.generator = torch.Generator().manual_seed(0)
+
+    def networks(self):
+        return {"0": self.cnn}

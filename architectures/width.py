@@ -1,0 +1,38 @@
+"""A narrower network of as many parameters as a pruned one keeps."""
+
+import torch
+
+from architectures.contract import ArchitectureEntry
+from registries import RequestError
+
+GRAIN = 4096
+"""Widths are multiples of 1/GRAIN."""
+SHORT_OF = 0.05
+"""At most so much of the wanted parameters may be missing."""
+
+
+def narrowed(entry: ArchitectureEntry, size: str, parameters: int) -> float:
+    """The largest width whose network has at most so many parameters.
+
+    Raises
+    ------
+    RequestError
+        If that network has over 5 % fewer: channels are whole numbers.
+    """
+    low, high = 0, GRAIN
+    while low + 1 < high:
+        middle = (low + high) // 2
+        low, high = (middle, high) if count_parameters(entry, size, middle / GRAIN) <= parameters else (low, middle)
+    found = count_parameters(entry, size, low / GRAIN) if low else 0
+    if not (1 - SHORT_OF) * parameters <= found <= parameters:
+        raise RequestError(
+            f"control small: no width of '{entry.name}' at size '{size}' has {parameters} parameters or up to 5 % fewer"
+        )
+    return low / GRAIN
+
+
+def count_parameters(entry: ArchitectureEntry, size: str, width: float = 1.0) -> int:
+    """Number of parameters, without drawing any."""
+    with torch.device("meta"):
+        model = entry.construct(**entry.arguments(size, width))
+    return sum(parameter.numel() for parameter in model.parameters())

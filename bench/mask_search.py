@@ -1,0 +1,191 @@
+"""Learning the probability of each weight to be kept (PUN-style), with frozen weights or together with them."""
+
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from architectures import Architecture
+from bench.loop import Progress, optimise, optimizer_tensors, part, prefixed, restore_optimizer
+from bench.losses import image_loss
+from bench.problem import TrainingProblem
+from bench.randomness import generator
+from bench.settings import TrainingSettings
+from bench.state import Spent
+from bench.training import ProblemMaker, adam, learning_rate, set_rate
+from bench.training_data import TrainingData
+from datasets.samples import Samples
+from pruners import LearnMask, Mask, kept_count
+from pruners.bernoulli import divergence, relaxed_sample, uniform
+
+DIAGNOSTIC_BATCHES = 8
+RANDOM_MASKS = 3
+
+
+class MaskSearch:
+    """Adam on the logits of a Bernoulli mask; jointly, the weights follow their own schedule.
+
+    Jointly, the sample m hardens: (1 − h) m + h · 1[top-s], h rising linearly from 0 to 1, so that the last steps train
+    the network that is kept.
+
+    Parameters
+    ----------
+    model : Architecture
+        Its weights are frozen, or trained in place.
+    mask : Mask
+        What was kept before; only these weights have a logit that counts.
+    stage : LearnMask
+    settings : TrainingSettings
+    seed : int
+    device : torch.device
+    """
+
+    def __init__(
+        self,
+        model: Architecture,
+        mask: Mask,
+        stage: LearnMask,
+        settings: TrainingSettings,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.model = model
+        self.purpose = "training" if stage.joint else "mask search"
+        self._within = mask
+        self._kept = mask.to(device)
+        self._stage = stage
+        self._settings = settings
+        self._seed = seed
+        self._device = device
+        self._loss = image_loss(settings.loss)
+        self._first_loss: float | None = None
+        self._weights = {name: model.get_parameter(name) for name in mask}
+        start = math.log(stage.probability / (1 - stage.probability))
+        self.logits = {
+            name: torch.full(weight.shape, start, device=device, requires_grad=True)
+            for name, weight in self._weights.items()
+        }
+        self.keep = kept_count(mask.total, stage.sparsity)
+        self.prior = min(max(float(1 - Decimal(stage.sparsity)), 1e-6), 1 - 1e-6)
+        self._trained = adam(model, settings) if stage.joint else None
+        self.optimizer: torch.optim.Optimizer = torch.optim.Adam(list(self.logits.values()), lr=stage.rate)
+        for parameter in model.parameters():
+            parameter.requires_grad_(stage.joint)
+        model.train()
+
+    def loss(self, samples: Samples, step: int) -> Tensor:
+        """Data loss under a sampled mask, plus the divergence relative to the first data loss."""
+        noise = generator(self._seed, "mask sample", step)
+        sampled = {
+            name: relaxed_sample(
+                logit,
+                uniform(logit.shape, noise).to(self._device),
+                self._stage.temperature,
+                self._stage.straight_through,
+            )
+            for name, logit in self.logits.items()
+        }
+        if self._stage.joint:
+            hardness = (step + 1) / self._stage.steps
+            top = self.top().to(self._device)
+            sampled = {name: (1 - hardness) * soft + hardness * top[name] for name, soft in sampled.items()}
+        weights = {name: weight * self._kept[name] * sampled[name] for name, weight in self._weights.items()}
+        data_loss = self._loss(self._image(weights, samples), samples)
+        if self._first_loss is None:
+            self._first_loss = data_loss.item()
+        return data_loss + self._stage.kl * self._first_loss * self.mean_divergence()
+
+    def mean_divergence(self) -> Tensor:
+        """Mean KL(Bernoulli(p) ‖ Bernoulli(density)) over the weights that may be kept."""
+        total = torch.stack([(divergence(v, self.prior) * self._kept[n]).sum() for n, v in self.logits.items()]).sum()
+        return total / self._within.kept
+
+    def move(self, step: int) -> int:
+        """Step the logits, and jointly the weights."""
+        if self._trained is not None:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self._settings.clip)
+            set_rate(self._trained, learning_rate(self._settings, step))
+            self._trained.step()
+            self._trained.zero_grad()
+        self.optimizer.step()
+        return 0
+
+    def top(self) -> Mask:
+        """The mask of the most probable weights (the least probable ones for the control ``invert``)."""
+        sign = -1 if self._stage.lowest else 1
+        scores = {name: sign * logit.detach().cpu() for name, logit in self.logits.items()}
+        return Mask.from_scores(scores, self.keep, self._stage.scope, within=self._within)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Logits, weights and the states of their optimizers."""
+        found = {**prefixed(self.model.state_dict(), "weights."), **prefixed(self.logits, "logits.")}
+        if self._trained is not None:
+            found |= prefixed(optimizer_tensors(self._trained), "trained.")
+        first = {"first_loss": torch.tensor(self._first_loss, dtype=torch.float64)}
+        return {**found, **first, **optimizer_tensors(self.optimizer)}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """As `tensors` gave them."""
+        self.model.load_state_dict(part(tensors, "weights."))
+        with torch.no_grad():
+            for name, value in part(tensors, "logits.").items():
+                self.logits[name].copy_(value)
+        self._first_loss = float(tensors["first_loss"])
+        restore_optimizer(self.optimizer, tensors)
+        if self._trained is not None:
+            restore_optimizer(self._trained, part(tensors, "trained."))
+
+    @torch.no_grad()
+    def diagnostics(self, problem: TrainingProblem, mask: Mask) -> dict[str, float]:
+        """Mean losses on fresh training batches, with these weights: soft mask, found mask, random masks, no mask.
+
+        The random masks keep as many weights, in the same scope.
+        """
+        draw = generator(self._seed, "random masks")
+        masks = [mask]
+        for _ in range(RANDOM_MASKS):
+            scores = {n: torch.rand(kept.shape, generator=draw, dtype=torch.float64) for n, kept in mask.items()}
+            masks.append(Mask.from_scores(scores, self.keep, self._stage.scope, within=self._within))
+        soft = {name: torch.sigmoid(logit) * self._kept[name] for name, logit in self.logits.items()}
+        variants: list[Mapping[str, Tensor]] = [soft, *(found.to(self._device) for found in masks), self._kept]
+        totals = [0.0] * len(variants)
+        for batch in problem.batches(DIAGNOSTIC_BATCHES):
+            for index, variant in enumerate(variants):
+                weights = {name: weight * variant[name] for name, weight in self._weights.items()}
+                totals[index] += float(problem.loss(batch, weights)) / DIAGNOSTIC_BATCHES
+        soft_loss, hard_loss, *random_losses, unpruned = totals
+        random_loss = sum(random_losses) / RANDOM_MASKS
+        return {
+            "soft_loss": soft_loss,
+            "hard_loss": hard_loss,
+            "random_loss": random_loss,
+            "unpruned_loss": unpruned,
+            "divergence": self.mean_divergence().item(),
+            "failed": float(not hard_loss < random_loss),
+        }
+
+    def _image(self, weights: Mapping[str, Tensor], samples: Samples) -> Tensor:
+        image: Tensor = functional_call(self.model, dict(weights), (samples.kspace, samples.mask, samples.maps))
+        return image
+
+
+def learn_mask(
+    model: Architecture,
+    mask: Mask,
+    stage: LearnMask,
+    settings: TrainingSettings,
+    data: TrainingData,
+    seed: int,
+    device: torch.device,
+    progress: Progress,
+    problem: ProblemMaker,
+) -> tuple[Mask, Spent]:
+    """Search for a mask; gives it with what was found out about it. The model's weights change if learned jointly."""
+    search = MaskSearch(model, mask, stage, settings, seed, device)
+    spent = optimise(search, 0, stage.steps, data, device, progress)
+    found = search.top()
+    findings = search.diagnostics(problem(model, mask, "mask search", "mask diagnostics"), found)
+    return found, Spent(spent.steps, spent.macs, spent.seconds, findings)

@@ -1,0 +1,222 @@
+"""The contract of a pruner as checks that anybody can run: ``python -m bench check pruner NAME``."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import h5py
+import torch
+from torch import Tensor
+
+from architectures import architectures
+from bench.execution import advance
+from bench.loop import Progress
+from bench.numerics import set_numerics
+from bench.planning import PlannedTrial, plan
+from bench.request import Request
+from bench.state import StageCost, State
+from pruners import LearnMask, Prune, PrunerEntry, Stage, Train, kept_count, pruners
+from registries.checking import BrokenContractError, NotApplicableError, Outcome, carry_out, require
+
+NOWHERE = Progress(None, lambda checkpoint: None)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of a trial: before, what was done, after."""
+
+    before: State
+    stage: Stage
+    after: State
+    cost: StageCost
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trial carried out stage by stage, without a store."""
+
+    planned: PlannedTrial
+    steps: tuple[Step, ...]
+
+    @property
+    def end(self) -> State:
+        """The state after the last stage."""
+        return self.steps[-1].after
+
+    def __str__(self) -> str:
+        return self.planned.resolved.trial.row
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A pruner under test, on every architecture at size ``toy`` and under every timing.
+
+    Attributes
+    ----------
+    entry : PrunerEntry
+    folder : Path
+        For scratch.
+    names : tuple of str
+        Of the architectures.
+    """
+
+    entry: PrunerEntry
+    folder: Path
+    names: tuple[str, ...]
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """Every architecture and timing, once."""
+        return tuple(self.run(name, timing) for name in self.names for timing in self.timings)
+
+    @property
+    def timings(self) -> tuple[str | None, ...]:
+        """Of the entry; None for one without timing."""
+        return self.entry.timings or (None,)
+
+    def run(self, architecture: str, timing: str | None, data: Path | None = None) -> Run:
+        """Carry out one trial."""
+        planned = plan(
+            Request(
+                arch=architecture,
+                pruner=self.entry.name,
+                timing=timing,
+                size="toy",
+                device="cpu",
+                data=str(data) if data else None,
+                out=str(self.folder / "out"),
+            )
+        )
+        set_numerics(planned.resolved.track.threads)
+        state = State.of(planned.workspace.initial_model())
+        visited = {0: state.weights}
+        steps = []
+        for stage in planned.resolved.stages:
+            try:
+                after, cost = advance(state, stage, planned.workspace, visited, NOWHERE)
+            except Exception as error:
+                raise BrokenContractError(
+                    f"{planned.resolved.trial.row}, '{stage}': {type(error).__name__}: {' '.join(str(error).split())}"
+                ) from error
+            steps.append(Step(state, stage, after, cost))
+            state = after
+            if isinstance(stage, Train):
+                visited.setdefault(stage.stop, state.weights)
+        return Run(planned, tuple(steps))
+
+
+def valid_scores(subject: Subject) -> None:
+    """A finite score of the right shape for every prunable weight, not all zero where data are used."""
+    entry = subject.entry
+    if entry.score is None:
+        raise NotApplicableError("a recipe gives no scores of its own")
+    for name in subject.names:
+        workspace = plan(Request(arch=name, pruner=entry.name, size="toy", device="cpu")).workspace
+        model = workspace.initial_model()
+        mask = State.of(model).mask
+        scores = entry.score(workspace.problem(model, mask, "check", "scoring"))
+        require(isinstance(scores, dict), f"{name}: gives {type(scores).__name__}, not a dict of name and score")
+        missing, unknown = sorted(set(mask) - set(scores)), sorted(set(scores) - set(mask))
+        require(not missing, f"{name}: {len(missing)} prunable weights have no score, e.g. '{''.join(missing[:1])}'")
+        require(not unknown, f"{name}: scores {len(unknown)} unknown weights, e.g. '{''.join(unknown[:1])}'")
+        for weight, score in scores.items():
+            require(isinstance(score, Tensor), f"{name}: the score of '{weight}' is no tensor")
+            shape, wanted = tuple(score.shape), tuple(mask[weight].shape)
+            require(shape == wanted, f"{name}: the score of '{weight}' has shape {shape}, not {wanted}")
+            require(bool(torch.isfinite(score).all()), f"{name}: the score of '{weight}' is not finite everywhere")
+            require(not score.requires_grad, f"{name}: the score of '{weight}' still hangs on its graph; detach it")
+        some = any(bool(score.any()) for score in scores.values())
+        require(some or not entry.uses_data, f"{name}: every score is zero")
+
+
+def exact_counts(subject: Subject) -> None:
+    """Exactly the weights that the sparsity leaves are kept, on every architecture and under every timing."""
+    for run in subject.runs:
+        mask = run.end.mask
+        sparsity = run.planned.resolved.trial.sparsity
+        wanted = kept_count(mask.total, sparsity)
+        require(mask.kept == wanted, f"{run}: keeps {mask.kept} of {mask.total} weights, not {wanted}")
+
+
+def reproducibility(subject: Subject) -> None:
+    """The same seed gives the same mask and the same weights, bit for bit."""
+    for run in subject.runs:
+        again = subject.run(run.planned.resolved.trial.arch, run.planned.resolved.trial.timing).end
+        require(again.mask == run.end.mask, f"{run}: the mask is another one the second time")
+        same = all(torch.equal(again.weights[name], value) for name, value in run.end.weights.items())
+        require(same, f"{run}: the weights are others the second time")
+
+
+def evaluation_data(subject: Subject) -> None:
+    """Other evaluation volumes change nothing: a mask never sees them."""
+    root = _altered_root(subject.runs[0].planned.root.place, subject.folder / "altered")
+    name = subject.names[0]
+    for timing in subject.timings:
+        run = next(r for r in subject.runs if r.planned.resolved.trial.timing == timing)
+        other = subject.run(name, timing, root)
+        require(other.end.mask == run.end.mask, f"{run}: the mask depends on the evaluation volumes")
+
+
+def zeros(subject: Subject) -> None:
+    """After every training pruned weights are exactly zero, and the last stage is one."""
+    for run in subject.runs:
+        for step in run.steps:
+            if isinstance(step.stage, Train):
+                for name, kept in step.after.mask.items():
+                    left = bool(step.after.weights[name][~kept].any())
+                    require(not left, f"{run}: a pruned weight of '{name}' is not zero after '{step.stage}'")
+        last = run.steps[-1].stage
+        require(isinstance(last, Train), f"{run}: ends with '{last}', so that the mask is never trained under")
+
+
+def other_parameters(subject: Subject) -> None:
+    """Finding a mask of frozen weights changes no parameter, prunable or not."""
+    for run in subject.runs:
+        for step in run.steps:
+            if isinstance(step.stage, Prune) or (isinstance(step.stage, LearnMask) and not step.stage.joint):
+                before, after = step.before.weights, step.after.weights
+                changed = [name for name, value in before.items() if not torch.equal(value, after[name])]
+                require(not changed, f"{run}: '{step.stage}' changes '{''.join(changed[:1])}'")
+
+
+def cost(subject: Subject) -> None:
+    """Every training and every look at data is billed."""
+    for run in subject.runs:
+        for step in run.steps:
+            stage, bill = step.stage, step.cost
+            if isinstance(stage, Train | LearnMask):
+                steps = stage.steps if isinstance(stage, LearnMask) else stage.stop - stage.start
+                require(bill.steps == steps, f"{run}: '{stage}' is billed {bill.steps} steps, not {steps}")
+                require(bill.macs > 0 or steps == 0, f"{run}: '{stage}' is billed nothing")
+            if isinstance(stage, Prune) and pruners.get(stage.score).uses_data:
+                require(bill.macs > 0, f"{run}: '{stage}' uses data (uses_data=True) and computes nothing")
+            if isinstance(stage, Prune) and not pruners.get(stage.score).uses_data:
+                require("overlap" not in bill.findings, f"{run}: '{stage}' draws batches and says uses_data=False")
+
+
+CHECKS = (valid_scores, exact_counts, reproducibility, evaluation_data, zeros, other_parameters, cost)
+
+
+def run_checks(entry: PrunerEntry, folder: Path) -> Iterator[Outcome]:
+    """The outcome of each check, at the default sparsity.
+
+    Parameters
+    ----------
+    entry : PrunerEntry
+    folder : Path
+        For scratch.
+    """
+    return carry_out(CHECKS, Subject(entry, folder, architectures.names()))
+
+
+def _altered_root(place: Path, target: Path) -> Path:
+    """A copy of simulated data whose evaluation volumes are others."""
+    shutil.copytree(place, target)
+    (target / "simulated.json").unlink(missing_ok=True)
+    for file in sorted(target.glob("*/multicoil_val/*.h5")):
+        with h5py.File(file, "r+") as volume:
+            volume["kspace"][...] = -0.5 * volume["kspace"][()][..., ::-1]
+            volume["reconstruction_rss"][...] = 0.5 * volume["reconstruction_rss"][()][..., ::-1]
+    return target

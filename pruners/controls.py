@@ -1,0 +1,42 @@
+"""Controls: what a mask is compared with, to tell whether it matters."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from pruners.mask import Mask
+from pruners.stages import LearnMask, Prune, Stage, Train, Transform, changes_mask
+
+OF_MASK = ("shuffle", "random-layerwise", "reinit", "invert")
+
+
+def shuffled(mask: Mask, generator: torch.Generator) -> Mask:
+    """The kept weights of each layer at random places of that layer: density profile kept, places not."""
+    found = {}
+    for name, kept in mask.items():
+        order = torch.randperm(kept.numel(), generator=generator)
+        found[name] = kept.flatten()[order].reshape(kept.shape)
+    return Mask(found)
+
+
+def random_layerwise(mask: Mask, generator: torch.Generator) -> Mask:
+    """A random mask of as many weights in all and the same density in each layer: nothing of the profile kept."""
+    scores = {n: torch.rand(kept.shape, generator=generator, dtype=torch.float64) for n, kept in mask.items()}
+    return Mask.from_scores(scores, mask.kept, "layer-wise")
+
+
+def with_control(stages: Sequence[Stage], control: str, steps: int) -> tuple[Stage, ...]:
+    """A recipe under a control of its mask.
+
+    `shuffle` and `random-layerwise` act after the last stage that changes the mask, and what follows stays; `reinit`
+    draws a new θ₀ there and trains it for T; `invert` keeps the lowest scores in every such stage.
+    """
+    last = max(index for index, stage in enumerate(stages) if changes_mask(stage))
+    if control == "invert":
+        return tuple(replace(s, lowest=True) if isinstance(s, Prune | LearnMask) else s for s in stages)
+    if control == "reinit":
+        return (*stages[: last + 1], Transform(control), Train(0, steps))
+    # a rewinding belongs to what found the mask
+    cut = next(i for i in range(last + 1, len(stages)) if isinstance(stages[i], Train))
+    return (*stages[:cut], Transform(control), *stages[cut:])

@@ -1,0 +1,82 @@
+"""Pruners by name, and what is known of each."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pruners.problem import Scores
+from pruners.stages import Stage
+from registries import Identity, Registry
+from registries.options import Option
+
+TIMINGS = ("at-init", "while", "after")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a recipe is told.
+
+    Attributes
+    ----------
+    steps : int
+        T, the length of one dense training.
+    sparsity : str
+        Decimal fraction of the prunable weights to remove.
+    scope : str
+        Of the competition between weights.
+    rounds : int
+        Of scoring, for score-based pruners.
+    """
+
+    steps: int
+    sparsity: str
+    scope: str = "global"
+    rounds: int = 1
+
+    def at(self, fraction: float) -> int:
+        """The step at a fraction of T."""
+        return round(fraction * self.steps)
+
+
+Recipe = Callable[..., tuple[Stage, ...]]
+
+
+@dataclass(frozen=True)
+class PrunerEntry:
+    """A registered pruner.
+
+    Attributes
+    ----------
+    timings : tuple of str
+        Empty for `dense`, which has no timing; the first is the default.
+    score : callable or None
+        ``(problem, **options) -> {name: score}``, higher is kept; None for a recipe that needs none.
+    recipe : callable
+        ``(timing, plan, **options) -> (stage, …)``.
+    uses_data, uses_weights : bool
+        Whether a score looks at training data, and at weights.
+    rounds : int
+        Default number of scoring rounds of a one-shot pruning.
+    revives : bool
+        Whether a later round may keep what an earlier one removed.
+    scope : str
+        Default scope.
+    options : mapping
+        Options and their defaults.
+    """
+
+    name: str
+    summary: str
+    source: str
+    timings: tuple[str, ...]
+    score: Callable[..., Scores] | None
+    recipe: Recipe
+    uses_data: bool
+    uses_weights: bool
+    rounds: int
+    revives: bool
+    scope: str
+    options: Mapping[str, Option]
+    identity: Identity
+
+
+pruners: Registry[PrunerEntry] = Registry("pruner", "pruners", entry_points="punbench.pruners")

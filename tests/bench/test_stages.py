@@ -1,0 +1,388 @@
+"""Stages carried out: rewinding, moving masks, learned masks, early stopping, given weights."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import safetensors.torch
+import torch
+
+from architectures.modl import ConvolutionalDenoiser, MoDL
+from bench.execution import advance, run_recipe
+from bench.loop import Progress
+from bench.mask_search import MaskSearch, learn_mask
+from bench.state import State
+from bench.store import Store
+from bench.training import WeightTraining
+from pruners import LearnMask, Mask, Prune, Rewind, Train, Transform, kept_count
+from pruners.bernoulli import divergence, relaxed_sample, uniform
+from pruners.rigl import GrowByGradient
+from registries import RequestError
+from tests.bench.toy import toy_plan
+
+NOWHERE = Progress(None, lambda checkpoint: None)
+
+
+def follow(planned, stages=None):
+    """State after each stage."""
+    workspace = planned.workspace
+    state = State.of(workspace.initial_model())
+    visited, states = {0: state.weights}, []
+    for stage in stages or planned.resolved.stages:
+        state, _ = advance(state, stage, workspace, visited, NOWHERE)
+        if isinstance(stage, Train):
+            visited.setdefault(stage.stop, state.weights)
+        states.append((stage, state))
+    return states
+
+
+def equal(first, second):
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def finish(planned, tmp_path):
+    return run_recipe(
+        planned.resolved.stages, planned.workspace, planned.context, Store(tmp_path / "s"), False, lambda text: None
+    )
+
+
+def test_lottery_rewinds_bit_for_bit_to_the_initial_weights(tmp_path):
+    planned = toy_plan(tmp_path, pruner="lottery")
+    initial = State.of(planned.workspace.initial_model()).weights
+    rewound = [state for stage, state in follow(planned) if isinstance(stage, Rewind)]
+    assert len(rewound) == 4
+    assert all(equal(state.weights, initial) for state in rewound)
+    assert [state.mask.kept for state in rewound] == [kept_count(288, s) for s in ("0.5", "0.75", "0.875", "0.9")]
+
+
+def test_lottery_rewinds_bit_for_bit_to_an_early_step(tmp_path):
+    planned = toy_plan(tmp_path, pruner="lottery", timing="while", settings=("pruner.rewind=0.25",))
+    states = follow(planned)
+    early = states[0][1].weights
+    assert states[0][0] == Train(0, 3)
+    assert not equal(early, State.of(planned.workspace.initial_model()).weights)
+    assert all(equal(state.weights, early) for stage, state in states if isinstance(stage, Rewind))
+
+
+def test_a_lottery_of_no_rounds_equals_dense(tmp_path):
+    ticket, dense = toy_plan(tmp_path, pruner="lottery", sparsity="0"), toy_plan(tmp_path, pruner="dense")
+    assert equal(follow(ticket)[-1][1].weights, follow(dense)[-1][1].weights)
+
+
+def test_rounds_are_shared_across_sparsities_through_the_store(tmp_path):
+    first = finish(toy_plan(tmp_path, pruner="lottery", sparsity="0.9"), tmp_path)
+    second = finish(toy_plan(tmp_path, pruner="lottery", sparsity="0.97"), tmp_path)
+    assert not any(cost.reused for cost in first.costs)
+    assert [cost.reused for cost in second.costs] == [True] * 10 + [False] * (len(second.costs) - 10)
+
+
+def test_trainings_pair_with_dense(tmp_path):
+    """`after` begins with the very training that dense is, from the store."""
+    dense = finish(toy_plan(tmp_path, pruner="dense"), tmp_path)
+    after = finish(toy_plan(tmp_path, timing="after"), tmp_path)
+    assert [cost.reused for cost in after.costs] == [True, False, False]
+    assert after.costs[0].macs == dense.costs[0].macs
+
+
+class Watched(WeightTraining):
+    """Writes down mask, weights and first moments around each step."""
+
+    seen = None
+
+    def move(self, step):
+        before = self.mask
+        macs = super().move(step)
+        weight = {name: value.detach().clone() for name, value in self._weights.items()}
+        moments = {n: self.optimizer.state[value]["exp_avg"].clone() for n, value in self._weights.items()}
+        type(self).seen.append((step, before, self.mask, weight, moments))
+        return macs
+
+
+def test_rigl_keeps_its_count_grows_from_zero_and_resets_the_optimizer(tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.training.WeightTraining", Watched)
+    monkeypatch.setattr(Watched, "seen", [])
+    planned = toy_plan(tmp_path, pruner="rigl", timing="while", sparsity="0.6")
+    rate = planned.workspace.training.learning_rate
+    follow(planned)
+    counts = {name: int(kept.sum()) for name, kept in Watched.seen[0][2].items()}
+    changed = 0
+    for _, before, after, weights, moments in Watched.seen:
+        assert {name: int(kept.sum()) for name, kept in after.items()} == counts
+        for name in after:
+            assert (weights[name][~after[name]] == 0).all()
+            grown = after[name] & ~before[name]
+            changed += int(grown.sum())
+            # one step of Adam from zero with a fresh state, whose second moment alone is biased: at most a few rates
+            assert (weights[name][grown].abs() <= 10 * rate).all()
+            assert (moments[name][before[name] & ~after[name]] == 0).sum() >= 0
+    assert changed > 0
+    assert {step for step, before, after, *_ in Watched.seen if before != after} <= {
+        step for step in range(12) if planned.resolved.stages[1].update.due(step)
+    }
+
+
+def test_optimizer_state_of_grown_weights_starts_anew(tmp_path):
+    """Where a weight has just grown, a first moment is (1 − β₁) times the last gradient, and nothing of before."""
+    planned = toy_plan(tmp_path, pruner="rigl", timing="while", sparsity="0.6")
+    workspace = planned.workspace
+    (_, pruned), *_ = follow(planned, planned.resolved.stages[:1])
+    model = workspace.model(pruned)
+    stage = Train(0, 12, GrowByGradient(0.5, (5,), 9))
+    learner = WeightTraining(
+        model, pruned.mask, stage, workspace.training, workspace.device, workspace.problem, workspace.validate
+    )
+    for step in range(6):
+        before = learner.mask
+        samples = workspace.data.batch(step)
+        loss = learner.loss(samples, step)
+        learner.optimizer.zero_grad()
+        loss.backward()
+        learner.move(step)
+    grown_somewhere = False
+    for name, kept in learner.mask.items():
+        weight = model.get_parameter(name)
+        grown = kept & ~before[name]
+        grown_somewhere |= bool(grown.any())
+        moment = learner.optimizer.state[weight]["exp_avg"]
+        assert torch.allclose(moment[grown], 0.1 * weight.grad[grown], atol=1e-9)
+    assert grown_somewhere
+
+
+def test_a_mask_that_moves_survives_an_interruption(tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.loop.CHECKPOINT_SECONDS", -1.0)
+    planned = toy_plan(tmp_path, timing="while")
+    (stage,) = planned.resolved.stages
+    state = State.of(planned.workspace.initial_model())
+    whole, _ = advance(state, stage, planned.workspace, {}, NOWHERE)
+    store = Store(tmp_path / "store")
+
+    def save(checkpoint):
+        store.save_checkpoint("key", checkpoint)
+        if checkpoint.step == 7:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        advance(state, stage, planned.workspace, {}, Progress(None, save))
+    resumed, _ = advance(
+        state, stage, planned.workspace, {}, Progress(store.load_checkpoint("key"), lambda checkpoint: None)
+    )
+    assert resumed.mask == whole.mask
+    assert equal(resumed.weights, whole.weights)
+
+
+@pytest.mark.parametrize("timing", ["at-init", "while"])
+def test_a_search_survives_an_interruption(tmp_path, monkeypatch, timing):
+    monkeypatch.setattr("bench.loop.CHECKPOINT_SECONDS", -1.0)
+    planned = toy_plan(tmp_path, pruner="pun", timing=timing)
+    stage, state = planned.resolved.stages[0], State.of(planned.workspace.initial_model())
+    whole, cost = advance(state, stage, planned.workspace, {}, NOWHERE)
+    store = Store(tmp_path / "store")
+
+    def save(checkpoint):
+        store.save_checkpoint("key", checkpoint)
+        if checkpoint.step == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        advance(state, stage, planned.workspace, {}, Progress(None, save))
+    resumed, again = advance(state, stage, planned.workspace, {}, Progress(store.load_checkpoint("key"), save))
+    assert resumed.mask == whole.mask
+    assert equal(resumed.weights, whole.weights)
+    assert cost.findings == pytest.approx(dict(again.findings))
+
+
+def test_a_search_freezes_the_weights(tmp_path):
+    planned = toy_plan(tmp_path, pruner="pun")
+    (_, after), *_ = follow(planned, planned.resolved.stages[:1])
+    assert equal(after.weights, State.of(planned.workspace.initial_model()).weights)
+    assert after.mask.kept == 29
+
+
+def test_a_joint_search_trains_the_weights_and_ends_in_the_hard_mask(tmp_path):
+    planned = toy_plan(tmp_path, pruner="pun", timing="while")
+    (_, after), *_ = follow(planned, planned.resolved.stages[:1])
+    assert not equal(after.weights, State.of(planned.workspace.initial_model()).weights)
+    model = planned.workspace.model(State.of(planned.workspace.initial_model()))
+    learn = planned.resolved.stages[0]
+    search = MaskSearch(model, State.of(model).mask, learn, planned.workspace.training, 0, planned.workspace.device)
+    used = {}
+    search._image = lambda weights, samples: (
+        used.update(weights) or samples.target + 0 * sum(w.sum() for w in weights.values())
+    )
+    search.loss(planned.workspace.data.batch(0), learn.steps - 1)
+    top = search.top()
+    assert all(torch.allclose(used[n], model.get_parameter(n) * top[n]) for n in top)
+
+
+def test_divergence_is_that_of_bernoulli_distributions():
+    logits = torch.linspace(-6, 6, 25, dtype=torch.float64)
+    expected = torch.distributions.kl_divergence(
+        torch.distributions.Bernoulli(logits=logits),
+        torch.distributions.Bernoulli(torch.tensor(0.1, dtype=torch.float64)),
+    )
+    assert torch.allclose(divergence(logits, 0.1), expected)
+    assert float(divergence(torch.tensor(0.1).logit(), 0.1)) == pytest.approx(0, abs=1e-7)
+    assert torch.isfinite(divergence(torch.tensor([-500.0, 500.0]), 0.1)).all()
+
+
+def test_samples_are_kept_with_their_probability():
+    noise = uniform(torch.Size([20000]), torch.Generator().manual_seed(0))
+    for probability in (0.1, 0.5, 0.9):
+        logits = torch.full((20000,), probability).logit()
+        hard = relaxed_sample(logits, noise, 0.2, straight_through=True)
+        assert set(hard.tolist()) == {0.0, 1.0}
+        assert float(hard.mean()) == pytest.approx(probability, abs=0.01)
+    logits = torch.zeros(5, requires_grad=True)
+    relaxed_sample(logits, noise[:5], 0.2, straight_through=True).sum().backward()
+    straight = logits.grad.clone()
+    logits.grad = None
+    relaxed_sample(logits, noise[:5], 0.2).sum().backward()
+    assert torch.allclose(straight, logits.grad)
+
+
+def test_the_loss_of_a_search_adds_the_divergence_relative_to_the_first_loss(tmp_path):
+    planned = toy_plan(tmp_path, pruner="pun")
+    workspace = planned.workspace
+    model = workspace.initial_model()
+    mask, samples = State.of(model).mask, workspace.data.batch(0)
+
+    def loss(kl):
+        stage = LearnMask("0.9", "global", 5, kl=kl, probability=0.3)
+        search = MaskSearch(model, mask, stage, workspace.training, 0, workspace.device)
+        return search.loss(samples, 0).item(), search.mean_divergence().item()
+
+    (plain, mean), (with_divergence, _) = loss(0.0), loss(2.0)
+    assert mean == pytest.approx(0.3 * math.log(3) + 0.7 * math.log(0.7 / 0.9), rel=1e-4)
+    assert with_divergence == pytest.approx(plain + 2 * plain * mean, rel=1e-5)
+
+
+class Planted:
+    """Training data whose targets a hidden subnetwork made."""
+
+    def __init__(self, data, model, mask):
+        self._data, self._model, self._mask = data, model, mask
+
+    def batch(self, step, purpose="training"):
+        samples = self._data.batch(step, purpose)
+        weights = {n: self._model.get_parameter(n) * self._mask[n] for n in self._mask}
+        with torch.no_grad():
+            image = torch.func.functional_call(self._model, weights, (samples.kspace, samples.mask, samples.maps))
+        return replace(samples, target=image)
+
+    def batches(self, number, purpose):
+        return (self.batch(step, purpose) for step in range(number))
+
+
+def test_a_search_finds_a_planted_subnetwork(tmp_path):
+    """One linear 3 × 3 convolution, so that no other subnetwork does the same; a third of it made the targets."""
+    workspace = toy_plan(tmp_path, pruner="pun", settings=("train.loss=mse", "train.batch=2")).workspace
+    model = MoDL(ConvolutionalDenoiser(2, layers=1), unrolls=1, iterations=2)
+    draw = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        weight = model.denoiser.layers[0].weight
+        weight.copy_(
+            (0.5 + torch.rand(weight.shape, generator=draw)) * torch.randn(weight.shape, generator=draw).sign()
+        )
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    full = State.of(model).mask
+    planted = Mask.from_scores({n: torch.rand(kept.shape, generator=draw) for n, kept in full.items()}, 12)
+    data = Planted(workspace.data, model, planted)
+    problem = replace(workspace, data=data).problem
+    stage = LearnMask("0.6667", "global", 1000, temperature=1.0, kl=0.0, rate=0.05)
+    found, spent = learn_mask(model, full, stage, workspace.training, data, 0, workspace.device, NOWHERE, problem)
+    assert found.overlap(planted) == 1  # a random mask shares a third
+    assert spent.findings["hard_loss"] == pytest.approx(0, abs=1e-9)
+    assert spent.findings["random_loss"] > 0
+    assert not spent.findings["failed"]
+    assert equal(before, model.state_dict())
+
+
+def test_controls_change_what_they_say(tmp_path):
+    planned = toy_plan(tmp_path)
+    (_, pruned), *_ = follow(planned, planned.resolved.stages[:1])
+    profile = {name: int(kept.sum()) for name, kept in pruned.mask.items()}
+    visited = {0: pruned.weights}
+    shuffled, _ = advance(pruned, Transform("shuffle"), planned.workspace, visited, NOWHERE)
+    assert equal(shuffled.weights, pruned.weights)
+    assert shuffled.mask != pruned.mask
+    assert {name: int(kept.sum()) for name, kept in shuffled.mask.items()} == profile
+    again, _ = advance(pruned, Transform("reinit"), planned.workspace, visited, NOWHERE)
+    assert again.mask == pruned.mask
+    assert not equal(again.weights, pruned.weights)
+    inverted, _ = advance(
+        State.of(planned.workspace.initial_model()),
+        replace(planned.resolved.stages[0], lowest=True),
+        planned.workspace,
+        visited,
+        NOWHERE,
+    )
+    assert inverted.mask.overlap(pruned.mask) == 0
+
+
+def test_early_stopping_keeps_the_best_step_on_validation(tmp_path, monkeypatch):
+    losses = iter([0.3, 0.1, 0.2, 0.4])
+    monkeypatch.setattr("bench.execution.Workspace.validate", lambda self, model: (next(losses), 7))
+    planned = toy_plan(tmp_path, pruner="dense")
+    state = State.of(planned.workspace.initial_model())
+    found, cost = advance(state, Train(0, 12, choices=4), planned.workspace, {}, NOWHERE)
+    part, _ = advance(state, Train(0, 6), planned.workspace, {}, NOWHERE)
+    assert equal(found.weights, part.weights)
+    assert cost.findings["chosen_step"] == 6
+    whole, plain = advance(state, Train(0, 12), planned.workspace, {}, NOWHERE)
+    assert not equal(found.weights, whole.weights)
+    assert cost.macs == plain.macs + 4 * 7
+
+
+def test_early_stopping_without_validation_patients_is_refused(tmp_path):
+    with pytest.raises(RequestError, match="validation patients"):
+        toy_plan(tmp_path, pruner="dense", control="early-stop")
+
+
+def test_given_weights_stand_for_the_first_training(tmp_path):
+    dense = follow(toy_plan(tmp_path, pruner="dense"))[-1][1]
+    file = tmp_path / "dense.safetensors"
+    safetensors.torch.save_file(dict(dense.weights), file)
+    planned = toy_plan(tmp_path, timing="after", dense_weights=str(file))
+    states = follow(planned)
+    assert equal(states[0][1].weights, dense.weights)
+    usual = follow(toy_plan(tmp_path, timing="after"))
+    assert states[-1][1].mask == usual[-1][1].mask
+    assert equal(states[-1][1].weights, usual[-1][1].weights)
+
+
+def test_given_weights_are_checked(tmp_path):
+    weights = dict(State.of(toy_plan(tmp_path).workspace.initial_model()).weights)
+    file = tmp_path / "weights.safetensors"
+    wrong = {
+        "another network": {**weights, "more": torch.zeros(1)},
+        r"is \(2,\)": {**weights, "denoiser.layers.0.bias": torch.zeros(2)},
+    }
+    for message, values in wrong.items():
+        safetensors.torch.save_file(values, file)
+        with pytest.raises(RequestError, match=message):
+            toy_plan(tmp_path, timing="after", dense_weights=str(file))
+    file.write_bytes(b"nothing")
+    with pytest.raises(RequestError, match="no readable state dict"):
+        toy_plan(tmp_path, timing="after", dense_weights=str(file))
+    safetensors.torch.save_file(weights, file)
+    with pytest.raises(RequestError, match="only timing 'after'"):
+        toy_plan(tmp_path, dense_weights=str(file))
+
+
+def test_rounds_score_under_the_mask_found_so_far(tmp_path, monkeypatch):
+    kept = []
+    from pruners.entries import pruners
+
+    entry = pruners.get("force")
+
+    def watch(problem, batches=2):
+        kept.append(problem.mask.kept)
+        return entry.score(problem, batches)
+
+    monkeypatch.setitem(pruners._entries, "force", replace(entry, score=watch))
+    planned = toy_plan(tmp_path, pruner="force", settings=("pruner.rounds=3",))
+    stage = planned.resolved.stages[0]
+    assert isinstance(stage, Prune)
+    (_, state), *_ = follow(planned, [stage])
+    assert state.mask.kept == 29
+    assert kept[:3] == [288, round(288 ** (2 / 3) * 29 ** (1 / 3)), round(288 ** (1 / 3) * 29 ** (2 / 3))]

@@ -1,0 +1,145 @@
+"""What the timings mean: the stages that (pruner, timing) expands to, and what their masks have seen."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from pruners import LearnMask, Plan, Prune, Rewind, Train, Transform, kept_count, pruners
+from pruners.contract import score_recipe, what_mask_has_seen
+from pruners.controls import with_control
+from pruners.gradual import Gradual
+from pruners.stages import values_of
+from registries import RequestError
+
+PLAN = Plan(100, "0.9", "erk")
+
+
+def stages(name, timing, plan=PLAN, **options):
+    return pruners.get(name).recipe(timing, plan, **options)
+
+
+def test_dense_trains_once():
+    assert stages("dense", None, Plan(100, "0")) == (Train(0, 100),)
+
+
+def test_score_based_timings():
+    prune = Prune("snip", "0.9", "erk", (("batches", 2),))
+    assert stages("snip", "at-init", batches=2) == (prune, Train(0, 100))
+    assert stages("snip", "after", batches=2) == (Train(0, 100), prune, Train(75, 100))
+    (gradual,) = stages("snip", "while", batches=2)
+    assert (gradual.start, gradual.stop) == (0, 100)
+    assert gradual.update == Gradual.over(PLAN, "snip", (("batches", 2),))
+
+
+def test_rounds_reach_the_stage():
+    found = stages("force", "at-init", replace(PLAN, rounds=20))[0]
+    assert (found.rounds, found.revives) == (20, True)
+    found = stages("iter-snip", "at-init", replace(PLAN, rounds=20))[0]
+    assert (found.rounds, found.revives) == (20, False)
+    assert (pruners.get("synflow").rounds, pruners.get("snip").rounds) == (100, 1)
+
+
+@pytest.mark.parametrize("steps", [4, 12, 100, 4000])
+def test_cubic_schedule_is_that_of_zhu_and_gupta_and_final_by_three_quarters(steps):
+    update = Gradual.over(Plan(steps, "0.9"), "magnitude", ())
+    assert steps // 4 <= update.steps[0]
+    assert update.steps[-1] == round(0.75 * steps)
+    assert len(set(update.steps)) == len(update.steps)
+    kept = [update.keep(step, 1000) for step in update.steps]
+    assert kept == sorted(kept, reverse=True)
+    assert kept[-1] == 100
+    number = len(kept)
+    for u, count in enumerate(kept, start=1):
+        assert count == kept_count(1000, Decimal("0.9") * (1 - (1 - Decimal(u) / number) ** 3))
+    assert not update.due(update.steps[-1] + 1)
+
+
+def test_lottery_climbs_one_ladder_for_all_sparsities():
+    def rungs(sparsity):
+        return [
+            s.sparsity for s in stages("lottery", "at-init", replace(PLAN, sparsity=sparsity)) if isinstance(s, Prune)
+        ]
+
+    assert rungs("0.9") == ["0.5", "0.75", "0.875", "0.9"]
+    assert rungs("0.97") == ["0.5", "0.75", "0.875", "0.9375", "0.96875", "0.97"]
+    assert rungs("0.5") == ["0.5"]
+    assert rungs("0.3") == ["0.3"]
+    ten, three = (stages("lottery", "at-init", replace(PLAN, sparsity=s)) for s in ("0.9", "0.97"))
+    assert ten[:9] == three[:9]  # three rounds in common
+
+
+def test_lottery_rewinds_to_three_points():
+    prune = Prune("magnitude", "0.5", "erk")
+    half = replace(PLAN, sparsity="0.5")
+    assert stages("lottery", "at-init", half) == (Train(0, 100), prune, Rewind(0), Train(0, 100))
+    assert stages("lottery", "while", half, rewind=0.1) == (
+        Train(0, 10),
+        Train(10, 100),
+        prune,
+        Rewind(10),
+        Train(10, 100),
+    )
+    assert stages("lottery", "after", half, rewind=0.1) == (Train(0, 100), prune, Train(10, 100))
+
+
+@pytest.mark.parametrize("timing", ["at-init", "while", "after"])
+def test_a_lottery_of_no_rounds_is_dense(timing):
+    assert stages("lottery", timing, replace(PLAN, sparsity="0")) == stages("dense", None)
+
+
+@pytest.mark.parametrize("options", [{"per_round": 1.0}, {"per_round": 0.0}, {"rewind": 1.0}])
+def test_impossible_lotteries_are_refused(options):
+    with pytest.raises(RequestError, match="--set pruner"):
+        stages("lottery", "at-init", **options)
+
+
+def test_pun_under_three_timings():
+    learn = LearnMask("0.9", "erk", 50)
+    assert stages("pun", "at-init") == (learn, Train(0, 100))
+    assert stages("pun", "after") == (Train(0, 100), learn, Train(75, 100))
+    assert stages("pun", "while") == (replace(learn, steps=75, joint=True), Train(75, 100))
+    with pytest.raises(RequestError, match=r"pruner\.temperature"):
+        stages("pun", "at-init", temperature=0.0)
+
+
+def test_what_masks_have_seen():
+    seen = {
+        (entry.name, timing): what_mask_has_seen(entry.recipe(timing, PLAN))
+        for entry in pruners
+        for timing in entry.timings or (None,)
+        if entry.identity.origin == "built-in"
+    }
+    nothing = {("dense", None), ("magnitude", "at-init"), ("synflow", "at-init")}
+    nothing |= {("random", timing) for timing in ("at-init", "while", "after")}
+    data = {(name, "at-init") for name in ("snip", "grasp", "grasp-abs", "iter-snip", "force", "pun")}
+    for key, value in seen.items():
+        assert value == ("nothing" if key in nothing else "data" if key in data else "trained weights"), key
+
+
+def test_controls_act_after_the_last_change_of_the_mask():
+    for timing, last in (("at-init", Train(0, 100)), ("after", Train(75, 100))):
+        plain = stages("snip", timing)
+        assert with_control(plain, "shuffle", 100) == (*plain[:-1], Transform("shuffle"), last)
+        assert with_control(plain, "reinit", 100) == (*plain[:-1], Transform("reinit"), Train(0, 100))
+        inverted = with_control(plain, "invert", 100)
+        assert [s.lowest for s in inverted if isinstance(s, Prune)] == [True]
+        assert len(inverted) == len(plain)
+    ticket = stages("lottery", "at-init", replace(PLAN, sparsity="0.5"))
+    assert with_control(ticket, "shuffle", 100) == (*ticket[:-1], Transform("shuffle"), ticket[-1])
+    assert with_control(ticket, "reinit", 100) == (*ticket[:-2], Transform("reinit"), Train(0, 100))
+
+
+def test_stages_tell_their_kind_and_that_of_their_update():
+    (stage,) = score_recipe("snip", "while", PLAN, {})
+    assert values_of(stage)["kind"] == "Train"
+    assert values_of(stage)["update"]["kind"] == "Gradual"
+    grow, evolve = stages("rigl", "while")[1], stages("set", "while")[1]
+    assert values_of(grow)["update"]["kind"] != values_of(evolve)["update"]["kind"]
+
+
+def test_every_stage_says_in_words_what_it_does():
+    for entry in pruners:
+        for timing in entry.timings or (None,):
+            words = [str(stage) for stage in entry.recipe(timing, PLAN)]
+            assert all(word and "(" not in word[:1] and "object at" not in word for word in words)
