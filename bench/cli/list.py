@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Iterable
 from typing import Any
 
+from bench.cli import plugins
+
 KINDS = ("architectures", "pruners", "datasets", "tracks")
 
 
@@ -11,19 +13,23 @@ def add(commands: Any) -> None:
     """Declare the command."""
     parser = commands.add_parser("list", help="what architectures, pruners, datasets and tracks there are")
     parser.add_argument("kind", nargs="?", choices=KINDS, help="one kind only (default: all)")
-    parser.add_argument("-v", "--verbose", action="store_true", help="with the parameters of each size and group")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="with the parameters of each size and group, and the options"
+    )
+    plugins.add_option(parser)
     parser.set_defaults(execute=execute)
 
 
 def execute(chosen: argparse.Namespace) -> int:
     """Carry out the command."""
+    plugins.load(chosen)
     for kind in [chosen.kind] if chosen.kind else KINDS:
         print(f"{kind}")
         for name, summary, details in _entries(kind):
             print(f"  {name:<14} {summary}")
             print(f"  {'':<14} {details}")
-            if chosen.verbose and kind == "architectures":
-                for line in _sizes(name):
+            if chosen.verbose:
+                for line in _sizes(name) if kind == "architectures" else _options(name) if kind == "pruners" else ():
                     print(f"  {'':<14} {line}")
     return 0
 
@@ -55,6 +61,18 @@ def _entries(kind: str) -> Iterable[tuple[str, str, str]]:
         (t.name, t.summary, f"{t.training.steps} steps · splits {', '.join(t.evaluation.splits)} · {t.source}")
         for t in tracks
     ]
+
+
+def _options(name: str) -> Iterable[str]:
+    """What ``--set pruner.…`` may change, with its default."""
+    from pruners import pruners
+
+    entry = pruners.get(name)
+    options = {**entry.options, **({"scope": entry.scope, "groups": "all"} if entry.timings else {})}
+    if entry.score is not None:
+        options["rounds"] = entry.rounds
+    if options:
+        yield f"options: {', '.join(f'{key}={value}' for key, value in sorted(options.items()))}"
 
 
 def _sizes(name: str) -> Iterable[str]:
