@@ -22,6 +22,8 @@ VERSION = 2
 SLICES_AT_ONCE = 4
 
 Reconstruct = Callable[[Samples], Tensor]
+Progress = Callable[[Sequence[Volume]], Iterable[Volume]]
+"""Wraps the list of volumes, to show progress."""
 Metrics = dict[str, float | None]
 Scores = dict[str, Metrics]
 """Metrics by volume name."""
@@ -119,7 +121,7 @@ def split_samples(samples: Samples, size: int) -> list[Samples]:
 def score(
     methods: Mapping[str, Reconstruct],
     data: TestData,
-    progress: Callable[[Sequence[Volume]], Iterable[Volume]] = iter,
+    progress: Progress = iter,
     oracles: Mapping[str, Reconstruct] | None = None,
 ) -> dict[str, Scores]:
     """Metrics of several methods on every test volume.

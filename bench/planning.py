@@ -19,18 +19,20 @@ from bench.lesions import BOX_METRICS
 from bench.metrics import METRICS
 from bench.numerics import describe_numerics
 from bench.request import Request, Resolved, resolve
+from bench.shifting import Shift, choose_shifts
 from bench.training_data import TrainingData
 from datasets import boxes, samples
 from datasets.annotations import Annotations, read_annotations
 from datasets.annotations_report import check_match
-from datasets.coil_maps import CoilMaps, missing_sigpy
+from datasets.coil_maps import CoilMaps
 from datasets.manifest import Manifest, identity_of, open_manifest
 from datasets.roots import DataRoot, find_root
 from datasets.samples import Preparation
+from datasets.shifts import Trained
 from datasets.simulated import embedded_root
 from datasets.simulated.generate import simulation_of
 from datasets.splits import TrainingSet, UnavailableError, splits, training_set
-from datasets.undersampling import Undersampling
+from datasets.undersampling import Undersampling, missing_sigpy
 from datasets.volumes import Volume
 from pruners import Given, Train
 from pruners.contract import identities_of
@@ -48,8 +50,9 @@ class PlannedTrial:
     context : Context
     training : TrainingSet
     test : TestData
+    shifts : tuple of Shift
     unavailable : mapping of str to str
-        Splits the data do not hold, and why.
+        Splits the data do not hold and shifts that are none, and why.
     root : DataRoot
     data : mapping
         What the record says of the data.
@@ -66,6 +69,7 @@ class PlannedTrial:
     context: Context
     training: TrainingSet
     test: TestData
+    shifts: tuple[Shift, ...]
     unavailable: Mapping[str, str]
     root: DataRoot
     data: Mapping[str, Any]
@@ -84,6 +88,7 @@ class PlannedTrial:
             "volumes": {name: [v.name for v in part] for name, part in self.test.splits.items()},
             "splits": [asdict(splits.get(name).identity) for name in self.test.splits],
             "slices": self.test.slices,
+            "shifts": [asdict(shift.entry.identity) for shift in self.shifts],
             "annotations": {name: [asdict(row) for row in rows] for name, rows in self.test.annotations.items()},
             "preparation": self.context.preparation,
             "numerics": self.context.numerics,
@@ -109,7 +114,7 @@ def plan(request: Request) -> PlannedTrial:
         check_match(annotations, manifest)
     training = training_set(manifest, annotations, trial.train_on)
     if track.maps.kind == "espirit" and find_spec("sigpy") is None:
-        raise missing_sigpy()
+        raise missing_sigpy("maps.kind=espirit")
     preparation = Preparation(
         Undersampling(trial.acceleration, track.data.pattern), CoilMaps(track.maps.kind), track.data.crop_readout
     )
@@ -122,6 +127,19 @@ def plan(request: Request) -> PlannedTrial:
     }
     test = TestData(chosen, slices, marked, preparation, device)
     _check_calibration([*training.training, *training.validation, *test.volumes], preparation.undersampling)
+    trained = Trained(
+        preparation,
+        frozenset(volume.anatomy for volume in training.training),
+        frozenset(volume.acquisition for volume in training.training),
+        trial.train_on == "knee-clean",
+        annotations,
+    )
+    chosen_shifts, no_shifts = choose_shifts(track.evaluation.shifts, trained, test)
+    for shift in chosen_shifts:
+        if shift.test.preparation.undersampling.pattern == "poisson" and find_spec("sigpy") is None:
+            raise missing_sigpy("pattern-poisson")
+        _check_calibration(shift.test.volumes, shift.test.preparation.undersampling)
+    unavailable |= {f"shift {name}": reason for name, reason in no_shifts.items()}
     simulated = simulation_of(root, manifest)
     data = {
         "kind": "simulated" if simulated else "real",
@@ -168,7 +186,18 @@ def plan(request: Request) -> PlannedTrial:
     )
     out = Path(request.out)
     planned = PlannedTrial(
-        resolved, workspace, context, training, test, unavailable, root, data, estimator, out, out / ".store"
+        resolved,
+        workspace,
+        context,
+        training,
+        test,
+        chosen_shifts,
+        unavailable,
+        root,
+        data,
+        estimator,
+        out,
+        out / ".store",
     )
     return replace(planned, folder=out / _trial_id(planned))
 

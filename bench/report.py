@@ -65,6 +65,7 @@ def results(record: Record) -> Iterator[str]:
     if mask["search"]:
         yield search_line(mask["search"])
     yield from table(content["metrics"], content["baselines"])
+    yield from shift_table(content["metrics"], content["shifts"])
     yield from lesion_lines(content["metrics"])
 
 
@@ -84,6 +85,17 @@ def table(metrics: Mapping[str, Any], baselines: Mapping[str, Any]) -> Iterator[
             figures = [FORMATS[metric].format(values[metric]) for metric in MAIN]
             rows.append(["" if position else split, label, *figures])
     yield from aligned(rows)
+
+
+def shift_table(metrics: Mapping[str, Any], shifts: Mapping[str, Any]) -> Iterator[str]:
+    """This network under each shift, beside itself without, as aligned text."""
+    rows = [["split", "shift", "PSNR dB", "SSIM", "NMSE", "volumes"]]
+    for split, found in shifts.items():
+        for position, (name, values) in enumerate([("none", metrics[split]), *found.items()]):
+            figures = [FORMATS[metric].format(values[metric]) for metric in MAIN]
+            rows.append(["" if position else split, name, *figures, str(values["volumes"])])
+    if len(rows) > 1:
+        yield from aligned(rows)
 
 
 def lesion_lines(metrics: Mapping[str, Any]) -> Iterator[str]:

@@ -9,9 +9,10 @@ import torch
 from architectures import architectures
 from architectures.contract import ALL_GROUPS, ArchitectureEntry
 from bench.controls import Control
-from bench.settings import TrainingSettings
+from bench.settings import EvaluationSettings, TrainingSettings
 from bench.track import MapSettings, Track, settings_from, tracks
 from bench.trial import DEFAULT_SPARSITY, PROTOCOLS, Trial, parse_sparsity
+from datasets.shifts import shifts
 from pruners import Plan, PrunerEntry, Stage, pruners
 from pruners.mask import SCOPES
 from registries import RequestError, parse_options
@@ -27,6 +28,8 @@ class Request:
     ----------
     settings : tuple of str
         ``section.name=value`` of each ``--set``.
+    shifts : tuple of str or None
+        Names, or ``all``.
     """
 
     arch: str
@@ -44,6 +47,7 @@ class Request:
     control: str | None = None
     dense_weights: str | None = None
     settings: tuple[str, ...] = ()
+    shifts: tuple[str, ...] | None = None
     device: str = "auto"
     out: str = "results"
     fresh: bool = False
@@ -110,6 +114,7 @@ def resolve(request: Request) -> Resolved:
     control = Control.parse(request.control, entry, timing)
     given = _sections(request.settings)
     track = _with_settings(track, given)
+    track = replace(track, evaluation=_with_shifts(track.evaluation, request.shifts))
     track = replace(track, training=control.training(track.training))
     common = _common_options(entry, timing, given["pruner"])
     options = parse_options(f"pruner '{entry.name}'", entry.options, given["pruner"])
@@ -202,6 +207,13 @@ def _with_settings(track: Track, given: Mapping[str, Mapping[str, str]]) -> Trac
     training = _changed(track.training, TrainingSettings, given["train"], "train")
     maps = _changed(track.maps, MapSettings, given["maps"], "maps")
     return replace(track, training=training, maps=maps)
+
+
+def _with_shifts(settings: EvaluationSettings, asked: tuple[str, ...] | None) -> EvaluationSettings:
+    chosen = settings.shifts if asked is None else shifts.names() if asked == ("all",) else asked
+    for name in chosen:
+        shifts.get(name)
+    return replace(settings, shifts=tuple(dict.fromkeys(chosen)))
 
 
 def _changed(current: Any, kind: type[Any], given: Mapping[str, str], section: str) -> Any:

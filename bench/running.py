@@ -14,13 +14,14 @@ from tqdm import tqdm
 
 from bench import baselines, pictures
 from bench.cost import forward_macs, median_latency_ms
-from bench.evaluation import Metrics, Reconstruct, Scores, load_test_volume, score, split_samples, summarise
+from bench.evaluation import Metrics, Reconstruct, Scores, TestData, load_test_volume, score, split_samples, summarise
 from bench.execution import Outcome, run_recipe
 from bench.loop import DivergedError
 from bench.numerics import set_numerics
 from bench.planning import PlannedTrial
 from bench.provenance import provenance
 from bench.record import FILE, SCHEMA, Record
+from bench.shifting import shifted_scores
 from bench.state import StageCost, State
 from bench.store import Store
 from datasets.files import replacing
@@ -129,6 +130,11 @@ def _evaluated(planned: PlannedTrial, outcome: Outcome, store: Store, fresh: boo
 
     found_baselines = _baselines(planned, store, fresh)
     scores = score({"network": network}, planned.test, partial(_bar, "evaluating"))["network"]
+    shifted = shifted_scores(network, planned.shifts, scores, partial(_bar, "evaluating shifts"))
+    shifts: dict[str, dict[str, Metrics]] = {}
+    for shift in planned.shifts:
+        for split, values in summarise(shifted[shift.name], shift.test.splits).items():
+            shifts.setdefault(split, {})[shift.name] = values
     folder = planned.folder
     with replacing(folder / "mask.safetensors") as path:
         safetensors.torch.save_file(dict(outcome.state.mask), path)
@@ -156,7 +162,11 @@ def _evaluated(planned: PlannedTrial, outcome: Outcome, store: Store, fresh: boo
         },
         "metrics": summarise(scores, planned.test.splits),
         "baselines": found_baselines,
-        "volumes": _rows(planned, scores),
+        "shifts": shifts,
+        "volumes": [
+            *_rows(None, planned.test, scores),
+            *(row for shift in planned.shifts for row in _rows(shift.name, shift.test, shifted[shift.name])),
+        ],
     }
 
 
@@ -234,18 +244,18 @@ def _relative_cost(planned: PlannedTrial, outcome: Outcome) -> float:
     return sum(cost.macs for cost in outcome.costs) / dense
 
 
-def _rows(planned: PlannedTrial, scores: Scores) -> list[dict[str, Any]]:
+def _rows(shift: str | None, test: TestData, scores: Scores) -> list[dict[str, Any]]:
     return [
         {
             "split": split,
-            "shift": None,
+            "shift": shift,
             "volume": volume.name,
             "patient": volume.patient,
             "anatomy": volume.anatomy,
             "acquisition": volume.acquisition,
             **scores[volume.name],
         }
-        for split, volumes in planned.test.splits.items()
+        for split, volumes in test.splits.items()
         for volume in volumes
     ]
 

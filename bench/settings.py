@@ -47,6 +47,8 @@ class EvaluationSettings:
     Attributes
     ----------
     splits : tuple of str
+    shifts : tuple of str
+        Changed conditions, on every split.
     volumes : int
         At most so many per split, chosen by the hash of their name; 0 for all.
     slices : int
@@ -54,5 +56,6 @@ class EvaluationSettings:
     """
 
     splits: tuple[str, ...]
+    shifts: tuple[str, ...] = ()
     volumes: int = 0
     slices: int = 0

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from bench.settings import LOSSES, PRECISIONS, EvaluationSettings, TrainingSettings
 from datasets.simulated import Simulation
+from datasets.undersampling import PATTERNS
 from registries import Registry, RequestError
 
 
@@ -20,7 +21,7 @@ class DataSettings:
     Attributes
     ----------
     pattern : str
-        Of undersampling: ``random``, ``equispaced``, ``magic``.
+        Of undersampling: one of `PATTERNS`.
     crop_readout : bool
         Whether readout oversampling is dropped first.
     train_slices : int
@@ -70,7 +71,7 @@ SECTIONS = {
 CHOICES = {
     "loss": LOSSES,
     "precision": PRECISIONS,
-    "pattern": ("random", "equispaced", "magic"),
+    "pattern": tuple(PATTERNS),
     "kind": ("low-resolution", "espirit"),
 }
 POSITIVE = ("steps", "batch", "learning_rate", "clip", "threads", "matrix", "coils")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from datasets.cache import cache_folder
 from datasets.files import replacing
-from registries import RequestError
+from datasets.undersampling import missing_sigpy
 
 KINDS = ("low-resolution", "espirit")
 ESPIRIT_VERSION = 1
@@ -50,11 +50,6 @@ class CoilMaps:
         lines[..., first:last] = kspace[..., first:last]
         smooth = _low_resolution(lines, first, last)
         return smooth if self.kind == "low-resolution" else _espirit(lines, first, last, smooth)
-
-
-def missing_sigpy() -> RequestError:
-    """What to say where sigpy is not installed."""
-    return RequestError("maps.kind=espirit needs sigpy: pip install -e '.[espirit]'")
 
 
 def inverse_fft(kspace: Tensor) -> Tensor:
@@ -111,5 +106,5 @@ def _run_espirit(lines: Tensor, width: int) -> Tensor:
             torch.view_as_real(lines).movedim(-1, 0)[None], calib_size=width
         )
     except ImportError:
-        raise missing_sigpy() from None
+        raise missing_sigpy("maps.kind=espirit") from None
     return estimated[0].to(torch.complex64)

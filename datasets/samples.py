@@ -9,7 +9,9 @@ import torch
 from fastmri.data.transforms import center_crop, complex_center_crop
 from torch import Tensor
 
+from datasets.coil_compression import compress
 from datasets.coil_maps import CoilMaps, forward_fft, inverse_fft
+from datasets.noise import add_noise
 from datasets.undersampling import Undersampling, zero_filled
 from datasets.volumes import Volume
 
@@ -29,11 +31,17 @@ class Preparation:
     crop_readout : bool
         Drop the readout oversampling (to the rows of the target) before anything else. Lossless for the target and
         for linear reconstructions.
+    added_noise_snr : float or None
+        Decibels: see `datasets.noise.add_noise`.
+    virtual_coils : int or None
+        Compress to so many coils: see `datasets.coil_compression.compress`.
     """
 
     undersampling: Undersampling
     maps: CoilMaps
     crop_readout: bool
+    added_noise_snr: float | None = None
+    virtual_coils: int | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,7 @@ class Samples:
     kspace : Tensor
         ``(B, C, H, W)`` complex64, zero where not sampled.
     mask : Tensor
-        ``(B, 1, 1, W)`` bool.
+        ``(B, 1, 1, W)`` bool, or ``(B, 1, H, W)`` for 2-D patterns.
     maps : Tensor
         ``(B, C, H, W)`` complex64.
     target : Tensor
@@ -93,14 +101,18 @@ def prepare(
         Of the sampling mask.
     """
     full = _readout_cropped(volume, torch.from_numpy(kspace), preparation)
-    mask, calibration = preparation.undersampling.draw(volume.columns, volume.acquired, seed)
+    mask, calibration = preparation.undersampling.draw(volume.columns, volume.acquired, seed, full.shape[-2])
+    if preparation.added_noise_snr is not None:
+        full = add_noise(full, mask, volume.acquired, preparation.added_noise_snr, seed)
     sampled = zero_filled(full, mask)
+    if preparation.virtual_coils is not None:
+        sampled = torch.stack([compress(slice_, calibration, preparation.virtual_coils) for slice_ in sampled])
     maps = torch.stack([preparation.maps.estimate(slice_, calibration) for slice_ in sampled])
     scale = torch.stack([scale_of(slice_) for slice_ in sampled])
     wide = scale[:, None, None, None]
     return Samples(
         kspace=sampled / wide,
-        mask=mask.expand(len(full), 1, 1, volume.columns),
+        mask=mask.expand(len(full), *mask.shape),
         maps=maps,
         target=torch.from_numpy(target) / scale[:, None, None],
         maximum=volume.maximum / scale,

@@ -1,15 +1,18 @@
-"""Which k-space columns are kept: fastMRI's own mask functions, seeded explicitly."""
+"""Which points of k-space are kept: mask functions of fastMRI, deepinv and sigpy, seeded explicitly."""
 
+import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from fastmri.data.subsample import create_mask_for_mask_type
 from torch import Tensor
 
+from registries import RequestError
+
 CENTRE_LINES_PER_ACCELERATION = 0.32
 """Centre fraction × acceleration: 0.08 at 4×, 0.04 at 8×, as in the fastMRI challenge (Zbontar et al. 2018)."""
-
-PATTERNS = {"random": "random", "equispaced": "equispaced_fraction", "magic": "magic_fraction"}
 
 
 @dataclass(frozen=True)
@@ -19,21 +22,23 @@ class Undersampling:
     Attributes
     ----------
     acceleration : int
-        Expected columns / sampled columns.
+        Expected columns (or points) / sampled ones.
     pattern : str
-        ``random``, ``equispaced`` or ``magic``.
+        One of `PATTERNS`.
     """
 
     acceleration: int = 4
     pattern: str = "random"
 
-    def draw(self, columns: int, acquired: tuple[int, int], seed: tuple[int, ...]) -> tuple[Tensor, tuple[int, int]]:
+    def draw(
+        self, columns: int, acquired: tuple[int, int], seed: tuple[int, ...], rows: int = 1
+    ) -> tuple[Tensor, tuple[int, int]]:
         """Draw a sampling mask.
 
         Parameters
         ----------
-        columns : int
-            W.
+        columns, rows : int
+            W and H; rows matter for 2-D patterns alone.
         acquired : tuple of int
             Columns outside are zero padding and never sampled.
         seed : tuple of int
@@ -42,22 +47,108 @@ class Undersampling:
         Returns
         -------
         mask : Tensor
-            ``(1, 1, W)`` bool.
+            ``(1, 1, W)`` bool, or ``(1, H, W)`` for 2-D patterns.
         calibration : tuple of int
             First fully sampled centre column and the one after the last.
         """
-        fraction = CENTRE_LINES_PER_ACCELERATION / self.acceleration
-        function = create_mask_for_mask_type(PATTERNS[self.pattern], [fraction], [self.acceleration])
-        drawn, lines = function((1, 1, columns, 2), None, seed)
-        mask = drawn.reshape(1, 1, columns) > 0
+        mask, lines = PATTERNS[self.pattern].draw(self, rows, columns, seed)
+        mask = mask.clone()
         mask[..., : acquired[0]] = False
         mask[..., acquired[1] :] = False
         first = (columns - lines + 1) // 2
         return mask, (max(first, acquired[0]), min(first + lines, acquired[1]))
 
+    @property
+    def centre_fraction(self) -> float:
+        """Of the columns, fully sampled."""
+        return CENTRE_LINES_PER_ACCELERATION / self.acceleration
+
     def centre_lines(self, columns: int) -> int:
         """Number of fully sampled centre columns out of W, before zero padding is taken away."""
-        return round(columns * CENTRE_LINES_PER_ACCELERATION / self.acceleration)
+        return round(columns * self.centre_fraction)
+
+
+Draw = Callable[[Undersampling, int, int, tuple[int, ...]], tuple[Tensor, int]]
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A way to draw sampling masks.
+
+    Attributes
+    ----------
+    draw : callable
+        ``(undersampling, rows, columns, seed) -> (mask, number of centre columns)``.
+    """
+
+    summary: str
+    source: str
+    draw: Draw
+
+
+def _fastmri(kind: str) -> Draw:
+    def draw(undersampling: Undersampling, rows: int, columns: int, seed: tuple[int, ...]) -> tuple[Tensor, int]:
+        function = create_mask_for_mask_type(kind, [undersampling.centre_fraction], [undersampling.acceleration])
+        drawn, lines = function((1, 1, columns, 2), None, seed)
+        return drawn.reshape(1, 1, columns) > 0, int(lines)
+
+    return draw
+
+
+def _gaussian(undersampling: Undersampling, rows: int, columns: int, seed: tuple[int, ...]) -> tuple[Tensor, int]:
+    from deepinv.physics.generator import GaussianMaskGenerator
+
+    generator = GaussianMaskGenerator(
+        (1, 1, columns),
+        acceleration=undersampling.acceleration,
+        center_fraction=undersampling.centre_fraction,
+        rng=torch.Generator(),
+    )
+    mask = generator.step(seed=_number(seed) % 2**31)["mask"].reshape(1, 1, columns) > 0
+    return _with_centre(mask, undersampling.centre_lines(columns))
+
+
+@lru_cache(maxsize=256)
+def _poisson(undersampling: Undersampling, rows: int, columns: int, seed: tuple[int, ...]) -> tuple[Tensor, int]:
+    """Variable-density Poisson-disc points around a fully sampled block, by sigpy."""
+    try:
+        from sigpy.mri import poisson
+    except ImportError:
+        raise missing_sigpy("pattern-poisson") from None
+    lines = undersampling.centre_lines(columns)
+    block = (min(rows, max(1, round(lines * rows / columns))), lines)
+    drawn = poisson(
+        (rows, columns), undersampling.acceleration, block, bool, crop_corner=False, seed=_number(seed) % 2**32
+    )
+    return torch.from_numpy(drawn)[None], lines
+
+
+def missing_sigpy(what: str) -> RequestError:
+    """What to say where sigpy is not installed."""
+    return RequestError(f"{what} needs sigpy: pip install -e '.[espirit]'")
+
+
+PATTERNS: Mapping[str, Pattern] = {
+    "random": Pattern(
+        "random columns", "fastmri.data.subsample (Zbontar et al. 2018, arXiv:1811.08839)", _fastmri("random")
+    ),
+    "equispaced": Pattern("equispaced columns", "fastmri.data.subsample", _fastmri("equispaced_fraction")),
+    "magic": Pattern("equispaced columns, offset by symmetry", "fastmri.data.subsample", _fastmri("magic_fraction")),
+    "gaussian": Pattern("random columns of Gaussian density", "deepinv.physics.generator", _gaussian),
+    "poisson": Pattern(
+        "2-D Poisson-disc points around a centre block", "sigpy.mri.poisson (Ong & Lustig 2019)", _poisson
+    ),
+}
+
+
+def _with_centre(mask: Tensor, lines: int) -> tuple[Tensor, int]:
+    first = (mask.shape[-1] - lines + 1) // 2
+    mask[..., first : first + lines] = True
+    return mask, lines
+
+
+def _number(seed: tuple[int, ...]) -> int:
+    return int.from_bytes(hashlib.sha256(repr(seed).encode()).digest()[:8], "big")
 
 
 def seed_of_file(name: str) -> tuple[int, ...]:
@@ -66,5 +157,5 @@ def seed_of_file(name: str) -> tuple[int, ...]:
 
 
 def zero_filled(kspace: Tensor, mask: Tensor) -> Tensor:
-    """Keep the sampled columns of ``(…, H, W)`` k-space, zero elsewhere."""
+    """Keep the sampled points of ``(…, H, W)`` k-space, zero elsewhere."""
     return torch.where(mask, kspace, 0)

@@ -6,12 +6,13 @@ from typing import Any
 
 from bench.cli import plugins
 
-KINDS = ("architectures", "pruners", "datasets", "tracks")
+WIDTH = 20
+KINDS = ("architectures", "pruners", "datasets", "shifts", "tracks")
 
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    parser = commands.add_parser("list", help="what architectures, pruners, datasets and tracks there are")
+    parser = commands.add_parser("list", help="what architectures, pruners, datasets, shifts and tracks there are")
     parser.add_argument("kind", nargs="?", choices=KINDS, help="one kind only (default: all)")
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="with the parameters of each size and group, and the options"
@@ -26,11 +27,11 @@ def execute(chosen: argparse.Namespace) -> int:
     for kind in [chosen.kind] if chosen.kind else KINDS:
         print(f"{kind}")
         for name, summary, details in _entries(kind):
-            print(f"  {name:<14} {summary}")
-            print(f"  {'':<14} {details}")
+            print(f"  {name:<{WIDTH}} {summary}")
+            print(f"  {'':<{WIDTH}} {details}")
             if chosen.verbose:
                 for line in _sizes(name) if kind == "architectures" else _options(name) if kind == "pruners" else ():
-                    print(f"  {'':<14} {line}")
+                    print(f"  {'':<{WIDTH}} {line}")
     return 0
 
 
@@ -55,6 +56,10 @@ def _entries(kind: str) -> Iterable[tuple[str, str, str]]:
         from datasets.splits import splits
 
         return [(e.name, e.summary, e.source) for e in splits]
+    if kind == "shifts":
+        from datasets.shifts import shifts
+
+        return [(e.name, e.summary, e.source) for e in shifts]
     from bench.track import tracks
 
     return [

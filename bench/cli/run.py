@@ -43,6 +43,9 @@ def add(commands: Any) -> None:
         metavar="KEY=VALUE",
         help="pruner.NAME, train.NAME or maps.NAME; may be repeated",
     )
+    parser.add_argument(
+        "--shifts", nargs="+", metavar="SHIFT", help="evaluate under these, too, e.g. acceleration-8 noise-20, or all"
+    )
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda")
     parser.add_argument("--out", default="results", metavar="DIR", help="where outputs go (default results)")
     parser.add_argument("--fresh", action="store_true", help="compute everything anew")
@@ -62,7 +65,11 @@ def execute(chosen: argparse.Namespace) -> int:
     from bench.running import answer_from_store, run
 
     plugins.load(chosen)
-    given = {**vars(chosen), "settings": tuple(chosen.settings)}
+    given = {
+        **vars(chosen),
+        "settings": tuple(chosen.settings),
+        "shifts": tuple(chosen.shifts) if chosen.shifts else None,
+    }
     request = Request(**{field.name: given[field.name] for field in fields(Request)})
     planned = plan(request)
     if chosen.dry_run:

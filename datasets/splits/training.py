@@ -11,7 +11,15 @@ from registries import RequestError
 VALIDATION_SHARE = 0.1
 FEWEST_PATIENTS_TO_SHARE = 10
 
-TRAINING_SETS = {"knee": ("knee",), "brain": ("brain",), "knee+brain": ("knee", "brain"), "knee-clean": ("knee",)}
+TRAINING_SETS = {
+    "knee": ("knee",),
+    "brain": ("brain",),
+    "knee+brain": ("knee", "brain"),
+    "knee-clean": ("knee",),
+    "knee-pd": ("knee",),
+    "knee-pdfs": ("knee",),
+}
+ACQUISITIONS = {"knee-pd": "CORPD_FBK", "knee-pdfs": "CORPDFS_FBK"}
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,7 @@ def training_set(manifest: Manifest, annotations: Annotations | None, name: str)
 
     A patient is for validation if the hash of the patient falls into a fixed tenth, independent of which other
     patients there are; of ten patients and more at least one is. ``knee-clean`` holds the knees that fastMRI+ reviewed
-    and found nothing in.
+    and found nothing in, ``knee-pd`` and ``knee-pdfs`` those of one contrast.
 
     Raises
     ------
@@ -47,6 +55,8 @@ def training_set(manifest: Manifest, annotations: Annotations | None, name: str)
         if annotations is None:
             raise RequestError("--train-on knee-clean needs fastMRI+ annotations: name --annotations DIR")
         volumes = [v for v in volumes if annotations.status(v) == "clean"]
+    if name in ACQUISITIONS:
+        volumes = [v for v in volumes if v.acquisition == ACQUISITIONS[name]]
     if not volumes:
         raise RequestError(f"--train-on {name}: the data hold no such training volume")
     _check_disjoint(manifest, volumes)
