@@ -90,8 +90,11 @@ class Estimator:
         if key not in self._scorings:
             entry, one = pruners.get(score), _OneBatch(self._problem())
             with ConvolutionCounter() as counter:
-                if entry.score is not None:
-                    entry.score(one, **dict(options))
+                try:
+                    if entry.score is not None:
+                        entry.score(one, **dict(options))
+                except Exception as error:  # whatever somebody's score does
+                    raise RequestError(f"pruner '{score}': its score fails: {type(error).__name__}: {error}") from None
             self._scorings[key] = counter.macs * max(1, one.asked) / self._workspace.step_macs
         return self._scorings[key]
 

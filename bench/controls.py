@@ -60,7 +60,12 @@ class Control:
             )
         if kind != "small":
             return cls(text)
-        partner = parse_sparsity(sparsity or SMALL_PARTNER)
+        try:
+            partner = parse_sparsity(sparsity or SMALL_PARTNER)
+        except RequestError:
+            partner = "0"
+        if partner == "0":
+            raise RequestError(f"control '{text}': write small-SPARSITY of the row to compare with, e.g. small-0.97")
         return cls("small" if partner == SMALL_PARTNER else f"small-{partner}", partner)
 
     def training(self, settings: TrainingSettings) -> TrainingSettings:
@@ -78,7 +83,7 @@ class Control:
             If there is no mask to control.
         """
         if self.name in OF_MASK:
-            if not any(changes_mask(stage) for stage in stages):
+            if plan.sparsity == "0" or not any(changes_mask(stage) for stage in stages):
                 raise RequestError(f"control '{self.name}': nothing is pruned at sparsity {plan.sparsity}")
             if self.name == "invert" and not any(isinstance(stage, Prune | LearnMask) for stage in stages):
                 raise RequestError("control 'invert': this pruner has no scores to invert")
@@ -91,7 +96,7 @@ class Control:
 
     def width(self, architecture: str, size: str, prunable: int) -> float:
         """Factor of the numbers of channels: 1, or that of a network as large as the pruned one."""
-        if not self.sparsity or self.name is None or not self.name.startswith("small"):
+        if self.name is None or not self.name.startswith("small"):
             return 1.0
         entry = architectures.get(architecture)
         removed = prunable - kept_count(prunable, self.sparsity)

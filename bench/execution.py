@@ -24,14 +24,12 @@ from bench.state import StageCost, State
 from bench.store import Store
 from bench.training import train
 from bench.training_data import TrainingData
-from pruners import Given, LearnMask, Mask, Prune, Rewind, Stage, Train, Transform, kept_count, pruners
+from pruners import Given, LearnMask, Mask, Prune, Rewind, Stage, Train, Transform, kept_count
 from pruners.contract import identities_of
 from pruners.controls import random_layerwise, shuffled
 from pruners.mask import round_counts
+from pruners.scoring import scores_by
 from pruners.stages import values_of
-
-ONE_OF_TWO = "second scoring"
-"""Purpose of the batches for a second mask, to see how much of it is the same."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +79,10 @@ class Workspace:
         return model
 
     def problem(self, model: Architecture, mask: Mask, use: str, purpose: str) -> TrainingProblem:
-        """What a pruner sees: a use has a generator of its own, a purpose batches of its own."""
+        """What a pruner sees, on a copy of the model; each use has its own generator, each purpose its own batches."""
+        own = self.model(State.of(model, mask)).requires_grad_(False)
         draw = generator(self.seed, "pruning", use)
-        return TrainingProblem(model, mask, self.data, image_loss(self.training.loss), draw, self.device, purpose)
+        return TrainingProblem(own, mask, self.data, image_loss(self.training.loss), draw, self.device, purpose)
 
     @torch.no_grad()
     def validate(self, model: Architecture) -> tuple[float, int]:
@@ -167,6 +166,8 @@ def run_recipe(
             store.save(key, state, cost, values_of(stage))
         if isinstance(stage, Train):
             visited.setdefault(stage.stop, state.weights)
+        elif isinstance(stage, Given):
+            visited.setdefault(stage.steps, state.weights)
         costs.append(cost)
     return Outcome(state, tuple(costs), key)
 
@@ -214,26 +215,25 @@ def advance(
 def _prune(state: State, stage: Prune, model: Architecture, workspace: Workspace) -> tuple[State, StageCost]:
     begun = time.monotonic()
     with ConvolutionCounter() as counter:
-        mask, drawn = _scored(state.mask, stage, model, workspace, "scoring")
+        mask, drawn = _scored(state.mask, stage, model, workspace)
     cost = StageCost(str(stage), 0, counter.macs, time.monotonic() - begun)
     if drawn:  # the second mask is ours to know, and not billed
-        second, _ = _scored(state.mask, stage, model, workspace, ONE_OF_TWO)
+        second, _ = _scored(state.mask, stage, model, workspace, second=True)
         cost = cost.finding(overlap=mask.overlap(second))
     return State(state.weights, mask), cost
 
 
-def _scored(mask: Mask, stage: Prune, model: Architecture, workspace: Workspace, purpose: str) -> tuple[Mask, int]:
+def _scored(
+    mask: Mask, stage: Prune, model: Architecture, workspace: Workspace, second: bool = False
+) -> tuple[Mask, int]:
     """The mask after all rounds of scoring, and how many batches that took."""
-    entry = pruners.get(stage.score)
-    if entry.score is None:
-        raise ValueError(f"pruner '{entry.name}' gives no scores")
     within, drawn = mask, 0
     for number, keep in enumerate(round_counts(mask.kept, kept_count(mask.total, stage.sparsity), stage.rounds)):
         round_ = f" {number}" if number else ""
-        problem = workspace.problem(model, mask, f"{stage.score}{round_}", f"{purpose}{round_}")
-        scores = {name: score.cpu() for name, score in entry.score(problem, **dict(stage.options)).items()}
-        if entry.uses_data and all(bool((score == 0).all()) for score in scores.values()):
-            raise ArithmeticError(f"pruner '{entry.name}' scores every weight zero: there is nothing to choose by")
+        problem = workspace.problem(model, mask, f"{stage.score}{round_}", f"scoring{round_}")
+        if second:
+            problem.use_next_batches()
+        scores = scores_by(stage.score, problem, stage.options)
         if stage.lowest:
             scores = {name: -score for name, score in scores.items()}
         mask = Mask.from_scores(scores, keep, stage.scope, within=within if stage.revives else mask)

@@ -40,6 +40,11 @@ def load_given(path: Path, model: Architecture) -> dict[str, Tensor]:
     for name, value in wanted.items():
         if found[name].shape != value.shape:
             raise RequestError(f"{where}: '{name}' is {tuple(found[name].shape)}, not {tuple(value.shape)}")
+        if not torch.isfinite(found[name]).all():
+            raise RequestError(f"{where}: '{name}' is not finite everywhere")
+    for name in model.prunable():
+        if not found[name].all():
+            raise RequestError(f"{where}: '{name}' has weights of exactly zero: this network is pruned already")
     return {name: found[name].to(value.dtype).contiguous() for name, value in wanted.items()}
 
 

@@ -22,7 +22,7 @@ from pruners import LearnMask, Mask, kept_count
 from pruners.bernoulli import divergence, relaxed_sample, uniform
 
 DIAGNOSTIC_BATCHES = 8
-RANDOM_MASKS = 3
+RANDOM_MASKS = 5
 
 
 class MaskSearch:
@@ -140,9 +140,11 @@ class MaskSearch:
 
     @torch.no_grad()
     def diagnostics(self, problem: TrainingProblem, mask: Mask) -> dict[str, float]:
-        """Mean losses on fresh training batches, with these weights: soft mask, found mask, random masks, no mask.
+        """Mean losses on fresh training batches under the soft, the found, random and no mask.
 
-        The random masks keep as many weights, in the same scope.
+        All with the weights that the search began with, which neither mask was trained for. The random masks keep as
+        many weights, in the same scope. A search failed if the found mask is not better than each of them; with the
+        control ``invert`` it is not meant to be.
         """
         draw = generator(self._seed, "random masks")
         masks = [mask]
@@ -154,17 +156,17 @@ class MaskSearch:
         totals = [0.0] * len(variants)
         for batch in problem.batches(DIAGNOSTIC_BATCHES):
             for index, variant in enumerate(variants):
-                weights = {name: weight * variant[name] for name, weight in self._weights.items()}
+                weights = {name: weight * variant[name] for name, weight in problem.weights.items()}
                 totals[index] += float(problem.loss(batch, weights)) / DIAGNOSTIC_BATCHES
         soft_loss, hard_loss, *random_losses, unpruned = totals
-        random_loss = sum(random_losses) / RANDOM_MASKS
         return {
             "soft_loss": soft_loss,
             "hard_loss": hard_loss,
-            "random_loss": random_loss,
+            "random_loss": sum(random_losses) / RANDOM_MASKS,
+            "lowest_random_loss": min(random_losses),
             "unpruned_loss": unpruned,
             "divergence": self.mean_divergence().item(),
-            "failed": float(not hard_loss < random_loss),
+            "failed": float(not (self._stage.lowest or hard_loss < min(random_losses))),
         }
 
     def _image(self, weights: Mapping[str, Tensor], samples: Samples) -> Tensor:
@@ -184,8 +186,9 @@ def learn_mask(
     problem: ProblemMaker,
 ) -> tuple[Mask, Spent]:
     """Search for a mask; gives it with what was found out about it. The model's weights change if learned jointly."""
+    before = problem(model, mask, "mask search", "mask diagnostics")
     search = MaskSearch(model, mask, stage, settings, seed, device)
     spent = optimise(search, 0, stage.steps, data, device, progress)
     found = search.top()
-    findings = search.diagnostics(problem(model, mask, "mask search", "mask diagnostics"), found)
+    findings = search.diagnostics(before, found)
     return found, Spent(spent.steps, spent.macs, spent.seconds, findings)

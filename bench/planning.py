@@ -215,8 +215,11 @@ def _with_given(resolved: Resolved, workspace: Workspace, path: Path) -> tuple[R
     if resolved.trial.protocol != "standard":
         raise RequestError("--dense-weights: what that training cost is unknown; use the protocol standard")
     weights = load_given(path, workspace.initial_model())
-    stages = (Given(resolved.plan.steps, hash_of(weights)), *resolved.stages[1:])
-    return replace(resolved, stages=stages), replace(workspace, given=weights)
+    digest = hash_of(weights)
+    options = tuple(sorted([*resolved.trial.options, ("dense_weights", digest)]))
+    stages = (Given(resolved.plan.steps, digest), *resolved.stages[1:])
+    trial = replace(resolved.trial, options=options)
+    return replace(resolved, stages=stages, trial=trial), replace(workspace, given=weights)
 
 
 def choose_device(name: str) -> torch.device:
@@ -251,6 +254,8 @@ def _trial_id(planned: PlannedTrial) -> str:
         {
             "key": final_key(planned),
             "evaluation": planned.evaluation_inputs,
+            "pruner": asdict(planned.resolved.entry.identity),
+            "budget": planned.resolved.budget,
             "track": planned.resolved.track.name,
             "trial": trial.to_json(),
         }

@@ -57,6 +57,7 @@ class TrainingProblem:
         self._loss = loss
         self._device = device
         self._purpose = purpose
+        self._sets = 0
 
     def networks(self) -> Mapping[str, nn.Module]:
         """The plain CNNs by their name in the model."""
@@ -64,9 +65,13 @@ class TrainingProblem:
 
     def batches(self, number: int) -> Iterator[Samples]:
         """Draw scoring batches: the same for every pruner of the trial's seed."""
-        for samples in self._data.batches(number, self._purpose):
+        for samples in self._data.batches(number, self._purpose, self._sets * number):
             self.drawn += 1
             yield samples.to(self._device)
+
+    def use_next_batches(self) -> None:
+        """From now on, of every number of batches, hand out those that come after."""
+        self._sets += 1
 
     def loss(self, batch: Samples, weights: Mapping[str, Tensor] | None = None) -> Tensor:
         """Training loss of a batch with these prunable weights, by default the masked ones."""
@@ -78,6 +83,7 @@ class TrainingProblem:
         return functional.mse_loss((image.square() + SMOOTHING**2).sqrt(), target)
 
     def _image(self, batch: Samples, weights: Mapping[str, Tensor] | None) -> Tensor:
-        used = weights or {name: weight * self.mask[name] for name, weight in self.weights.items()}
-        image: Tensor = functional_call(self.model, dict(used), (batch.kspace, batch.mask, batch.maps))
+        given = weights or {}
+        masked = {name: weight * self.mask[name] for name, weight in self.weights.items() if name not in given}
+        image: Tensor = functional_call(self.model, {**masked, **given}, (batch.kspace, batch.mask, batch.maps))
         return image

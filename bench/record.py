@@ -11,6 +11,7 @@ from typing import Any
 
 import jsonschema
 
+from bench.trial import row_name
 from datasets.files import write_json
 from registries import RequestError
 
@@ -84,6 +85,12 @@ class Record:
         """The trial, with everything resolved."""
         trial: Mapping[str, Any] = self.content["trial"]
         return trial
+
+    @property
+    def row(self) -> str:
+        """Its row name."""
+        trial = self.trial
+        return row_name(trial["arch"], trial["pruner"], trial["timing"], trial["sparsity"], trial["control"])
 
     @property
     def ok(self) -> bool:

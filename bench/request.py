@@ -14,6 +14,7 @@ from bench.track import MapSettings, Track, settings_from, tracks
 from bench.trial import DEFAULT_SPARSITY, PROTOCOLS, Trial, parse_sparsity
 from datasets.shifts import shifts
 from pruners import Plan, PrunerEntry, Stage, pruners
+from pruners.contract import checked
 from pruners.mask import SCOPES
 from registries import RequestError, parse_options
 
@@ -90,7 +91,15 @@ class Resolved:
         plan = replace(self.plan, steps=steps)
         training = replace(self.track.training, steps=steps)
         options = {name: value for name, value in self.trial.options if name in self.entry.options}
-        stages = self.control.recipe(self.entry.recipe(self.trial.timing, plan, **options), plan)
+        try:
+            expanded = self.entry.recipe(self.trial.timing, plan, **options)
+        except RequestError:
+            raise
+        except Exception as error:  # whatever somebody's recipe does
+            raise RequestError(
+                f"pruner '{self.entry.name}': its recipe fails: {type(error).__name__}: {error}"
+            ) from None
+        stages = self.control.recipe(checked(self.entry.name, expanded), plan)
         return replace(self, plan=plan, track=replace(self.track, training=training), stages=stages)
 
 

@@ -26,13 +26,13 @@ from bench.state import StageCost, State
 from bench.store import Store
 from datasets.files import replacing
 from datasets.volumes import Volume
-from pruners import LearnMask
+from pruners import LearnMask, kept_count
 from pruners.contract import identities_of, what_mask_has_seen
-from pruners.stages import values_of
+from pruners.stages import changes_mask, values_of
 from registries import RequestError
 
 Say = Callable[[str], None]
-SEARCH = ("soft_loss", "hard_loss", "random_loss", "unpruned_loss", "divergence", "failed")
+SEARCH = ("soft_loss", "hard_loss", "random_loss", "lowest_random_loss", "unpruned_loss", "divergence")
 """What the record says of a search for a mask."""
 
 
@@ -55,6 +55,7 @@ def run(planned: PlannedTrial, fresh: bool, say: Say, log: Say = lambda text: No
     set_numerics(planned.resolved.track.threads)
     try:
         outcome = run_recipe(planned.resolved.stages, planned.workspace, planned.context, store, fresh, say)
+        _check_count(planned, outcome)
         content = _evaluated(planned, outcome, store, fresh)
     except RequestError:
         raise
@@ -74,6 +75,15 @@ def answer_from_store(planned: PlannedTrial) -> Record | None:
         return None
     record = Record.read(path)
     return record if record.ok else None
+
+
+def _check_count(planned: PlannedTrial, outcome: Outcome) -> None:
+    mask, sparsity = outcome.state.mask, planned.resolved.trial.sparsity
+    wanted = kept_count(mask.total, sparsity)
+    if mask.kept != wanted:
+        raise ArithmeticError(
+            f"the recipe keeps {mask.kept} of {mask.total} weights; sparsity {sparsity} asks for {wanted}"
+        )
 
 
 def _skeleton(planned: PlannedTrial) -> dict[str, Any]:
@@ -216,8 +226,9 @@ def _stored(store: Store, inputs: dict[str, Any], compute: Callable[[], dict[str
 
 def _mask_summary(planned: PlannedTrial, outcome: Outcome, layers: list[dict[str, Any]]) -> dict[str, Any]:
     mask, trial = outcome.state.mask, planned.resolved.trial
-    findings = {name: value for cost in outcome.costs for name, value in cost.findings.items()}
-    searched = any(isinstance(stage, LearnMask) for stage in planned.resolved.stages)
+    last = max((i for i, stage in enumerate(planned.resolved.stages) if changes_mask(stage)), default=None)
+    findings = {} if last is None else outcome.costs[last].findings
+    searched = last is not None and isinstance(planned.resolved.stages[last], LearnMask)
     parameters = sum(parameter.numel() for parameter in planned.workspace.initial_model().parameters())
     return {
         "requested": trial.sparsity,
@@ -228,7 +239,9 @@ def _mask_summary(planned: PlannedTrial, outcome: Outcome, layers: list[dict[str
         "compression": parameters / max(1, parameters - (mask.total - mask.kept)),
         "seen": what_mask_has_seen(planned.resolved.stages),
         "overlap": findings.get("overlap"),
-        "search": {name: findings[name] for name in SEARCH} if searched else None,
+        "search": {name: findings[name] for name in SEARCH} | {"failed": bool(findings["failed"])}
+        if searched
+        else None,
         "layers": layers,
         "sha256": mask.sha256,
     }

@@ -80,7 +80,9 @@ class StageCost:
     @classmethod
     def of(cls, stage: Stage, spent: Spent) -> "StageCost":
         """What a loop took."""
-        return cls(str(stage), spent.steps, spent.macs, spent.seconds, findings=dict(spent.findings))
+        chosen = spent.findings.get("chosen_step")
+        name = str(stage) if chosen is None else f"{stage}: step {chosen:.0f}"
+        return cls(name, spent.steps, spent.macs, spent.seconds, findings=dict(spent.findings))
 
     def finding(self, **found: float) -> "StageCost":
         """The same with more findings."""

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bench.settings import LOSSES, PRECISIONS, EvaluationSettings, TrainingSettings
+from datasets.shifts import shifts
 from datasets.simulated import Simulation
+from datasets.splits import splits
 from datasets.undersampling import PATTERNS
 from registries import Registry, RequestError
 
@@ -41,6 +43,24 @@ class MapSettings:
 
 
 @dataclass(frozen=True)
+class Contrast:
+    """A confirmatory question: does row a differ from row b there?
+
+    Attributes
+    ----------
+    a, b : str
+        Row names.
+    split, shift : str
+        Where; the shift ``none`` is the condition of the training.
+    """
+
+    a: str
+    b: str
+    split: str
+    shift: str = "none"
+
+
+@dataclass(frozen=True)
 class Track:
     """A named set of data, sizes and budget.
 
@@ -48,6 +68,8 @@ class Track:
     ----------
     threads : int
         CPU threads of each trial; part of its numerics.
+    contrasts : tuple of Contrast
+        Confirmatory, fixed beforehand and corrected together (Holm).
     """
 
     name: str
@@ -59,6 +81,7 @@ class Track:
     maps: MapSettings
     training: TrainingSettings
     evaluation: EvaluationSettings
+    contrasts: tuple[Contrast, ...] = ()
 
 
 SECTIONS = {
@@ -95,8 +118,29 @@ def load_track(path: Path) -> Track:
         name: settings_from(kind, content.pop(name, {}), f"track {path.name}, [{name}]")
         for name, kind in SECTIONS.items()
     }
+    given = content.pop("contrasts", [])
+    if not (isinstance(given, list) and all(isinstance(contrast, dict) for contrast in given)):
+        raise RequestError(f"track {path.name}: write each of the contrasts as [[contrasts]]")
+    sections["contrasts"] = tuple(
+        settings_from(Contrast, contrast, f"track {path.name}, contrast {number}")
+        for number, contrast in enumerate(given, start=1)
+    )
+    _check_evaluation(sections["evaluation"], sections["contrasts"], f"track {path.name}")
     plain = {"name": path.stem, **content}
     return settings_from(Track, {**plain, **sections}, f"track {path.name}", nested=tuple(sections))
+
+
+def _check_evaluation(evaluation: EvaluationSettings, contrasts: tuple[Contrast, ...], where: str) -> None:
+    """Splits and shifts exist, and contrasts name those that are evaluated."""
+    for name in evaluation.splits:
+        splits.get(name)
+    for name in evaluation.shifts:
+        shifts.get(name)
+    for contrast in contrasts:
+        if contrast.split not in evaluation.splits:
+            raise RequestError(f"{where}: a contrast names split '{contrast.split}', which is not evaluated")
+        if contrast.shift not in ("none", *evaluation.shifts):
+            raise RequestError(f"{where}: a contrast names shift '{contrast.shift}', which is not evaluated")
 
 
 def settings_from(

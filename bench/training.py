@@ -79,9 +79,6 @@ class WeightTraining:
         self._best_loss = math.inf
         span = stage.stop - stage.start
         self._choices = {stage.start + span * number // stage.choices - 1 for number in range(1, stage.choices + 1)}
-        self._last_update = max(
-            (step for step in range(stage.start, stage.stop) if stage.update and stage.update.due(step)), default=None
-        )
         self.mask.apply_(self._weights)
         model.train()
 
@@ -111,8 +108,13 @@ class WeightTraining:
     def tensors(self) -> dict[str, Tensor]:
         """Weights, mask, optimizer state, and the best weights so far."""
         found = {**prefixed(self.model.state_dict(), "weights."), **prefixed(self.mask, "mask.")}
-        best = {**prefixed(self._best, "best."), **({"best_loss": torch.tensor(self._best_loss)} if self._best else {})}
-        findings = {f"finding.{name}": torch.tensor(value) for name, value in self.findings.items()}
+        best = {
+            **prefixed(self._best, "best."),
+            **({"best_loss": torch.tensor(self._best_loss, dtype=torch.float64)} if self._best else {}),
+        }
+        findings = {
+            f"finding.{name}": torch.tensor(value, dtype=torch.float64) for name, value in self.findings.items()
+        }
         return {**found, **best, **findings, **optimizer_tensors(self.optimizer)}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
@@ -133,15 +135,10 @@ class WeightTraining:
             for name, weight in self._weights.items()
         }
 
-        def updated(batches: str) -> tuple[Mask, TrainingProblem]:
-            problem = self._problem(self.model, self.mask, f"mask update {step}", batches)
-            return update(Moment(step, problem, gradients)).to(self.mask.device), problem
-
+        problem = self._problem(self.model, self.mask, f"mask update {step}", f"scoring at {step}")
         counter = ConvolutionCounter()
         with counter:
-            found, problem = updated(f"scoring at {step}")
-        if step == self._last_update and problem.drawn:
-            self.findings["overlap"] = found.overlap(updated("second scoring")[0])
+            found = update(Moment(step, problem, gradients)).to(self.mask.device)
         for name, weight in self._weights.items():
             grown = found[name] & ~self.mask[name]
             for value in self.optimizer.state[weight].values():

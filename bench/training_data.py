@@ -59,9 +59,9 @@ class TrainingData:
             [self._sample(index, seed_words(self._seed, purpose, "mask", step, i)) for i, index in enumerate(indices)]
         )
 
-    def batches(self, number: int, purpose: str) -> Iterator[Samples]:
-        """The first batches of a purpose."""
-        return (self.batch(step, purpose) for step in range(number))
+    def batches(self, number: int, purpose: str, first: int = 0) -> Iterator[Samples]:
+        """So many batches of a purpose."""
+        return (self.batch(step, purpose) for step in range(first, first + number))
 
     def _sample(self, index: int, mask_seed: tuple[int, ...]) -> Samples:
         volume, slice_index = self._slices[index]

@@ -48,12 +48,17 @@ class Trial:
     @property
     def row(self) -> str:
         """The row name: ``arch/pruner/timing/sparsity[+control]``; ``arch/dense[+control]``."""
-        parts = [self.arch, self.pruner, *([self.timing, self.sparsity] if self.timing else [])]
-        return "/".join(parts) + (f"+{self.control}" if self.control else "")
+        return row_name(self.arch, self.pruner, self.timing, self.sparsity, self.control)
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in a record."""
         return {**asdict(self), "options": dict(self.options)}
+
+
+def row_name(arch: str, pruner: str, timing: str | None, sparsity: str, control: str | None) -> str:
+    """``arch/pruner/timing/sparsity[+control]``, or ``arch/dense[+control]`` without timing."""
+    parts = [arch, pruner, *([timing, sparsity] if timing else [])]
+    return "/".join(parts) + (f"+{control}" if control else "")
 
 
 def parse_sparsity(text: str) -> str:

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import Any
 
 from scipy.stats import t
 
 from bench.record import FILE, Record
 from registries import RequestError
 
-SAME = ("arch", "size", "train_on", "acceleration", "seed", "protocol", "resolved")
+SAME = ("arch", "size", "train_on", "acceleration", "seed", "protocol")
 
 
 def dense_partner(folder: Path, record: Record) -> Record | None:
@@ -59,9 +60,18 @@ def paired_lines(record: Record, other: Record) -> Iterator[str]:
         yield f"  {split}: {fmean(differences):+.3f} ({spread}, n = {len(differences)} patients)"
 
 
+def _resolved(record: Record) -> dict[str, Any]:
+    """What must be equal besides; an equal total leaves each row steps of its own."""
+    found = dict(record.trial["resolved"])
+    free = ("steps", "weight_decay") if record.trial["protocol"] == "equal-total" else ()
+    return {**found, "training": {name: value for name, value in found["training"].items() if name not in free}}
+
+
 def _is_partner(other: Record, record: Record) -> bool:
     numerics = [r.content["provenance"]["numerics"] for r in (other, record)]
     data = [r.content["provenance"]["data"]["identity"] for r in (other, record)]
     volumes = [{(row["split"], row["volume"]) for row in r.content["volumes"]} for r in (other, record)]
-    same_trial = all(other.trial[key] == record.trial[key] for key in SAME)
+    same_trial = all(other.trial[key] == record.trial[key] for key in SAME) and _resolved(other) == _resolved(record)
+    if "dense_weights" in record.trial["options"] or other.trial["control"] is not None:
+        return False
     return same_trial and numerics[0] == numerics[1] and data[0] == data[1] and volumes[0] == volumes[1]

@@ -1,12 +1,13 @@
 """How a pruner is registered, as a score function or a recipe of stages, and what its stages tell about it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import is_dataclass
 from typing import Any
 
 from pruners.entries import TIMINGS, Plan, PrunerEntry, Recipe, pruners
 from pruners.gradual import Gradual
 from pruners.problem import Scores
-from pruners.stages import Given, LearnMask, Prune, Stage, Train, changes_mask
+from pruners.stages import Given, LearnMask, MaskUpdate, Prune, Rewind, Stage, Train, Transform, changes_mask
 from registries import Identity, RequestError, identify, options_of
 from registries.options import Option
 from registries.registry import key_of, summary_of
@@ -22,6 +23,7 @@ def pruner(
     rounds: int = 1,
     revives: bool = False,
     scope: str = "global",
+    builds_on: tuple[str, ...] = (),
 ) -> Callable[[Callable[..., Scores]], Callable[..., Scores]]:
     """Register a score function ``(problem, **options) -> {name: score}``; the highest scores are kept."""
 
@@ -43,6 +45,7 @@ def pruner(
             rounds=rounds,
             revives=revives,
             scope=scope,
+            builds_on=builds_on,
         )
         return score
 
@@ -65,6 +68,7 @@ def recipe(*, timings: tuple[str, ...], version: int, source: str, scope: str = 
             rounds=1,
             revives=False,
             scope=scope,
+            builds_on=(),
         )
         return stages
 
@@ -93,8 +97,37 @@ def fine_tuning(plan: Plan) -> Train:
     return Train(plan.steps - plan.steps // 4, plan.steps)
 
 
+def checked(name: str, stages: object) -> tuple[Stage, ...]:
+    """The stages of a recipe, if they can be carried out.
+
+    Raises
+    ------
+    RequestError
+        Naming the pruner and what is wrong with its recipe.
+    """
+    where = f"pruner '{name}': its recipe"
+    if not isinstance(stages, tuple) or not all(isinstance(stage, Stage) for stage in stages):
+        raise RequestError(f"{where} gives no tuple of stages")
+    if not stages or not isinstance(stages[-1], Train):
+        raise RequestError(f"{where} does not end in a training")
+    reached = {0}
+    for stage in stages:
+        if isinstance(stage, Rewind) and stage.to not in reached:
+            raise RequestError(f"{where} rewinds to step {stage.to}, where no training stopped before")
+        if isinstance(stage, Train):
+            reached.add(stage.stop)
+            if stage.update is not None and not (isinstance(stage.update, MaskUpdate) and is_dataclass(stage.update)):
+                raise RequestError(f"{where} has a mask update that is no dataclass with version, due and a call")
+        for score in scores_of(stage):
+            if pruners.get(score).score is None:
+                raise RequestError(f"{where} prunes by '{score}', which gives no scores")
+    return stages
+
+
 def what_mask_has_seen(stages: Sequence[Stage]) -> str:
     """What the mask at the end of a recipe depends on: ``nothing``, ``data`` or ``trained weights``."""
+    if Transform("random-layerwise") in stages:
+        return "nothing"
     last = max((i for i, stage in enumerate(stages) if changes_mask(stage)), default=-1)
     found, trained = "nothing", False
     for stage in stages[: last + 1]:
@@ -110,6 +143,7 @@ def what_mask_has_seen(stages: Sequence[Stage]) -> str:
     return found
 
 
+RESERVED = frozenset({"rounds", "scope", "groups"})
 _SEEN = ("nothing", "data", "trained weights")
 
 
@@ -123,7 +157,8 @@ def scores_of(stage: Stage) -> tuple[str, ...]:
 
 def identities_of(stage: Stage) -> tuple[Identity, ...]:
     """Whose code a stage runs besides the suite's own: scores, and a mask update from elsewhere."""
-    found = [pruners.get(name).identity for name in scores_of(stage)]
+    names = [part for name in scores_of(stage) for part in (name, *pruners.get(name).builds_on)]
+    found = [pruners.get(name).identity for name in names]
     if isinstance(stage, Train) and stage.update is not None:
         found.append(identify(type(stage.update).__name__, stage.update.version, type(stage.update)))
     return tuple(found)
@@ -134,13 +169,20 @@ def _add(code: Callable[..., Any], stages: Recipe, *, timings: tuple[str, ...], 
     unknown = set(timings) - set(TIMINGS)
     if unknown:
         raise RequestError(f"pruner '{name}' declares unknown timings {sorted(unknown)}: use {TIMINGS}")
+    options = options_of(code)
+    taken = sorted(RESERVED.intersection(options))
+    if taken:
+        raise RequestError(f"pruner '{name}': '{taken[0]}' is an option of every pruner; call the parameter otherwise")
+    for option, default in options.items():
+        if not isinstance(default, bool | int | float | str):
+            raise RequestError(f"pruner '{name}': the default of '{option}' is neither truth, number nor text")
     pruners.add(
         PrunerEntry(
             name=name,
             summary=summary_of(code),
             timings=timings,
             recipe=stages,
-            options=options_of(code),
+            options=options,
             identity=identify(name, version, code),
             **values,
         )

@@ -6,7 +6,8 @@ from dataclasses import replace
 import torch
 
 from pruners.mask import Mask
-from pruners.stages import LearnMask, Prune, Stage, Train, Transform, changes_mask
+from pruners.stages import LearnMask, Prune, Rewind, Stage, Train, Transform, changes_mask
+from registries import RequestError
 
 OF_MASK = ("shuffle", "random-layerwise", "reinit", "invert")
 
@@ -30,7 +31,13 @@ def with_control(stages: Sequence[Stage], control: str, steps: int) -> tuple[Sta
     """A recipe under a control of its mask.
 
     `shuffle` and `random-layerwise` act after the last stage that changes the mask, and what follows stays; `reinit`
-    draws a new θ₀ there and trains it for T; `invert` keeps the lowest scores in every such stage.
+    draws a new θ₀ there and trains it for T; `invert` keeps the lowest scores in every such stage. Where several
+    trainings have found the mask, a shuffled one gets the weights of the first, dense training.
+
+    Raises
+    ------
+    RequestError
+        If nothing is trained after the mask is found.
     """
     last = max(index for index, stage in enumerate(stages) if changes_mask(stage))
     if control == "invert":
@@ -38,5 +45,10 @@ def with_control(stages: Sequence[Stage], control: str, steps: int) -> tuple[Sta
     if control == "reinit":
         return (*stages[: last + 1], Transform(control), Train(0, steps))
     # a rewinding belongs to what found the mask
-    cut = next(i for i in range(last + 1, len(stages)) if isinstance(stages[i], Train))
-    return (*stages[:cut], Transform(control), *stages[cut:])
+    cut = next((i for i in range(last + 1, len(stages)) if isinstance(stages[i], Train)), None)
+    if cut is None:
+        raise RequestError(f"control '{control}': nothing is trained after the mask is found")
+    trainings = [stage for stage in stages[:last] if isinstance(stage, Train)]
+    # several trainings have set to zero what earlier masks removed; another mask needs the weights of the first one
+    weights = [Rewind(steps)] if len(trainings) > 1 and cut == last + 1 else []
+    return (*stages[:cut], *weights, Transform(control), *stages[cut:])

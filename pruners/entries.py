@@ -60,6 +60,8 @@ class PrunerEntry:
         Whether a later round may keep what an earlier one removed.
     scope : str
         Default scope.
+    builds_on : tuple of str
+        Other scores it calls.
     options : mapping
         Options and their defaults.
     """
@@ -75,6 +77,7 @@ class PrunerEntry:
     rounds: int
     revives: bool
     scope: str
+    builds_on: tuple[str, ...]
     options: Mapping[str, Option]
     identity: Identity
 

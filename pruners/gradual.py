@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from pruners.entries import Plan, pruners
+from pruners.entries import Plan
 from pruners.mask import Mask, kept_count
 from pruners.problem import Moment
+from pruners.scoring import scores_by
 from pruners.stages import Values
 
 BEGIN, END, UPDATES = 0.25, 0.75, 16
@@ -35,7 +36,8 @@ class Gradual:
     @classmethod
     def over(cls, plan: Plan, score: str, options: Values) -> "Gradual":
         """From a quarter to three quarters of T (ours)."""
-        first, last = plan.at(BEGIN), plan.at(END)
+        last = min(plan.at(END), plan.steps - 1)
+        first = min(plan.at(BEGIN), last)
         number = max(1, min(UPDATES, last - first))
         steps = tuple(first + (last - first) * u // number for u in range(1, number + 1))
         return cls(score, plan.sparsity, plan.scope, options, steps)
@@ -55,9 +57,6 @@ class Gradual:
 
     def __call__(self, moment: Moment) -> Mask:
         """The highest scores among the weights that are left."""
-        entry = pruners.get(self.score)
-        if entry.score is None:
-            raise ValueError(f"pruner '{entry.name}' gives no scores")
-        scores = entry.score(moment.problem, **dict(self.options))
-        mask = moment.problem.mask
+        scores = scores_by(self.score, moment.problem, self.options)
+        mask = moment.problem.mask.to("cpu")
         return Mask.from_scores(scores, self.keep(moment.step, mask.total), self.scope, within=mask)

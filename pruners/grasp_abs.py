@@ -7,7 +7,10 @@ from pruners.problem import Problem, Scores
 
 
 @pruner(
-    timings=TIMINGS, version=1, source="Frankle et al. 2021, arXiv:2009.08576 (GraSP's magnitude, in their ablation)"
+    timings=TIMINGS,
+    version=1,
+    builds_on=("grasp",),
+    source="Frankle et al. 2021, arXiv:2009.08576 (GraSP's magnitude, in their ablation)",
 )
 def grasp_abs(problem: Problem, batches: int = 8) -> Scores:
     """|θ ⊙ Hg|: how much the gradient norm depends on the weight, in either direction.

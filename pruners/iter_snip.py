@@ -9,6 +9,7 @@ from pruners.snip import snip
 @pruner(
     timings=TIMINGS,
     version=1,
+    builds_on=("snip",),
     rounds=20,
     source="de Jorge et al. 2021, arXiv:2006.09081, algorithm 1; Verdenius et al. 2020, arXiv:2006.00896",
 )

@@ -28,7 +28,7 @@ def lottery(timing: str, plan: Plan, per_round: float = 0.5, rewind: float = 0.0
     per_round : float
         Fraction kept in each round (ours; the papers keep 80 %, at more cost).
     rewind : float
-        Fraction of T of the early step, for while; the learning rate of after is rewound to that step, too.
+        Fraction of T of the early step (one at least), for while; the learning rate of after is rewound to it, too.
     """
     if not 0 < per_round < 1:
         raise RequestError(f"--set pruner.per_round={per_round}: the fraction kept per round is above 0 and below 1")

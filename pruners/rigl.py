@@ -59,6 +59,6 @@ def rigl(timing: str, plan: Plan, fraction: float = 0.3, updates: int = 30) -> t
     updates : int
         Number of exchanges (the paper: every 100 steps).
     """
-    steps = update_steps(plan, updates)
+    steps = update_steps(plan, updates, fraction)
     prune = Prune("random", plan.sparsity, plan.scope)
     return (prune, Train(0, plan.steps, GrowByGradient(fraction, steps, plan.at(0.75))))

@@ -64,4 +64,4 @@ def set(timing: str, plan: Plan, fraction: float = 0.3, updates: int = 30) -> tu
         Number of exchanges (the paper: every epoch).
     """
     prune = Prune("random", plan.sparsity, plan.scope)
-    return (prune, Train(0, plan.steps, GrowAtRandom(fraction, update_steps(plan, updates))))
+    return (prune, Train(0, plan.steps, GrowAtRandom(fraction, update_steps(plan, updates, fraction))))

@@ -62,6 +62,8 @@ def linearised(network: nn.Module) -> nn.Module:
                 parameter.abs_()
     for module in list(copied.modules()):
         for name, child in module.named_children():
-            if isinstance(child, nn.modules.batchnorm._NormBase | nn.GroupNorm | nn.LayerNorm | nn.Dropout2d):
+            if isinstance(
+                child, nn.modules.batchnorm._NormBase | nn.GroupNorm | nn.LayerNorm | nn.modules.dropout._DropoutNd
+            ):
                 setattr(module, name, nn.Identity())
     return copied

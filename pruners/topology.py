@@ -8,6 +8,7 @@ from torch import Tensor
 
 from pruners.entries import Plan
 from pruners.mask import Mask
+from registries import RequestError
 
 
 def exchanged(mask: Mask, weights: Mapping[str, Tensor], growth: Mapping[str, Tensor], fraction: float) -> Mask:
@@ -42,8 +43,16 @@ def cosine(fraction: float, step: int, last: int) -> float:
     return fraction / 2 * (1 + math.cos(math.pi * step / last))
 
 
-def update_steps(plan: Plan, updates: int) -> tuple[int, ...]:
-    """Evenly spaced steps until three quarters of T, the last one left out: there nothing is exchanged any more."""
+def update_steps(plan: Plan, updates: int, fraction: float) -> tuple[int, ...]:
+    """So many evenly spaced steps (or as many as there are) before three quarters of T.
+
+    Raises
+    ------
+    RequestError
+        If the fraction to exchange is none.
+    """
+    if not 0 < fraction <= 1:
+        raise RequestError(f"--set pruner.fraction={fraction}: give the part to exchange, above 0 and at most 1")
     last = plan.at(0.75)
-    number = max(1, min(updates, last - 1))
-    return tuple(sorted({last * u // number for u in range(1, number)} - {0}))
+    number = max(0, min(updates, last - 1))
+    return tuple(last * u // (number + 1) for u in range(1, number + 1))

@@ -33,6 +33,11 @@ class Registry(Generic[Entry]):
         The package whose modules register the built-in entries, one file each.
     entry_points : str, optional
         Group in which installed packages name modules that register entries of theirs; read after the built-in ones.
+
+    Attributes
+    ----------
+    broken : dict
+        Installed entries that could not be loaded, and why; the others can be used all the same.
     """
 
     def __init__(self, kind: str, package: str, entry_points: str | None = None) -> None:
@@ -41,6 +46,7 @@ class Registry(Generic[Entry]):
         self._entry_points = entry_points
         self._entries: dict[str, Entry] = {}
         self._loaded = False
+        self.broken: dict[str, str] = {}
 
     def add(self, entry: Entry) -> None:
         """Register an entry.
@@ -63,6 +69,8 @@ class Registry(Generic[Entry]):
             If there is none; the message names the nearest ones.
         """
         self._load()
+        if name not in self._entries and name in self.broken:
+            raise RequestError(self.broken[name])
         if name not in self._entries:
             near = difflib.get_close_matches(name, self._entries, n=3, cutoff=0.5)
             hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(sorted(self._entries))}"
@@ -86,13 +94,11 @@ class Registry(Generic[Entry]):
             for point in entry_points(group=self._entry_points) if self._entry_points else ():
                 try:
                     point.load()
-                except RequestError as error:
-                    raise RequestError(f"installed {self.kind} '{point.name}' ({point.value}): {error}") from None
                 except Exception as error:  # whatever somebody's package does
-                    raise RequestError(
+                    self.broken[point.name] = (
                         f"installed {self.kind} '{point.name}' ({point.value}): cannot be imported: "
                         f"{type(error).__name__}: {error}"
-                    ) from None
+                    )
 
 
 def key_of(code: Callable[..., Any]) -> str:

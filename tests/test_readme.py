@@ -65,7 +65,10 @@ def test_packages_bring_pruners_by_their_entry_points(tmp_path):
     (info / "RECORD").write_text("their_pruners.py,,\n")
     assert "taylor" in bench("list", "pruners", cwd=tmp_path, path=str(tmp_path)).stdout
     (tmp_path / "their_pruners.py").write_text("import nothing_of_that_name")
-    done = bench("list", "pruners", cwd=tmp_path, path=str(tmp_path))
+    listed = bench("list", "pruners", cwd=tmp_path, path=str(tmp_path))
+    assert listed.returncode == 0
+    assert "installed pruner 'taylor'" in listed.stdout
+    done = bench("run", "--arch", "modl", "--pruner", "taylor", "--size", "toy", cwd=tmp_path, path=str(tmp_path))
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "installed pruner 'taylor'" in done.stderr

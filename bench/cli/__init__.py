@@ -6,11 +6,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.cli import check, data, run, speed
+from bench.cli import check, compare, data, run, speed
 from bench.cli import list as listing
 from registries import RequestError
 
-COMMANDS = (run, listing, data, check, speed)
+COMMANDS = (run, compare, listing, data, check, speed)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

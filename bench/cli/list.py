@@ -30,7 +30,7 @@ def execute(chosen: argparse.Namespace) -> int:
             print(f"  {name:<{WIDTH}} {summary}")
             print(f"  {'':<{WIDTH}} {details}")
             if chosen.verbose:
-                for line in _sizes(name) if kind == "architectures" else _options(name) if kind == "pruners" else ():
+                for line in _more(kind, name):
                     print(f"  {'':<{WIDTH}} {line}")
     return 0
 
@@ -51,7 +51,8 @@ def _entries(kind: str) -> Iterable[tuple[str, str, str]]:
     if kind == "pruners":
         from pruners import pruners
 
-        return [(e.name, e.summary, f"{', '.join(e.timings) or 'no timing'} · {e.source}") for e in pruners]
+        found = [(e.name, e.summary, f"{', '.join(e.timings) or 'no timing'} · {e.source}") for e in pruners]
+        return found + [(name, "cannot be used", reason) for name, reason in pruners.broken.items()]
     if kind == "datasets":
         from datasets.splits import splits
 
@@ -66,6 +67,14 @@ def _entries(kind: str) -> Iterable[tuple[str, str, str]]:
         (t.name, t.summary, f"{t.training.steps} steps · splits {', '.join(t.evaluation.splits)} · {t.source}")
         for t in tracks
     ]
+
+
+def _more(kind: str, name: str) -> Iterable[str]:
+    from pruners import pruners
+
+    if kind == "architectures":
+        return _sizes(name)
+    return _options(name) if kind == "pruners" and name in pruners.names() else ()
 
 
 def _options(name: str) -> Iterable[str]:

@@ -7,6 +7,7 @@ import h5py
 import pytest
 import torch
 
+from bench import execution
 from bench.pruner_checks import CHECKS, Subject, run_checks
 from pruners import Prune, Train, pruners
 from registries.checking import carry_out
@@ -91,7 +92,7 @@ def test_a_look_at_evaluation_data_is_found(registered, tmp_path):
 
 def test_a_mask_that_nothing_is_trained_under_is_found(registered, tmp_path):
     entry = registered(recipe=recipe_of(Train(0, 4), Prune("magnitude", "0.9", "global")))
-    assert "never trained under" in failures(entry, tmp_path)["zeros"]
+    assert "does not end in a training" in failures(entry, tmp_path)["zeros"]
 
 
 def test_pruned_weights_that_live_on_are_found(registered, tmp_path, monkeypatch):
@@ -99,16 +100,23 @@ def test_pruned_weights_that_live_on_are_found(registered, tmp_path, monkeypatch
     assert "is not zero" in failures(registered(), tmp_path)["zeros"]
 
 
-def test_a_score_that_changes_the_network_is_found(registered, tmp_path, monkeypatch):
-    from bench import execution
+def test_a_score_that_changes_the_network_is_found(registered, tmp_path):
+    def score(problem, batches=2):
+        found = SNIP.score(problem, batches)
+        with torch.no_grad():
+            next(problem.model.parameters()).mul_(2)
+        return found
 
+    assert "changes the parameters" in failures(registered(score=score), tmp_path)["valid scores"]
+
+
+def test_a_stage_that_changes_other_parameters_is_found(registered, tmp_path, monkeypatch):
+    """The suite's own stages are under test here."""
     prune = execution._prune
 
     def careless(state, stage, model, workspace):
-        with torch.no_grad():
-            for value in state.weights.values():
-                value.mul_(1.01)
-        return prune(execution.State({n: 2 * v for n, v in state.weights.items()}, state.mask), stage, model, workspace)
+        found, bill = prune(state, stage, model, workspace)
+        return execution.State({n: 2 * v for n, v in found.weights.items()}, found.mask), bill
 
     monkeypatch.setattr(execution, "_prune", careless)
     assert "changes" in failures(registered(), tmp_path)["other parameters"]

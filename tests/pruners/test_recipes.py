@@ -1,12 +1,14 @@
 """What the timings mean: the stages that (pruner, timing) expands to, and what their masks have seen."""
 
+import hashlib
+import json
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
-from pruners import LearnMask, Plan, Prune, Rewind, Train, Transform, kept_count, pruners
-from pruners.contract import score_recipe, what_mask_has_seen
+from pruners import LearnMask, Plan, Prune, Rewind, Train, Transform, kept_count, pruner, pruners
+from pruners.contract import checked, score_recipe, what_mask_has_seen
 from pruners.controls import with_control
 from pruners.gradual import Gradual
 from pruners.stages import values_of
@@ -40,11 +42,11 @@ def test_rounds_reach_the_stage():
     assert (pruners.get("synflow").rounds, pruners.get("snip").rounds) == (100, 1)
 
 
-@pytest.mark.parametrize("steps", [4, 12, 100, 4000])
+@pytest.mark.parametrize("steps", [2, 4, 12, 100, 4000])
 def test_cubic_schedule_is_that_of_zhu_and_gupta_and_final_by_three_quarters(steps):
     update = Gradual.over(Plan(steps, "0.9"), "magnitude", ())
     assert steps // 4 <= update.steps[0]
-    assert update.steps[-1] == round(0.75 * steps)
+    assert update.steps[-1] == min(round(0.75 * steps), steps - 1)
     assert len(set(update.steps)) == len(update.steps)
     kept = [update.keep(step, 1000) for step in update.steps]
     assert kept == sorted(kept, reverse=True)
@@ -136,6 +138,68 @@ def test_stages_tell_their_kind_and_that_of_their_update():
     assert values_of(stage)["update"]["kind"] == "Gradual"
     grow, evolve = stages("rigl", "while")[1], stages("set", "while")[1]
     assert values_of(grow)["update"]["kind"] != values_of(evolve)["update"]["kind"]
+
+
+GOLDEN = {
+    "lottery": "39707ffcce3c9b2e",
+    "pun": "b24f96f9596e3c27",
+    "rigl": "b1d7a88e2937b453",
+    "set": "7f28652416517ffd",
+}
+"""Hashes of the recipes under all timings; a change needs a new version, and a new line here."""
+
+
+@pytest.mark.parametrize("name", sorted(GOLDEN))
+def test_golden_recipes(name):
+    entry = pruners.get(name)
+    values = [[values_of(s) for s in entry.recipe(timing, PLAN)] for timing in entry.timings]
+    assert hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16] == GOLDEN[name]
+
+
+def test_every_recipe_has_a_golden_hash():
+    recipes = {e.name for e in pruners if e.score is None and e.timings and e.identity.origin == "built-in"}
+    assert set(GOLDEN) == recipes
+
+
+BAD_RECIPES = {
+    "no tuple of stages": [Train(0, 4)],
+    "does not end in a training": (Train(0, 4), Prune("magnitude", "0.9", "global")),
+    "rewinds to step 5": (Rewind(5), Train(0, 4)),
+    "gives no scores": (Prune("pun", "0.9", "global"), Train(0, 4)),
+    "is no dataclass": (Train(0, 4, update="mine"),),
+    "unknown pruner": (Prune("nothing", "0.9", "global"), Train(0, 4)),
+}
+
+
+@pytest.mark.parametrize("message", sorted(BAD_RECIPES))
+def test_recipes_that_cannot_be_carried_out_are_refused(message):
+    with pytest.raises(RequestError, match=message):
+        checked("mine", BAD_RECIPES[message])
+
+
+def test_parameters_that_every_pruner_has_are_refused():
+    with pytest.raises(RequestError, match="'rounds' is an option of every pruner"):
+
+        @pruner(timings=("at-init",), version=1, source="here")
+        def mine(problem, rounds=3):
+            """Mine."""
+
+    with pytest.raises(RequestError, match="default of 'many'"):
+
+        @pruner(timings=("at-init",), version=1, source="here")
+        def yours(problem, many=None):
+            """Yours."""
+
+
+@pytest.mark.parametrize("fraction", [0.0, -0.5, 2.0])
+@pytest.mark.parametrize("name", ["rigl", "set"])
+def test_impossible_exchanges_are_refused(name, fraction):
+    with pytest.raises(RequestError, match=r"pruner\.fraction"):
+        stages(name, "while", fraction=fraction)
+
+
+def test_as_many_updates_as_asked():
+    assert [len(stages("rigl", "while", updates=n)[1].update.steps) for n in (1, 7, 30)] == [1, 7, 30]
 
 
 def test_every_stage_says_in_words_what_it_does():

@@ -1,5 +1,8 @@
 """Scores against formulas, hand-computed numbers and finite differences; and each planted bug is noticed."""
 
+import importlib
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -22,7 +25,7 @@ GOLDEN = {
 }
 """Masks of 12 (SynFlow: 3) weights on the toy; a change of an entry's output needs a new version and a new line."""
 
-CHAIN = NetworkProblem([[1.0, -2.0], [3.0, 0.5]], [[2.0, -1.0], [0.0, 4.0]])
+CHAIN = BIASED = NetworkProblem([[1.0, -2.0], [3.0, 0.5]], [[2.0, -1.0], [0.0, 4.0]])
 
 
 @pytest.fixture
@@ -83,14 +86,64 @@ def test_scores_equal_independent_formulas(problem, name):
     found = pruners.get(name).score(problem, batches=3)
     expected = EXPECTED[name](problem)
     assert agree(found, expected)
-    first, second = found
-    bugs = {
-        "sign": {name: -score for name, score in found.items()},
-        "missing factor": {name: score / problem.weights[name] for name, score in found.items()},
-        "missing batch": pruners.get(name).score(problem, batches=2),
-        "wrong layer": {first: found[first], second: found[first].mean().expand_as(found[second])},
-    }
-    assert [bug for bug, scores in bugs.items() if agree(scores, expected)] == []
+
+
+BUGS = {
+    "snip": [
+        ("(weight.detach() * gradients[name]).abs()", bug)
+        for bug in (
+            "weight.detach() * gradients[name]",
+            "gradients[name].abs()",
+            "(weight.detach() * gradients[min(gradients)].mean()).abs()",
+        )
+    ],
+    "force": [
+        ("(weight.detach() * gradients[name]).abs()", bug)
+        for bug in (
+            "-(weight.detach() * gradients[name]).abs()",
+            "gradients[name].abs()",
+            "(weight.detach() * gradients[min(gradients)].mean()).abs()",
+        )
+    ],
+    "iter_snip": [("snip(problem, batches)", "snip(problem, 1)")],
+    "grasp": [
+        ("leaf.detach() * part.detach()", "-leaf.detach() * part.detach()"),
+        ("leaf.detach() * part.detach()", "part.detach()"),
+        (
+            "zip(names, leaves, product, strict=True)",
+            "zip(names, leaves, [p.mean() for p in product[::-1]], strict=True)",
+        ),
+        ("(part * g).sum()", "part.sum()"),
+    ],
+    "grasp_abs": [("score.abs()", "score")],
+    "synflow": [
+        ("weights[name].detach() * slope", "slope"),
+        ("* slope / total", "* slope"),
+        (".double().abs()", ".double()"),
+        ("parameter.zero_()", "parameter.abs_()"),
+        ("nn.modules.batchnorm._NormBase | ", ""),
+    ],
+    "magnitude": [("weight.detach().abs()", "weight.detach()")],
+}
+
+
+@pytest.mark.parametrize(("module", "right", "wrong"), [(m, *bug) for m, bugs in BUGS.items() for bug in bugs])
+def test_a_bug_planted_in_a_score_is_noticed(problem, module, right, wrong):
+    """The module's source, with one piece of it replaced, gives other scores than the formula."""
+    source = Path(importlib.import_module(f"pruners.{module}").__file__).read_text()
+    assert right in source
+    name = module.replace("_", "-")
+    for code, same in ((source, True), (source.replace(right, wrong), False)):
+        scope = {}
+        unregistered = code.replace("from pruners.contract import pruner", "pruner = lambda **entry: lambda code: code")
+        exec(compile(unregistered, module, "exec"), scope)
+        if name == "synflow":
+            found, expected = scope[module](BIASED, pixels=4), pruners.get(name).score(BIASED, pixels=4)
+        elif name == "magnitude":
+            found, expected = scope[module](problem), {n: w.abs() for n, w in problem.weights.items()}
+        else:
+            found, expected = scope[module](problem, batches=3), EXPECTED[name](problem)
+        assert agree(found, expected) == same
 
 
 def coupled(weights):

@@ -1,0 +1,76 @@
+"""Two rows against each other: paired differences on every split and under every shift."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from leaderboards.results import Condition, Row, paired
+from leaderboards.statistics import Estimate, holm, two_way
+
+SCALED = "psnr_scaled"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A paired difference a − b.
+
+    Attributes
+    ----------
+    a, b : str
+        Row names.
+    condition : Condition
+    metric : str
+    estimate : Estimate
+    flips : bool
+        Whether the PSNR difference has another sign after a least-squares scale per volume.
+    unpaired_seeds : int
+        Seeds that only one of the rows has, and that are left out.
+    """
+
+    a: str
+    b: str
+    condition: Condition
+    metric: str
+    estimate: Estimate
+    flips: bool
+    unpaired_seeds: int
+
+
+def compare(a: Row, b: Row, metric: str, conditions: Sequence[Condition] | None = None) -> list[Comparison]:
+    """Compare two rows on every condition that both were evaluated on, or on those given.
+
+    Raises
+    ------
+    RequestError
+        If the rows cannot be paired.
+    """
+    chosen = [c for c in a.conditions if c in b.conditions] if conditions is None else conditions
+    return [_compare_on(a, b, metric, condition) for condition in chosen]
+
+
+def _compare_on(a: Row, b: Row, metric: str, condition: Condition) -> Comparison:
+    differences, _, left_out = paired(a, b, condition, metric)
+    estimate = two_way(differences)
+    flips = False
+    if metric == "psnr":
+        scaled, _, _ = paired(a, b, condition, SCALED)
+        flips = bool(np.sign(estimate.mean) * np.sign(scaled.mean()) < 0)
+    return Comparison(a.name, b.name, condition, metric, estimate, flips, left_out)
+
+
+def lines(found: Sequence[Comparison]) -> Iterator[list[str]]:
+    """Cells of a table: condition, difference, interval, n, what to mind."""
+    yield ["split · shift", "", "difference", "95 % interval", "seeds", "patients"]
+    for one in found:
+        low, high = (float(end) for end in one.estimate.interval())
+        span = f"{low:+.3f} to {high:+.3f}" if np.isfinite(low) else "unknown"
+        mind = "sign flips after scaling" if one.flips else ""
+        numbers = [str(one.estimate.seeds), str(one.estimate.patients)]
+        yield [str(one.condition), mind, f"{float(one.estimate.mean):+.3f}", span, *numbers]
+
+
+def confirmed(found: Sequence[Comparison], level: float = 0.05) -> list[tuple[float, bool]]:
+    """Holm-adjusted p-value of each comparison, and whether it is below the level."""
+    adjusted = holm([float(one.estimate.p_value()) for one in found])
+    return [(float(value), bool(value < level)) for value in adjusted]

@@ -1,0 +1,44 @@
+"""Forest plot: paired differences with their intervals, one line each."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from leaderboards.compare import Comparison
+
+BETTER, WORSE, OPEN = "#0072B2", "#D55E00", "#595959"
+"""Okabe & Ito's colours, told apart also by those who see fewer; shapes differ, too."""
+
+
+def forest_plot(path: Path, found: Sequence[Comparison], title: str, unit: str) -> None:
+    """Draw differences and 95 % intervals; written as the suffix of the path says.
+
+    Parameters
+    ----------
+    path : Path
+    found : sequence of Comparison
+    title, unit : str
+    """
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import seaborn as sns
+    from matplotlib import pyplot as plt
+
+    with sns.axes_style("whitegrid"), plt.rc_context({"svg.hashsalt": "forest"}):
+        figure, axes = plt.subplots(figsize=(7, 1.2 + 0.32 * len(found)), layout="constrained")
+    for place, one in enumerate(found):
+        low, high = (float(end) for end in one.estimate.interval())
+        mean = float(one.estimate.mean)
+        colour, marker = (BETTER, "^") if low > 0 else (WORSE, "v") if high < 0 else (OPEN, "o")
+        if np.isfinite(low):
+            axes.plot([low, high], [place, place], color=colour, linewidth=2)
+        axes.plot([mean], [place], marker=marker, color=colour, markersize=7, linestyle="none")
+    axes.axvline(0, color="black", linewidth=1)
+    axes.set_yticks(range(len(found)), [str(one.condition) for one in found])
+    axes.set_ylim(len(found) - 0.5, -0.5)
+    axes.set_xlabel(f"{unit}, a − b, 95 % interval ({found[0].estimate.wording})")
+    axes.set_title(title, fontsize=10)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
