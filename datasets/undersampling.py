@@ -120,6 +120,8 @@ def _poisson(undersampling: Undersampling, rows: int, columns: int, seed: tuple[
     drawn = poisson(
         (rows, columns), undersampling.acceleration, block, bool, crop_corner=False, seed=_number(seed) % 2**32
     )
+    top, left = (rows - block[0] + 1) // 2, (columns - lines + 1) // 2
+    drawn[top : top + block[0], left : left + lines] = True  # sigpy centres odd blocks otherwise than fastMRI
     return torch.from_numpy(drawn)[None], lines
 
 

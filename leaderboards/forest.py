@@ -7,18 +7,19 @@ import numpy as np
 
 from leaderboards.compare import Comparison
 
+UNITS = {"psnr": "PSNR dB", "psnr_scaled": "PSNR after scaling, dB", "psnr_foreground": "PSNR of the foreground, dB"}
 BETTER, WORSE, OPEN = "#0072B2", "#D55E00", "#595959"
 """Okabe & Ito's colours, told apart also by those who see fewer; shapes differ, too."""
 
 
-def forest_plot(path: Path, found: Sequence[Comparison], title: str, unit: str) -> None:
+def forest_plot(path: Path, found: Sequence[Comparison], title: str) -> None:
     """Draw differences and 95 % intervals; written as the suffix of the path says.
 
     Parameters
     ----------
     path : Path
     found : sequence of Comparison
-    title, unit : str
+    title : str
     """
     import matplotlib as mpl
 
@@ -38,6 +39,7 @@ def forest_plot(path: Path, found: Sequence[Comparison], title: str, unit: str) 
     axes.axvline(0, color="black", linewidth=1)
     axes.set_yticks(range(len(found)), [str(one.condition) for one in found])
     axes.set_ylim(len(found) - 0.5, -0.5)
+    unit = UNITS.get(found[0].metric, found[0].metric)
     axes.set_xlabel(f"{unit}, a − b, 95 % interval ({found[0].estimate.wording})")
     axes.set_title(title, fontsize=10)
     figure.savefig(path, dpi=150)

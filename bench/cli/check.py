@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.cli import plugins
+from registries import RequestError
 from registries.checking import Outcome
 
 
@@ -23,6 +24,9 @@ def add(commands: Any) -> None:
     pruner.add_argument("name", metavar="NAME")
     plugins.add_option(pruner)
     pruner.set_defaults(execute=execute_pruner)
+    statistics = kinds.add_parser("statistics", help="measure how often the 95 %% interval holds the truth")
+    statistics.add_argument("--repetitions", type=int, default=4000, metavar="N", help="of each design (default 4000)")
+    statistics.set_defaults(execute=execute_statistics)
 
 
 def execute_architecture(chosen: argparse.Namespace) -> int:
@@ -44,6 +48,19 @@ def execute_pruner(chosen: argparse.Namespace) -> int:
     entry = pruners.get(chosen.name)
     with tempfile.TemporaryDirectory() as folder:
         return _report(f"pruner {chosen.name}", run_checks(entry, Path(folder)))
+
+
+def execute_statistics(chosen: argparse.Namespace) -> int:
+    """Print measured coverage for designs of seeds × patients and ratios of variances."""
+    from bench.report import aligned
+    from leaderboards.statistics.coverage import coverage_table
+
+    if chosen.repetitions < 1:
+        raise RequestError(f"--repetitions {chosen.repetitions}: at least 1")
+    print(f"share of 95 % intervals that hold the true mean, {chosen.repetitions} simulated data sets each;")
+    print("variances between seeds and between patients in units of the residual one")
+    print("\n".join(aligned(coverage_table(chosen.repetitions))))
+    return 0
 
 
 def _report(what: str, outcomes: Iterable[Outcome]) -> int:

@@ -64,6 +64,6 @@ def execute(chosen: argparse.Namespace) -> int:
         if found[0].unpaired_seeds:
             print(f"left out: {found[0].unpaired_seeds} seeds that only one of the rows has")
     plot = Path(chosen.plot) if chosen.plot else folder / "compare.png"
-    forest_plot(plot, found, title, chosen.metric)
+    forest_plot(plot, found, title)
     print(f"forest plot: {plot}")
     return 0

@@ -62,3 +62,14 @@ def measure_coverage(
                     low, high = two_way(values).interval()
                     held += int(np.count_nonzero((low <= 0) & (high >= 0)))
                 yield Coverage(seeds, patients, seed_ratio, patient_ratio, held / repetitions)
+
+
+def coverage_table(repetitions: int) -> list[list[str]]:
+    """Cells of a table: one line per design, one column per pair of variance ratios."""
+    found = list(measure_coverage(repetitions=repetitions))
+    pairs = list(dict.fromkeys((one.seed_ratio, one.patient_ratio) for one in found))
+    table = [["seeds × patients", "", *(f"{a:g} / {b:g}" for a, b in pairs)]]
+    for seeds, patients in DESIGNS:
+        shares = [f"{100 * one.share:.1f}" for one in found if (one.seeds, one.patients) == (seeds, patients)]
+        table.append([f"{seeds} × {patients}", "", *shares])
+    return table

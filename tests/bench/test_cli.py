@@ -146,6 +146,34 @@ def test_list_verbose_counts_parameters(call):
     assert "nothing is shared" in out
 
 
+def test_shifts_are_evaluated_with_the_same_network(call, tmp_path):
+    shifts = ["acceleration-8", "noise-20", "anatomy", "contrast-pd", "acceleration-4"]
+    code, out, _ = call(*RUN, "--shifts", *shifts, "--out", tmp_path)
+    assert code == 0
+    _, record = only_record(tmp_path)
+    found = record.content["shifts"]
+    assert set(found["knee"]) == {"acceleration-8", "noise-20"}
+    assert set(found["brain"]) == {"acceleration-8", "noise-20", "anatomy"}
+    usual, harder = record.content["metrics"]["knee"]["psnr"], found["knee"]["acceleration-8"]["psnr"]
+    assert harder < usual
+    assert found["brain"]["anatomy"]["psnr"] == record.content["metrics"]["brain"]["psnr"]
+    missing = record.content["provenance"]["data"]["unavailable"]
+    assert "trained on CORPD_FBK" in missing["shift contrast-pd"]
+    assert "how the network was trained" in missing["shift acceleration-4"]
+    rows = [row for row in record.content["volumes"] if (row["split"], row["shift"]) == ("knee", "noise-20")]
+    assert sum(row["psnr"] for row in rows) / len(rows) == pytest.approx(found["knee"]["noise-20"]["psnr"])
+    assert re.search(r"^ +acceleration-8 ", out, re.MULTILINE)
+    code, _, err = call(*RUN, "--shifts", "fog", "--out", tmp_path)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "unknown shift 'fog'" in err
+
+
+def test_coverage_is_measured_by_a_command(call):
+    code, out, _ = call("check", "statistics", "--repetitions", 20)
+    assert code == 0
+    assert "10 × 30" in out
+
+
 def test_speed_compares_with_the_peers(call):
     sizes = ["--size", "toy", "--coils", 2, "--rows", 32, "--columns", 32, "--runs", 1, "--threads", 1]
     code, out, err = call("speed", "architectures", *sizes, "--variants", "bf16")

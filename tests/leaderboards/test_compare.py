@@ -1,0 +1,166 @@
+"""Comparing rows: planted effects, bad requests, the command itself."""
+
+import copy
+import json
+
+import numpy as np
+import pytest
+
+from bench.cli import main
+from bench.record import FILE, Record
+from bench.running import run
+from leaderboards.compare import compare, confirmed
+from leaderboards.results import Condition, read_records, row_of
+from registries import RequestError
+from tests.bench.toy import toy_plan
+
+SEEDS, PATIENTS = 10, 24
+CONTRASTS = ("AXT1", "AXT2", "AXFLAIR")
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory, cache_root):
+    """A real record of the toy, to be filled with scores made here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PUNBENCH_CACHE", str(cache_root))
+        return run(toy_plan(tmp_path_factory.mktemp("out"), pruner="dense"), False, lambda line: None)
+
+
+def make(template, seed, pruner, effect=0.0, only=None, scaled_effect=None, patients=PATIENTS):
+    """A record of crossed scores; the effect is planted in one contrast, or everywhere."""
+    content = copy.deepcopy(dict(template.content))
+    content["trial"] |= {"pruner": pruner, "seed": seed}
+    if pruner != "dense":
+        content["trial"] |= {"timing": "at-init", "sparsity": "0.9"}
+    draw = np.random.default_rng([seed, *pruner.encode()])
+    model = content["volumes"][0]
+    rows = []
+    for patient in range(patients):
+        contrast = CONTRASTS[patient % 3]
+        here = effect if only in (None, contrast) else 0.0
+        score = 30 + 0.2 * np.random.default_rng(patient).normal() + 0.05 * draw.normal() + here
+        scaled = score if scaled_effect is None else score - here + scaled_effect
+        for shift in (None, f"contrast-{contrast[2:].lower()}"):
+            names = {"split": "brain", "shift": shift, "volume": f"v{patient}", "patient": f"p{patient}"}
+            rows.append({**model, **names, "acquisition": contrast, "psnr": score, "psnr_scaled": scaled})
+    content["volumes"] = rows
+    return Record.of(content)
+
+
+def rows(template, tmp_path=None, **changes):
+    records = [make(template, seed, "dense") for seed in range(SEEDS)]
+    records += [make(template, seed, "snip", **changes) for seed in range(SEEDS)]
+    return [row_of(records, name, "here") for name in ("modl/snip/at-init/0.9", "modl/dense")]
+
+
+def test_a_planted_effect_is_found_by_the_right_shift_and_only_there(template):
+    found = {str(one.condition): one for one in compare(*rows(template, effect=-1.0, only="AXT2"), "psnr")}
+    for name, one in found.items():
+        low, high = (float(end) for end in one.estimate.interval())
+        if name == "brain · contrast-t2":
+            assert high < -0.9
+            assert one.estimate.patients == 8
+        elif name.startswith("brain · "):
+            assert low < 0 < high
+            assert one.estimate.patients == 8
+    assert set(found) == {"brain", "brain · contrast-t1", "brain · contrast-t2", "brain · contrast-flair"}
+
+
+def test_rows_that_are_the_same_are_never_separated(template):
+    records = [make(template, seed, "dense") for seed in range(SEEDS)]
+    dense = row_of(records, "modl/dense", "here")
+    for one in compare(dense, dense, "psnr"):
+        low, high = (float(end) for end in one.estimate.interval())
+        assert low == high == 0
+    assert all(not claim for _, claim in confirmed(compare(dense, dense, "psnr")))
+
+
+def test_confirmed_contrasts_are_corrected_together(template):
+    found = confirmed(
+        compare(
+            *rows(template, effect=-1.0, only="AXT2"),
+            "psnr",
+            [Condition("brain", "contrast-t2"), Condition("brain", "contrast-t1")],
+        )
+    )
+    assert [claim for _, claim in found] == [True, False]
+
+
+def test_a_change_of_brightness_is_marked(template):
+    flipped = compare(*rows(template, effect=0.5, scaled_effect=-0.5), "psnr")
+    plain = compare(*rows(template, effect=0.5), "psnr")
+    assert all(one.flips for one in flipped)
+    assert not any(one.flips for one in plain)
+
+
+def test_seeds_that_only_one_row_has_are_counted(template):
+    records = [make(template, seed, "dense") for seed in range(5)] + [make(template, seed, "snip") for seed in range(3)]
+    a, b = (row_of(records, name, "here") for name in ("modl/snip/at-init/0.9", "modl/dense"))
+    (one, *_) = compare(a, b, "psnr")
+    assert (one.estimate.seeds, one.unpaired_seeds) == (3, 2)
+    assert "conditional" in one.estimate.wording
+
+
+def test_rows_that_cannot_be_paired_are_refused(template):
+    dense = [make(template, seed, "dense") for seed in range(2)]
+    fewer = [make(template, seed, "snip", patients=PATIENTS - 3) for seed in range(2)]
+    other_seeds = [make(template, seed, "snip") for seed in (7, 8)]
+
+    def pair(others):
+        return (row_of([*dense, *others], n, "here") for n in ("modl/snip/at-init/0.9", "modl/dense"))
+
+    with pytest.raises(RequestError, match="unequal patients"):
+        compare(*pair(fewer), "psnr")
+    with pytest.raises(RequestError, match="no seed in common"):
+        compare(*pair(other_seeds), "psnr")
+    with pytest.raises(RequestError, match="was not evaluated on knee"):
+        compare(*pair([make(template, s, "snip") for s in range(2)]), "psnr", [Condition("knee")])
+    with pytest.raises(RequestError, match="twice"):
+        row_of([*dense, dense[0]], "modl/dense", "here")
+    changed = Record.of(json.loads(json.dumps(dict(dense[0].content))))
+    changed.content["trial"]["size"] = "demo"
+    with pytest.raises(RequestError, match="2 settings"):
+        row_of([*dense, changed], "modl/dense", "here")
+
+
+@pytest.fixture
+def folder(template, tmp_path):
+    for seed in range(3):
+        for pruner in ("dense", "snip"):
+            target = tmp_path / "results" / f"{pruner}-{seed}"
+            target.mkdir(parents=True)
+            make(template, seed, pruner, effect=-0.4).write(target / FILE)
+    return tmp_path / "results"
+
+
+def test_the_command_prints_a_table_and_draws_a_forest_plot(folder, capsys):
+    code = main(["compare", str(folder), "--a", "modl/snip/at-init/0.9", "--b", "modl/dense"])
+    out = capsys.readouterr().out
+    assert code == 0
+    assert "conditional on these trained networks" in out
+    assert "brain · contrast-flair" in out
+    assert (folder / "compare.png").stat().st_size > 10_000
+    assert len(read_records(folder)) == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--a", "modl/snip/at-init/0.9", "--b", "modl/nothing"], "is not in"),
+        (["--a", "modl/snip/at-init/0.9"], "name two rows"),
+        (["--a", "modl/dense", "--b", "modl/dense", "--metric", "beauty"], "--metric beauty"),
+        (["--track", "toy"], "no confirmatory contrasts"),
+        (["--track", "nothing"], "unknown track"),
+    ],
+)
+def test_bad_requests_end_in_one_line(folder, capsys, arguments, message):
+    code = main(["compare", str(folder), *arguments])
+    err = capsys.readouterr().err
+    assert code == 2
+    assert message in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_folder_without_records_is_named(tmp_path, capsys):
+    assert main(["compare", str(tmp_path), "--a", "x", "--b", "y"]) == 2
+    assert "holds no record.json" in capsys.readouterr().err
