@@ -39,7 +39,7 @@ def choose_shifts(names: Iterable[str], trained: Trained, test: TestData) -> tup
             if shifted.splits:
                 chosen.append(Shift(entry, shifted))
             else:
-                reason = "no such test volume"
+                reason = "there is no test volume that it would change"
         if reason is not None:
             unavailable[name] = reason
     return tuple(chosen), unavailable
@@ -47,7 +47,10 @@ def choose_shifts(names: Iterable[str], trained: Trained, test: TestData) -> tup
 
 def _shifted(entry: ShiftEntry, trained: Trained, test: TestData) -> TestData:
     if entry.change is not None:
-        return replace(test, preparation=entry.change(test.preparation))
+        changed = entry.change(test.preparation)
+        least = changed.virtual_coils or 0
+        concerned = {split: tuple(v for v in volumes if v.coils > least) for split, volumes in test.splits.items()}
+        return replace(test, preparation=changed, splits={s: volumes for s, volumes in concerned.items() if volumes})
     members: dict[str, tuple[Volume, ...]] = {
         split: tuple(v for v in volumes if entry.member is not None and entry.member(v, trained))
         for split, volumes in test.splits.items()

@@ -52,12 +52,15 @@ class Contrast:
         Row names.
     split, shift : str
         Where; the shift ``none`` is the condition of the training.
+    metric : str
+        The same for all contrasts of a track.
     """
 
     a: str
     b: str
     split: str
     shift: str = "none"
+    metric: str = "psnr"
 
 
 @dataclass(frozen=True)

@@ -25,4 +25,7 @@ def compress(kspace: Tensor, calibration: tuple[int, int], coils: int) -> Tensor
         return kspace
     lines = kspace[..., calibration[0] : calibration[1]].flatten(1)
     basis, _, _ = torch.linalg.svd(lines @ lines.mH)  # Hermitian: the left vectors of the lines
+    # a singular vector is known up to a phase: its largest coefficient is made real and positive
+    largest = basis.gather(0, basis.abs().argmax(0, keepdim=True))
+    basis = basis * torch.sgn(largest).conj()
     return torch.einsum("cv,chw->vhw", basis[:, :coils].conj(), kspace)

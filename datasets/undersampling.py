@@ -116,7 +116,8 @@ def _poisson(undersampling: Undersampling, rows: int, columns: int, seed: tuple[
     except ImportError:
         raise missing_sigpy("pattern-poisson") from None
     lines = undersampling.centre_lines(columns)
-    block = (min(rows, max(1, round(lines * rows / columns))), lines)
+    # as high as the maps need: their resolution is that of the lines, and ESPIRiT reads a square
+    block = (min(rows, max(lines, round(lines * rows / columns))), lines)
     drawn = poisson(
         (rows, columns), undersampling.acceleration, block, bool, crop_corner=False, seed=_number(seed) % 2**32
     )

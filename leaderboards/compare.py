@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leaderboards.results import Condition, Row, paired
-from leaderboards.statistics import Estimate, holm, two_way
+from leaderboards.results import Condition, Row, paired, shared_conditions
+from leaderboards.statistics import FEW_SEEDS, Estimate, holm, sign_flips, two_way
 
 SCALED = "psnr_scaled"
 
@@ -45,8 +45,15 @@ def compare(a: Row, b: Row, metric: str, conditions: Sequence[Condition] | None 
     RequestError
         If the rows cannot be paired.
     """
-    chosen = [c for c in a.conditions if c in b.conditions] if conditions is None else conditions
+    chosen = shared_conditions(a, b, metric)[0] if conditions is None else conditions
     return [_compare_on(a, b, metric, condition) for condition in chosen]
+
+
+def paired_by_weights(a: str, b: str) -> bool:
+    """Whether trials of these rows begin with the same θ₀, seed by seed."""
+    other_weights = ("+small", "+reinit")
+    same_architecture = a.split("/")[0] == b.split("/")[0]
+    return same_architecture and not any(mark in name for name in (a, b) for mark in other_weights)
 
 
 def _compare_on(a: Row, b: Row, metric: str, condition: Condition) -> Comparison:
@@ -55,7 +62,7 @@ def _compare_on(a: Row, b: Row, metric: str, condition: Condition) -> Comparison
     flips = False
     if metric == "psnr":
         scaled, _, _ = paired(a, b, condition, SCALED)
-        flips = bool(np.sign(estimate.mean) * np.sign(scaled.mean()) < 0)
+        flips = bool(sign_flips(estimate.mean, scaled.mean()))
     return Comparison(a.name, b.name, condition, metric, estimate, flips, left_out)
 
 
@@ -70,7 +77,13 @@ def lines(found: Sequence[Comparison]) -> Iterator[list[str]]:
         yield [str(one.condition), mind, f"{float(one.estimate.mean):+.3f}", span, *numbers]
 
 
-def confirmed(found: Sequence[Comparison], level: float = 0.05) -> list[tuple[float, bool]]:
-    """Holm-adjusted p-value of each comparison, and whether it is below the level."""
+def confirmed(found: Sequence[Comparison], level: float = 0.05) -> list[tuple[float, bool | None]]:
+    """Holm-adjusted p-value of each comparison, and whether it is below the level; None with too few seeds to claim.
+
+    Contrasts of few seeds still count in the family that is corrected.
+    """
     adjusted = holm([float(one.estimate.p_value()) for one in found])
-    return [(float(value), bool(value < level)) for value in adjusted]
+    return [
+        (float(value), bool(value < level) if one.estimate.seeds >= FEW_SEEDS else None)
+        for one, value in zip(found, adjusted, strict=True)
+    ]

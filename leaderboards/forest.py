@@ -7,6 +7,7 @@ import numpy as np
 
 from leaderboards.compare import Comparison
 
+LOWER_IS_BETTER = ("nmse", "nmse_foreground", "hfen")
 UNITS = {"psnr": "PSNR dB", "psnr_scaled": "PSNR after scaling, dB", "psnr_foreground": "PSNR of the foreground, dB"}
 BETTER, WORSE, OPEN = "#0072B2", "#D55E00", "#595959"
 """Okabe & Ito's colours, told apart also by those who see fewer; shapes differ, too."""
@@ -32,12 +33,15 @@ def forest_plot(path: Path, found: Sequence[Comparison], title: str) -> None:
     for place, one in enumerate(found):
         low, high = (float(end) for end in one.estimate.interval())
         mean = float(one.estimate.mean)
-        colour, marker = (BETTER, "^") if low > 0 else (WORSE, "v") if high < 0 else (OPEN, "o")
+        up, down = ((WORSE, "v"), (BETTER, "^")) if one.metric in LOWER_IS_BETTER else ((BETTER, "^"), (WORSE, "v"))
+        colour, marker = up if low > 0 else down if high < 0 else (OPEN, "o")
         if np.isfinite(low):
             axes.plot([low, high], [place, place], color=colour, linewidth=2)
         axes.plot([mean], [place], marker=marker, color=colour, markersize=7, linestyle="none")
     axes.axvline(0, color="black", linewidth=1)
-    axes.set_yticks(range(len(found)), [str(one.condition) for one in found])
+    several = len({(one.a, one.b) for one in found}) > 1
+    labels = [f"{one.a} − {one.b}, {one.condition}" if several else str(one.condition) for one in found]
+    axes.set_yticks(range(len(found)), labels)
     axes.set_ylim(len(found) - 0.5, -0.5)
     unit = UNITS.get(found[0].metric, found[0].metric)
     axes.set_xlabel(f"{unit}, a − b, 95 % interval ({found[0].estimate.wording})")

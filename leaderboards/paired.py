@@ -32,9 +32,9 @@ def dense_partner(folder: Path, record: Record) -> Record | None:
 
 def paired_differences(record: Record, other: Record, metric: str) -> dict[str, list[float]]:
     """Differences record − other of a metric by split, one per patient: the mean over the patient's volumes."""
-    reference = {(row["split"], row["volume"]): row[metric] for row in other.content["volumes"]}
+    reference = {(row["split"], row["volume"]): row[metric] for row in _usual(other)}
     by_patient: dict[str, dict[str, list[float]]] = {}
-    for row in record.content["volumes"]:
+    for row in _usual(record):
         difference = row[metric] - reference[row["split"], row["volume"]]
         by_patient.setdefault(row["split"], {}).setdefault(row["patient"], []).append(difference)
     return {split: [fmean(values) for values in patients.values()] for split, patients in by_patient.items()}
@@ -60,9 +60,15 @@ def paired_lines(record: Record, other: Record) -> Iterator[str]:
         yield f"  {split}: {fmean(differences):+.3f} ({spread}, n = {len(differences)} patients)"
 
 
+def _usual(record: Record) -> list[dict[str, Any]]:
+    """Rows under the condition of the training; shifts are for `compare`."""
+    return [row for row in record.content["volumes"] if row["shift"] is None]
+
+
 def _resolved(record: Record) -> dict[str, Any]:
     """What must be equal besides; an equal total leaves each row steps of its own."""
     found = dict(record.trial["resolved"])
+    found["evaluation"] = {name: value for name, value in found["evaluation"].items() if name != "shifts"}
     free = ("steps", "weight_decay") if record.trial["protocol"] == "equal-total" else ()
     return {**found, "training": {name: value for name, value in found["training"].items() if name not in free}}
 
@@ -70,7 +76,7 @@ def _resolved(record: Record) -> dict[str, Any]:
 def _is_partner(other: Record, record: Record) -> bool:
     numerics = [r.content["provenance"]["numerics"] for r in (other, record)]
     data = [r.content["provenance"]["data"]["identity"] for r in (other, record)]
-    volumes = [{(row["split"], row["volume"]) for row in r.content["volumes"]} for r in (other, record)]
+    volumes = [{(row["split"], row["volume"]) for row in _usual(r)} for r in (other, record)]
     same_trial = all(other.trial[key] == record.trial[key] for key in SAME) and _resolved(other) == _resolved(record)
     if "dense_weights" in record.trial["options"] or other.trial["control"] is not None:
         return False

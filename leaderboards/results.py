@@ -1,7 +1,8 @@
 """Records of a folder as rows: scores by seed and patient, ready to be compared."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from bench.record import FILE, Record
 from registries import RequestError
 
 Array = npt.NDArray[np.float64]
+FREE = ("steps", "weight_decay")
+"""Settings of a training that a control or an equal total may change."""
 USUAL = "none"
 """What a condition without shift is called."""
 
@@ -51,35 +54,39 @@ class Row:
         """In order."""
         return tuple(sorted(self.records))
 
-    @property
-    def conditions(self) -> tuple[Condition, ...]:
-        """Those of every seed."""
-        found = [
-            dict.fromkeys(Condition(v["split"], v["shift"] or USUAL) for v in record.content["volumes"])
-            for record in self.records.values()
-        ]
-        return tuple(condition for condition in found[0] if all(condition in other for other in found))
+    def tables(self, metric: str) -> Mapping[int, Mapping[Condition, Mapping[str, float]]]:
+        """Score by seed, condition and patient: the mean over the patient's volumes; read once.
 
-    def patients(self, condition: Condition, metric: str) -> dict[int, dict[str, float]]:
-        """Score by seed and patient: the mean over the patient's volumes.
+        A split of two anatomies is also given apart, as ``split (anatomy)``.
 
         Raises
         ------
         RequestError
-            If there is no such condition or metric.
+            If there is no such metric for every volume.
         """
-        found: dict[int, dict[str, float]] = {}
-        for seed in self.seeds:
-            by_patient: dict[str, list[float]] = {}
-            for volume in self.records[seed].content["volumes"]:
-                if (volume["split"], volume["shift"] or USUAL) == (condition.split, condition.shift):
-                    if volume.get(metric) is None:
-                        raise RequestError(f"row {self.name}, seed {seed}: no metric '{metric}' on {condition}")
-                    by_patient.setdefault(volume["patient"], []).append(volume[metric])
-            if not by_patient:
-                raise RequestError(f"row {self.name}, seed {seed}: was not evaluated on {condition}")
-            found[seed] = {patient: float(np.mean(values)) for patient, values in by_patient.items()}
-        return found
+        if metric not in self._tables:
+            self._tables[metric] = {seed: _by_patient(self, seed, metric) for seed in self.seeds}
+        return self._tables[metric]
+
+    @cached_property
+    def _tables(self) -> dict[str, Mapping[int, Mapping[Condition, Mapping[str, float]]]]:
+        return {}
+
+
+def _by_patient(row: Row, seed: int, metric: str) -> dict[Condition, dict[str, float]]:
+    volumes = row.records[seed].content["volumes"]
+    anatomies: dict[str, set[str]] = {}
+    for volume in volumes:
+        anatomies.setdefault(volume["split"], set()).add(volume["anatomy"])
+    values: dict[Condition, dict[str, list[float]]] = {}
+    for volume in volumes:
+        split, shift, score = volume["split"], volume["shift"] or USUAL, volume.get(metric)
+        if score is None:
+            raise RequestError(f"row {row.name}, seed {seed}: volume {volume['volume']} has no metric '{metric}'")
+        names = [split, *([f"{split} ({volume['anatomy']})"] if len(anatomies[split]) > 1 else [])]
+        for name in names:
+            values.setdefault(Condition(name, shift), {}).setdefault(volume["patient"], []).append(score)
+    return {c: {p: float(np.mean(v)) for p, v in patients.items()} for c, patients in values.items()}
 
 
 def read_records(folder: Path) -> list[Record]:
@@ -119,10 +126,34 @@ def row_of(records: Iterable[Record], name: str, where: str) -> Row:
     by_seed: dict[int, Record] = {}
     for record in finished:
         seed = record.trial["seed"]
-        if seed in by_seed:
-            raise RequestError(f"row {name}: seed {seed} is in {where} twice; keep one")
-        by_seed[seed] = record
+        other = by_seed.get(seed)
+        if other is not None and not _same_but_for_shifts(record, other):
+            raise RequestError(f"row {name}: seed {seed} is in {where} twice, with other results; keep one")
+        by_seed[seed] = max((record, *([other] if other else [])), key=lambda r: len(r.content["volumes"]))
     return Row(name, by_seed)
+
+
+def _same_but_for_shifts(record: Record, other: Record) -> bool:
+    """Whether one of two records of a trial was merely evaluated under more shifts."""
+    usual = [[v for v in r.content["volumes"] if v["shift"] is None] for r in (record, other)]
+    shifts = [{v["shift"] for v in r.content["volumes"]} for r in (record, other)]
+    return usual[0] == usual[1] and (shifts[0] <= shifts[1] or shifts[1] <= shifts[0])
+
+
+def shared_conditions(a: Row, b: Row, metric: str) -> tuple[list[Condition], list[Condition]]:
+    """Conditions that all common seeds of both rows have, in order, and those that only some have."""
+    seeds = _common_seeds(a, b)
+    found = [row.tables(metric)[seed] for seed in seeds for row in (a, b)]
+    everything = dict.fromkeys(condition for table in found for condition in table)
+    shared = [condition for condition in everything if all(condition in table for table in found)]
+    return shared, [condition for condition in everything if condition not in shared]
+
+
+def _common_seeds(a: Row, b: Row) -> tuple[int, ...]:
+    seeds = tuple(sorted(set(a.seeds) & set(b.seeds)))
+    if not seeds:
+        raise RequestError(f"{a.name} and {b.name} have no seed in common")
+    return seeds
 
 
 def paired(a: Row, b: Row, condition: Condition, metric: str) -> tuple[Array, tuple[int, ...], int]:
@@ -134,11 +165,11 @@ def paired(a: Row, b: Row, condition: Condition, metric: str) -> tuple[Array, tu
         If no seed is common, or the rows differ in setting or patients.
     """
     if _surroundings(next(iter(a.records.values()))) != _surroundings(next(iter(b.records.values()))):
-        raise RequestError(f"{a.name} and {b.name} differ in size, data, budget, protocol or kind of device")
-    seeds = tuple(sorted(set(a.seeds) & set(b.seeds)))
-    if not seeds:
-        raise RequestError(f"{a.name} and {b.name} have no seed in common")
-    of_a, of_b = a.patients(condition, metric), b.patients(condition, metric)
+        raise RequestError(
+            f"{a.name} and {b.name} differ in size, data, training, evaluation, protocol or kind of device"
+        )
+    seeds = _common_seeds(a, b)
+    of_a, of_b = (_on(row, condition, metric, seeds) for row in (a, b))
     patients = sorted(of_a[seeds[0]])
     for name, found in ((a.name, of_a), (b.name, of_b)):
         for seed in seeds:
@@ -149,6 +180,14 @@ def paired(a: Row, b: Row, condition: Condition, metric: str) -> tuple[Array, tu
                 )
     values = [[of_a[seed][patient] - of_b[seed][patient] for patient in patients] for seed in seeds]
     return np.array(values), seeds, len(set(a.seeds) ^ set(b.seeds))
+
+
+def _on(row: Row, condition: Condition, metric: str, seeds: Sequence[int]) -> dict[int, Mapping[str, float]]:
+    tables = row.tables(metric)
+    for seed in seeds:
+        if condition not in tables[seed]:
+            raise RequestError(f"row {row.name}, seed {seed}: was not evaluated on {condition}")
+    return {seed: tables[seed][condition] for seed in seeds}
 
 
 def _setting(record: Record) -> tuple[str, ...]:
@@ -167,6 +206,8 @@ def _surroundings(record: Record) -> tuple[str, ...]:
         str(resolved["track"]),
         str(resolved["budget"]),
         str(resolved["preparation"]),
+        str({k: v for k, v in resolved["evaluation"].items() if k != "shifts"}),
+        str({k: v for k, v in resolved["training"].items() if k not in FREE}),
         str(provenance["data"]["identity"]),
         str(provenance["numerics"]["device"]),
     )

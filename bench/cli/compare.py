@@ -1,7 +1,11 @@
 """``compare``: is a difference between two rows real, and does it hold out of distribution?"""
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bench.record import Record
+    from leaderboards.compare import Comparison
 
 
 def add(commands: Any) -> None:
@@ -26,31 +30,22 @@ def execute(chosen: argparse.Namespace) -> int:
 
     from bench.metrics import METRICS
     from bench.report import aligned
-    from leaderboards.compare import compare, confirmed, lines
+    from leaderboards.compare import compare, lines, paired_by_weights
     from leaderboards.forest import forest_plot
-    from leaderboards.results import Condition, read_records, row_of
+    from leaderboards.results import read_records, row_of, shared_conditions
+    from leaderboards.statistics import FEW_SEEDS
     from registries import RequestError
 
     if chosen.metric not in METRICS:
         raise RequestError(f"--metric {chosen.metric}: there are {', '.join(METRICS)}")
     folder = Path(chosen.results)
+    plot = Path(chosen.plot) if chosen.plot else folder / "compare.png"
+    if plot.suffix not in (".png", ".svg", ".pdf"):
+        raise RequestError(f"--plot {plot}: write a .png, .svg or .pdf")
     records = read_records(folder)
     if chosen.track:
-        from bench.track import tracks
-
-        track = tracks.get(chosen.track)
-        if not track.contrasts:
-            raise RequestError(f"track '{track.name}' declares no confirmatory contrasts: use --a and --b")
-        found = []
-        for contrast in track.contrasts:
-            a, b = (row_of(records, name, str(folder)) for name in (contrast.a, contrast.b))
-            found += compare(a, b, chosen.metric, [Condition(contrast.split, contrast.shift)])
-        title = f"confirmatory contrasts of track {track.name}"
-        print(f"{title}, {chosen.metric}; {found[0].estimate.wording}; Holm-corrected at 5 %")
-        table = [["contrast", *next(lines(found)), "p (Holm)", ""]]
-        for one, cells, (value, claim) in zip(found, list(lines(found))[1:], confirmed(found), strict=True):
-            table.append([f"{one.a} − {one.b}", *cells, f"{value:.2g}", "different" if claim else "open"])
-        print("\n".join(aligned(table)))
+        found, title, table = _confirmatory(chosen, records, str(folder))
+        print(f"{title}; Holm-corrected at 5 %; claims need {FEW_SEEDS} seeds")
     else:
         if not (chosen.a and chosen.b):
             raise RequestError("compare: name two rows with --a and --b, or a --track with contrasts")
@@ -58,12 +53,48 @@ def execute(chosen: argparse.Namespace) -> int:
         found = compare(a, b, chosen.metric)
         if not found:
             raise RequestError(f"{a.name} and {b.name} were evaluated on no common split")
-        title = f"{a.name} − {b.name}"
+        title, table = f"{a.name} − {b.name}", list(lines(found))
         print(f"{title}, {chosen.metric}; {found[0].estimate.wording}; exploratory, no p-values")
-        print("\n".join(aligned(list(lines(found)))))
-        if found[0].unpaired_seeds:
-            print(f"left out: {found[0].unpaired_seeds} seeds that only one of the rows has")
-    plot = Path(chosen.plot) if chosen.plot else folder / "compare.png"
+    print("\n".join(aligned(table)))
+    for one in {(one.a, one.b): one for one in found}.values():
+        if not paired_by_weights(one.a, one.b):
+            print(f"{one.a} and {one.b} begin with other weights: paired by data and patients alone")
+        if one.unpaired_seeds:
+            print(f"left out: {one.unpaired_seeds} seeds that only one of {one.a} and {one.b} has finished")
+    if not chosen.track:
+        left_out = shared_conditions(a, b, chosen.metric)[1]
+        if left_out:
+            print(f"left out, as not every trial has it: {', '.join(map(str, left_out))}")
     forest_plot(plot, found, title)
     print(f"forest plot: {plot}")
     return 0
+
+
+def _confirmatory(
+    chosen: argparse.Namespace, records: "list[Record]", where: str
+) -> "tuple[list[Comparison], str, list[list[str]]]":
+    """The contrasts that a track fixed beforehand, on records of that track."""
+    from bench.track import tracks
+    from leaderboards.compare import compare, confirmed, lines
+    from leaderboards.results import Condition, row_of
+    from registries import RequestError
+
+    if chosen.a or chosen.b:
+        raise RequestError("compare: --track names its own contrasts; leave --a and --b away")
+    track = tracks.get(chosen.track)
+    if not track.contrasts:
+        raise RequestError(f"track '{track.name}' declares no confirmatory contrasts: use --a and --b")
+    if chosen.metric != track.contrasts[0].metric:
+        raise RequestError(f"--metric {chosen.metric}: the contrasts of track '{track.name}' are of their own metric")
+    own = [record for record in records if record.trial["resolved"]["track"] == track.name]
+    if not own:
+        raise RequestError(f"{where}: holds no record of track '{track.name}'")
+    found: list[Comparison] = []
+    for contrast in track.contrasts:
+        a, b = (row_of(own, name, where) for name in (contrast.a, contrast.b))
+        found += compare(a, b, contrast.metric, [Condition(contrast.split, contrast.shift)])
+    table = [["contrast", *next(lines(found)), "p (Holm)", "claim"]]
+    for one, cells, (value, claim) in zip(found, list(lines(found))[1:], confirmed(found), strict=True):
+        verdict = "too few seeds" if claim is None else "different" if claim else "open"
+        table.append([f"{one.a} − {one.b}", *cells, "" if claim is None else f"{value:.2g}", verdict])
+    return found, f"confirmatory contrasts of track {track.name}, {track.contrasts[0].metric}", table

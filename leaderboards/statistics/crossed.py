@@ -51,6 +51,8 @@ class Estimate:
     @property
     def wording(self) -> str:
         """What the interval is about: training anew, or these networks alone."""
+        if self.patients == 1:
+            return "conditional on this patient"
         return "over seeds and patients" if self.seeds >= FEW_SEEDS else CONDITIONAL
 
 

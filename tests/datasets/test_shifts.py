@@ -57,6 +57,8 @@ def test_a_measurement_is_the_same_for_every_trial_and_leaves_the_target(volume,
     first, second, usual = sample(volume, changed), sample(volume, changed), sample(volume, BASE)
     assert torch.equal(first.kspace, second.kspace)
     assert torch.equal(first.mask, second.mask)
+    differs = first.kspace.shape != usual.kspace.shape or not torch.equal(first.kspace, usual.kspace)
+    assert differs == (name not in ("acceleration-4", "pattern-random", "coils-4"))  # three coils, trained at 4×
     target = first.target * first.scale[:, None, None]
     assert torch.allclose(target, usual.target * usual.scale[:, None, None], rtol=1e-5)
     assert not first.kspace[~first.mask.expand(first.kspace.shape)].any()
@@ -74,7 +76,7 @@ def test_patterns_keep_about_one_in_r_and_all_of_the_centre(pattern, acceleratio
         mask, (first, last) = undersampling.draw(128, (0, 128), (seed,), rows=96)
         shares.append(float(mask.float().mean()))
         rows = mask.shape[-2]
-        high = max(1, round((last - first) * rows / 128)) if rows > 1 else 1
+        high = max(last - first, round((last - first) * rows / 128)) if rows > 1 else 1
         top = (rows - high + 1) // 2
         assert mask[0, top : top + high, first:last].all()
         assert last - first == undersampling.centre_lines(128)
@@ -129,6 +131,20 @@ def test_compression_keeps_what_few_coils_can_hold():
     assert torch.equal(compress(two, (4, 8), 4), two)
 
 
+def test_compression_does_not_hang_on_the_phase_of_a_singular_vector(monkeypatch):
+    draw = torch.Generator().manual_seed(0)
+    coils = torch.randn(5, 16, 12, dtype=torch.complex64, generator=draw)
+    expected = compress(coils, (4, 8), 3)
+    svd = torch.linalg.svd
+
+    def turned(matrix):
+        left, values, right = svd(matrix)
+        return left * torch.polar(torch.ones(5), torch.arange(5.0)), values, right
+
+    monkeypatch.setattr("torch.linalg.svd", turned)
+    assert torch.allclose(compress(coils, (4, 8), 3), expected, atol=1e-4)
+
+
 def test_populations_are_shifts_only_for_those_who_did_not_train_on_them(manifest):
     volumes = manifest.volumes
     assert shifts.get("contrast-pd").unfit(trained()) is not None
@@ -138,6 +154,12 @@ def test_populations_are_shifts_only_for_those_who_did_not_train_on_them(manifes
     assert {v.anatomy for v in members} == {"brain"}
     t2 = [v for v in volumes if shifts.get("contrast-t2").member(v, trained())]
     assert {v.acquisition for v in t2} <= {"AXT2"}
+    assert [
+        shifts.get("contrast-t2").member(replace(volumes[0], acquisition=a), trained()) for a in ("AXT2", "AXT1")
+    ] == [
+        True,
+        False,
+    ]
     assert "findings" in shifts.get("pathology").unfit(trained())
     assert "no fastMRI+" in shifts.get("pathology").unfit(trained(clean=True))
 

@@ -2,15 +2,20 @@
 
 import copy
 import json
+import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from bench import evaluation
 from bench.cli import main
 from bench.record import FILE, Record
 from bench.running import run
-from leaderboards.compare import compare, confirmed
-from leaderboards.results import Condition, read_records, row_of
+from bench.track import Contrast, tracks
+from datasets.simulated import Simulation, simulate
+from leaderboards.compare import compare, confirmed, paired_by_weights
+from leaderboards.results import Condition, Row, read_records, row_of, shared_conditions
 from registries import RequestError
 from tests.bench.toy import toy_plan
 
@@ -72,7 +77,52 @@ def test_rows_that_are_the_same_are_never_separated(template):
     for one in compare(dense, dense, "psnr"):
         low, high = (float(end) for end in one.estimate.interval())
         assert low == high == 0
-    assert all(not claim for _, claim in confirmed(compare(dense, dense, "psnr")))
+    assert all(claim is False for _, claim in confirmed(compare(dense, dense, "psnr")))
+
+
+def test_few_seeds_confirm_nothing(template):
+    records = [make(template, seed, p, effect=-1.0) for seed in range(9) for p in ("dense", "snip")]
+    records = [make(template, seed, "dense") for seed in range(9)] + [r for r in records if r.trial["pruner"] == "snip"]
+    a, b = (row_of(records, name, "here") for name in ("modl/snip/at-init/0.9", "modl/dense"))
+    assert {claim for _, claim in confirmed(compare(a, b, "psnr"))} == {None}
+
+
+def test_the_richer_of_two_evaluations_of_one_trial_counts(template):
+    rich = make(template, 0, "dense")
+    poor = copy.deepcopy(dict(rich.content))
+    poor["volumes"] = [row for row in poor["volumes"] if row["shift"] is None]
+    for order in ([rich, Record.of(poor)], [Record.of(poor), rich]):
+        assert row_of(order, "modl/dense", "here").records[0] == rich
+
+
+def test_one_trial_without_a_shift_does_not_hide_it_silently(template):
+    records = [make(template, seed, p) for seed in range(3) for p in ("dense", "snip")]
+    content = copy.deepcopy(dict(records[1].content))
+    content["volumes"] = [row for row in content["volumes"] if row["shift"] != "contrast-t2"]
+    records[1] = Record.of(content)
+    a, b = (row_of(records, name, "here") for name in ("modl/snip/at-init/0.9", "modl/dense"))
+    shared, dropped = shared_conditions(a, b, "psnr")
+    assert Condition("brain", "contrast-t2") in dropped
+    assert Condition("brain", "contrast-t1") in shared
+
+
+def test_rows_of_other_weights_say_so():
+    assert paired_by_weights("modl/snip/at-init/0.9", "modl/dense+wd")
+    assert not paired_by_weights("modl/dense+small", "modl/dense")
+    assert not paired_by_weights("modl/dense", "modl-unet/dense")
+
+
+def test_hundreds_of_patients_and_ten_shifts_are_fast(template):
+    """A tenth of 500 rows, in a tenth of the time."""
+    base = make(template, 0, "dense", patients=200)
+    content = copy.deepcopy(dict(base.content))
+    usual = [row for row in content["volumes"] if row["shift"] is None]
+    content["volumes"] = [{**row, "shift": shift} for shift in (None, *map(str, range(10))) for row in usual]
+    rows = [Row(f"r{i}", {0: Record(content)}) for i in range(50)]
+    begun = time.monotonic()
+    for row in rows:
+        compare(row, rows[0], "psnr")
+    assert time.monotonic() - begun < 9  # thrice the limit, for a busy machine
 
 
 def test_confirmed_contrasts_are_corrected_together(template):
@@ -116,7 +166,7 @@ def test_rows_that_cannot_be_paired_are_refused(template):
     with pytest.raises(RequestError, match="was not evaluated on knee"):
         compare(*pair([make(template, s, "snip") for s in range(2)]), "psnr", [Condition("knee")])
     with pytest.raises(RequestError, match="twice"):
-        row_of([*dense, dense[0]], "modl/dense", "here")
+        row_of([*dense, make(template, 0, "dense", effect=1.0)], "modl/dense", "here")
     changed = Record.of(json.loads(json.dumps(dict(dense[0].content))))
     changed.content["trial"]["size"] = "demo"
     with pytest.raises(RequestError, match="2 settings"):
@@ -149,6 +199,8 @@ def test_the_command_prints_a_table_and_draws_a_forest_plot(folder, capsys):
         (["--a", "modl/snip/at-init/0.9", "--b", "modl/nothing"], "is not in"),
         (["--a", "modl/snip/at-init/0.9"], "name two rows"),
         (["--a", "modl/dense", "--b", "modl/dense", "--metric", "beauty"], "--metric beauty"),
+        (["--a", "modl/dense", "--b", "modl/dense", "--plot", "x.foo"], "--plot x.foo"),
+        (["--track", "toy", "--a", "modl/dense"], "leave --a and --b away"),
         (["--track", "toy"], "no confirmatory contrasts"),
         (["--track", "nothing"], "unknown track"),
     ],
@@ -164,3 +216,48 @@ def test_bad_requests_end_in_one_line(folder, capsys, arguments, message):
 def test_a_folder_without_records_is_named(tmp_path, capsys):
     assert main(["compare", str(tmp_path), "--a", "x", "--b", "y"]) == 2
     assert "holds no record.json" in capsys.readouterr().err
+
+
+def test_confirmatory_contrasts_of_a_track(folder, capsys, monkeypatch):
+    toy = tracks.get("toy")
+
+    def declare(*contrasts):
+        monkeypatch.setitem(tracks._entries, "toy", replace(toy, contrasts=contrasts))
+
+    declare(Contrast("modl/snip/at-init/0.9", "modl/dense", "brain", "contrast-t2"))
+    assert main(["compare", str(folder), "--track", "toy"]) == 0
+    out = capsys.readouterr().out
+    assert "too few seeds" in out
+    assert "brain · contrast-t2" in out
+    declare(Contrast("modl/pun/at-init/0.9", "modl/dense", "brain"))
+    assert main(["compare", str(folder), "--track", "toy"]) == 2
+    assert "row modl/pun/at-init/0.9: is not in" in capsys.readouterr().err
+
+
+def test_a_network_that_fails_on_one_contrast_is_found_from_file_to_comparison(tmp_path, monkeypatch):
+    """Through shifts, records and comparison; the failure is planted where the network meets the volume."""
+    root = tmp_path / "root"
+    simulate(root, Simulation(2, 1, 0, 6, slices=1, matrix=32, coils=3, seed=1))
+    shifts = ("contrast-t1", "contrast-t2", "contrast-flair", "noise-20")
+    load = evaluation.load_test_volume
+
+    def spoiled(volume, data):
+        found = load(volume, data)
+        if volume.acquisition != "AXT2":
+            return found
+        return replace(found, samples=replace(found.samples, kspace=0.5 * found.samples.kspace))
+
+    found = []
+    for name, patched in (("good", load), ("bad", spoiled)):
+        monkeypatch.setattr("bench.evaluation.load_test_volume", patched)
+        planned = toy_plan(tmp_path / name, pruner="dense", data=str(root), shifts=shifts)
+        track = replace(planned.resolved.track, evaluation=replace(planned.resolved.track.evaluation, volumes=0))
+        monkeypatch.setitem(tracks._entries, "toy", track)
+        planned = toy_plan(tmp_path / name, pruner="dense", data=str(root), shifts=shifts)
+        found.append(row_of([run(planned, False, lambda line: None)], "modl/dense", name))
+    changes = {str(one.condition): float(one.estimate.mean) for one in compare(*found, "psnr")}
+    assert changes["brain · contrast-t2"] > 1
+    assert changes["brain · noise-20"] != 0
+    others = [change for name, change in changes.items() if name.endswith(("-t1", "-flair")) or name.startswith("knee")]
+    assert len(others) >= 3
+    assert all(change == 0 for change in others)

@@ -62,3 +62,17 @@ def test_interval_is_students():
     found = interval([a - b for a, b in zip(first, second, strict=True)])
     assert found == pytest.approx((expected.low, expected.high))
     assert interval([1.0]) == (-float("inf"), float("inf"))
+
+
+def test_shifted_rows_do_not_enter_the_paired_change_of_a_run(records):
+    folder, found = records
+    plain = paired_differences(found["snip"], found["dense"], "psnr")
+    richer = {}
+    for name in ("snip", "dense"):
+        content = json.loads(json.dumps(dict(found[name].content)))
+        content["volumes"] += [{**row, "shift": "noise-10", "psnr": row["psnr"] - 9} for row in content["volumes"]]
+        content["trial"]["resolved"]["evaluation"]["shifts"] = ["noise-10"]
+        richer[name] = Record.of(content)
+    assert paired_differences(richer["snip"], richer["dense"], "psnr") == plain
+    assert paired_differences(richer["snip"], found["dense"], "psnr") == plain
+    assert dense_partner(folder, richer["snip"]) == found["dense"]
