@@ -135,10 +135,6 @@ def plan(request: Request) -> PlannedTrial:
         annotations,
     )
     chosen_shifts, no_shifts = choose_shifts(track.evaluation.shifts, trained, test)
-    for shift in chosen_shifts:
-        if shift.test.preparation.undersampling.pattern == "poisson" and find_spec("sigpy") is None:
-            raise missing_sigpy("pattern-poisson")
-        _check_calibration(shift.test.volumes, shift.test.preparation.undersampling)
     unavailable |= {f"shift {name}": reason for name, reason in no_shifts.items()}
     simulated = simulation_of(root, manifest)
     data = {

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 
 from bench.evaluation import Progress, Reconstruct, Scores, TestData, score
 from datasets.shifts import ShiftEntry, Trained, shifts
+from datasets.undersampling import missing_sigpy
 from datasets.volumes import Volume
 
 
@@ -37,12 +39,23 @@ def choose_shifts(names: Iterable[str], trained: Trained, test: TestData) -> tup
         if reason is None:
             shifted = _shifted(entry, trained, test)
             if shifted.splits:
+                reason = _impossible(shifted)
+            if shifted.splits and reason is None:
                 chosen.append(Shift(entry, shifted))
-            else:
+            elif not shifted.splits:
                 reason = "there is no test volume that it would change"
         if reason is not None:
             unavailable[name] = reason
     return tuple(chosen), unavailable
+
+
+def _impossible(test: TestData) -> str | None:
+    """Why these volumes cannot be measured so, if they cannot."""
+    undersampling = test.preparation.undersampling
+    if undersampling.pattern == "poisson" and find_spec("sigpy") is None:
+        return str(missing_sigpy("pattern-poisson"))
+    narrow = [volume for volume in test.volumes if undersampling.centre_lines(volume.columns) < 1]
+    return f"leaves no calibration line of the {narrow[0].columns} columns of {narrow[0].name}" if narrow else None
 
 
 def _shifted(entry: ShiftEntry, trained: Trained, test: TestData) -> TestData:

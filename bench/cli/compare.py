@@ -64,7 +64,8 @@ def execute(chosen: argparse.Namespace) -> int:
     if not chosen.track:
         left_out = shared_conditions(a, b, chosen.metric)[1]
         if left_out:
-            print(f"left out, as not every trial has it: {', '.join(map(str, left_out))}")
+            names = dict.fromkeys(c.split if c.shift == "none" else c.shift for c in left_out)
+            print(f"left out, as not every trial was evaluated there: {', '.join(names)}")
     forest_plot(plot, found, title)
     print(f"forest plot: {plot}")
     return 0

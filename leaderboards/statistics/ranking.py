@@ -18,7 +18,8 @@ def ranks(scores: npt.ArrayLike, confidence: float = 0.95) -> npt.NDArray[np.int
     """
     values = np.asarray(scores, dtype=np.float64)
     found = np.ones(len(values), dtype=np.int64)
-    for row, own in enumerate(values):
-        low, _ = two_way(values - own).interval(confidence)
+    for row, own in enumerate(values[:-1]):
+        low, high = two_way(values[row + 1 :] - own).interval(confidence)
         found[row] += int(np.count_nonzero(low > 0))
+        found[row + 1 :] += high < 0
     return found

@@ -18,6 +18,7 @@ import torch
 from architectures import architectures
 from bench.cli import main
 from bench.record import FILE, Record
+from tests.bench.toy import toy_plan
 from tests.datasets.volumes import spoiled, write_volume
 
 PLUGIN = """
@@ -166,6 +167,16 @@ def test_shifts_are_evaluated_with_the_same_network(call, tmp_path):
     code, _, err = call(*RUN, "--shifts", "fog", "--out", tmp_path)
     assert (code, len(err.splitlines())) == (2, 1)
     assert "unknown shift 'fog'" in err
+
+
+def test_shifts_that_cannot_be_measured_here_are_named_and_the_others_go_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.shifting.find_spec", lambda name: None)
+    monkeypatch.setattr("datasets.undersampling.CENTRE_LINES_PER_ACCELERATION", 0.08)
+    planned = toy_plan(tmp_path, shifts=("pattern-poisson", "acceleration-8", "noise-20", "coils-4"))
+    assert [shift.name for shift in planned.shifts] == ["noise-20"]
+    assert "needs sigpy" in planned.unavailable["shift pattern-poisson"]
+    assert "no calibration line" in planned.unavailable["shift acceleration-8"]
+    assert "no test volume" in planned.unavailable["shift coils-4"]
 
 
 def test_coverage_is_measured_by_a_command(call):

@@ -1,5 +1,6 @@
 """What the README promises, at the size it promises it for: minutes, so not part of `make test`."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -66,3 +67,14 @@ def test_mini_sizes_are_over_parameterised_for_the_mini_training_set(tmp_path, n
     print(name, {split: round(part["nmse"], 5) for split, part in found.items()})
     assert found["seen"]["nmse"] < 0.9 * found["knee"]["nmse"]
     assert found["seen"]["psnr"] > found["knee"]["psnr"] + 0.5
+
+
+def test_evaluating_all_splits_and_shifts_takes_no_longer_than_the_training(tmp_path):
+    request = Request(arch="modl", pruner="dense", device="cpu", out=str(tmp_path), shifts=("all",))
+    planned = plan(request)
+    begun = time.monotonic()
+    record = run(planned, False, lambda line: None)
+    whole = time.monotonic() - begun
+    trained = sum(stage["seconds"] for stage in record.content["cost"]["stages"])
+    assert len(record.content["shifts"]["knee"]) >= 10
+    assert whole - trained <= trained, (whole, trained)
