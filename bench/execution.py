@@ -164,12 +164,15 @@ def run_recipe(
         else:
             state, cost = advance(state, stage, workspace, visited, _progress(store, key, stage, say))
             store.save(key, state, cost, values_of(stage))
-        if isinstance(stage, Train):
-            visited.setdefault(stage.stop, state.weights)
-        elif isinstance(stage, Given):
-            visited.setdefault(stage.steps, state.weights)
+        remember(visited, stage, state)
         costs.append(cost)
     return Outcome(state, tuple(costs), key)
+
+
+def remember(visited: dict[int, Mapping[str, Tensor]], stage: Stage, state: State) -> None:
+    """Keep the weights of a step that a stage is the first to reach."""
+    if isinstance(stage, Train | Given):
+        visited.setdefault(stage.stop if isinstance(stage, Train) else stage.steps, state.weights)
 
 
 def advance(

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from architectures import architectures
-from bench.execution import advance
+from bench.execution import advance, remember
 from bench.loop import Progress
 from bench.numerics import set_numerics
 from bench.planning import PlannedTrial, plan
@@ -108,8 +108,7 @@ class Subject:
                 ) from error
             steps.append(Step(state, stage, after, cost))
             state = after
-            if isinstance(stage, Train):
-                visited.setdefault(stage.stop, state.weights)
+            remember(visited, stage, state)
         return Run(planned, tuple(steps))
 
 

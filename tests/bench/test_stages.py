@@ -9,7 +9,7 @@ import safetensors.torch
 import torch
 
 from architectures.modl import ConvolutionalDenoiser, MoDL
-from bench.execution import advance, run_recipe
+from bench.execution import advance, remember, run_recipe
 from bench.loop import Progress
 from bench.losses import image_loss
 from bench.mask_search import MaskSearch, learn_mask
@@ -18,7 +18,7 @@ from bench.running import run
 from bench.state import State
 from bench.store import Store
 from bench.training import WeightTraining
-from pruners import Given, LearnMask, Mask, Prune, Rewind, Train, Transform, kept_count, pruners
+from pruners import LearnMask, Mask, Prune, Rewind, Train, Transform, kept_count, pruners
 from pruners.bernoulli import divergence, relaxed_sample, uniform
 from pruners.rigl import GrowByGradient
 from registries import RequestError
@@ -34,8 +34,7 @@ def follow(planned, stages=None):
     visited, states = {0: state.weights}, []
     for stage in stages or planned.resolved.stages:
         state, _ = advance(state, stage, workspace, visited, NOWHERE)
-        if isinstance(stage, Train | Given):
-            visited.setdefault(stage.stop if isinstance(stage, Train) else stage.steps, state.weights)
+        remember(visited, stage, state)
         states.append((stage, state))
     return states
 
