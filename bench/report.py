@@ -71,9 +71,8 @@ def results(record: Record) -> Iterator[str]:
 
 def search_line(search: Mapping[str, float]) -> str:
     """What came of a PUN-style search for a mask."""
-    losses = ", ".join(
-        f"{name} {search[f'{name}_loss']:.4f}" for name in ("soft", "hard", "random", "lowest_random", "unpruned")
-    )
+    names = ("soft", "hard", "random", "lowest_random", "unpruned")
+    losses = ", ".join(f"{name.replace('_', ' ')} {search[f'{name}_loss']:.4f}" for name in names)
     verdict = "search failed: no better than random masks" if search["failed"] else "better than random masks"
     return f"PUN-style search: {verdict}; training loss under each mask: {losses}"
 

@@ -1,7 +1,6 @@
 """Seeds and patients are crossed: the mean of paired differences under two-way random effects."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -114,16 +113,3 @@ def _ratio(above: Array, below: Array) -> Array:
     """Quotient, 1 where both vanish."""
     found: Array = np.divide(above, below, out=np.ones_like(above), where=below > 0)
     return found
-
-
-def estimate_to_json(estimate: Estimate) -> dict[str, Any]:
-    """One estimate (of shape ``()``) as plain numbers."""
-    low, high = estimate.interval()
-    return {
-        "mean": float(estimate.mean),
-        "low": float(low),
-        "high": float(high),
-        "seeds": estimate.seeds,
-        "patients": estimate.patients,
-        "wording": estimate.wording,
-    }
