@@ -29,7 +29,7 @@ class ConvolutionalDenoiser(nn.Module):
         widths = [2, *[max(1, after - before) for before, after in pairwise(sums)], 2]
         modules: list[nn.Module] = []
         for inputs, outputs in pairwise(widths):
-            modules += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU()]
+            modules += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(inplace=True)]
         self.layers = nn.Sequential(*modules[:-1])
 
     def forward(self, image: Tensor) -> Tensor:

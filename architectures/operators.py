@@ -44,8 +44,8 @@ class NormalOperator:
 
     Attributes
     ----------
-    maps : Tensor
-        ``(B, C, H, W)`` complex.
+    maps, conjugate_maps : Tensor
+        ``(B, C, H, W)`` complex; the conjugate is written out once, as a lazy one is copied in every product.
     shifted_mask : Tensor
         The sampling mask with the zero frequency first.
     axes : tuple of int
@@ -53,20 +53,21 @@ class NormalOperator:
     """
 
     maps: Tensor
+    conjugate_maps: Tensor
     shifted_mask: Tensor
     axes: tuple[int, ...]
 
     @classmethod
     def of(cls, maps: Tensor, mask: Tensor) -> "NormalOperator":
         """Set up for coil maps ``(B, C, H, W)`` and a mask ``(B, 1, 1, W)`` or ``(B, 1, H, W)``."""
-        return cls(maps, *shift_mask(mask, maps.real.dtype))
+        return cls(maps, maps.conj().resolve_conj(), *shift_mask(mask, maps.real.dtype))
 
     def __call__(self, image: Tensor) -> Tensor:
         """Apply to an image ``(B, H, W)`` complex."""
         if self.maps.requires_grad:
             coil_images = sample_again(self.maps * image.unsqueeze(1), self.shifted_mask, self.axes)
-            return (self.maps.conj() * coil_images).sum(1)
-        result: Tensor = _SenseNormal.apply(image, self.maps, self.shifted_mask, self.axes)
+            return (self.conjugate_maps * coil_images).sum(1)
+        result: Tensor = _SenseNormal.apply(image, self.maps, self.conjugate_maps, self.shifted_mask, self.axes)
         return result
 
 
@@ -103,18 +104,19 @@ class _SenseNormal(torch.autograd.Function):
     """Sᴴ Fᴴ M F S for maps that are not learned; self-adjoint, as above."""
 
     @staticmethod
-    def forward(ctx: Any, image: Tensor, maps: Tensor, shifted_mask: Tensor, axes: tuple[int, ...]) -> Tensor:
-        ctx.save_for_backward(maps, shifted_mask)
+    def forward(
+        ctx: Any, image: Tensor, maps: Tensor, conjugate_maps: Tensor, shifted_mask: Tensor, axes: tuple[int, ...]
+    ) -> Tensor:
+        ctx.save_for_backward(maps, conjugate_maps, shifted_mask)
         ctx.axes = axes
         kspace = torch.fft.fftn(maps * image.unsqueeze(1), dim=axes, norm="ortho").mul_(shifted_mask)
         coil_images = torch.fft.ifftn(kspace, dim=axes, norm="ortho")
-        result: Tensor = coil_images.mul_(maps.conj()).sum(1)
+        result: Tensor = coil_images.mul_(conjugate_maps).sum(1)
         return result
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        maps, shifted_mask = ctx.saved_tensors
-        return _SenseNormal.apply(gradient, maps, shifted_mask, ctx.axes), None, None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
+        return _SenseNormal.apply(gradient, *ctx.saved_tensors, ctx.axes), None, None, None, None
 
 
 def inner(a: Tensor, b: Tensor) -> Tensor:
