@@ -1,6 +1,5 @@
 """What a network has to beat: zero-filled, tuned CG-SENSE, the empty network; and the ceiling of its coil maps."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -17,10 +16,11 @@ from architectures.operators import (
     sense_adjoint,
 )
 from bench.evaluation import Reconstruct
+from bench.losses import mean_psnr
 from bench.randomness import seed_words
 from bench.training_data import central_slices
-from datasets.samples import Preparation, Samples, crop_to_target, prepare, root_sum_of_squares
-from datasets.volumes import Volume, read_slices
+from datasets.samples import Preparation, Samples, prepare, root_sum_of_squares
+from datasets.volumes import Volume, by_hash, read_slices
 
 VERSION = 1
 """Of all baselines; raised whenever one of them changes."""
@@ -79,8 +79,7 @@ def empty_network(model: Architecture) -> Reconstruct:
 @torch.no_grad()
 def tune_cg_sense(volumes: Sequence[Volume], preparation: Preparation, device: torch.device) -> CGSense:
     """λ and number of iterations with the best mean PSNR on a few central slices of training volumes."""
-    ordered = sorted(volumes, key=lambda volume: hashlib.sha256(volume.name.encode()).hexdigest())
-    slices = [_central(volume, preparation).to(device) for volume in ordered[:TUNING_SLICES]]
+    slices = [_central(volume, preparation).to(device) for volume in by_hash(volumes)[:TUNING_SLICES]]
     quality = {
         CGSense(weight, iterations): value
         for weight in LAMBDAS
@@ -90,18 +89,13 @@ def tune_cg_sense(volumes: Sequence[Volume], preparation: Preparation, device: t
 
 
 def _mean_psnr_by_iteration(slices: Sequence[Samples], weight: float) -> list[float]:
-    curves = [[_psnr(image, s) for image in islice(cg_sense_images(s, weight), ITERATIONS)] for s in slices]
+    curves = [[mean_psnr(image, s) for image in islice(cg_sense_images(s, weight), ITERATIONS)] for s in slices]
     return [fmean(values) for values in zip(*curves, strict=True)]
 
 
 def _central(volume: Volume, preparation: Preparation) -> Samples:
     kspace, target = read_slices(volume, central_slices(volume.slices, 1))
     return prepare(volume, kspace, target, preparation, seed_words(TUNING_SEED, "tuning", volume.name))
-
-
-def _psnr(image: Tensor, samples: Samples) -> float:
-    found, truth = crop_to_target(image, samples.target)
-    return float(20 * torch.log10(truth.max()) - 10 * torch.log10((found - truth).square().mean()))
 
 
 def _zeros(module: nn.Module, inputs: object, output: Tensor) -> Tensor:

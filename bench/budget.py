@@ -77,12 +77,10 @@ class Estimator:
         return self._scorings[own]
 
     def _validation(self) -> float:
-        if self._workspace.validation is None:
-            return 0.0
         key = "validation", ()
         if key not in self._scorings:
-            _, macs = self._workspace.validate(self._workspace.initial_model().to(self._workspace.device))
-            self._scorings[key] = macs / self._workspace.step_macs
+            found = self._workspace.validate(self._workspace.initial_model().to(self._workspace.device))
+            self._scorings[key] = found.macs / self._workspace.step_macs if found else 0.0
         return self._scorings[key]
 
     def _scoring(self, score: str, options: tuple[tuple[str, object], ...]) -> float:

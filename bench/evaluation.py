@@ -1,6 +1,5 @@
 """Reconstructing and scoring test volumes, one row per volume."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
@@ -15,7 +14,7 @@ from datasets.annotations import Annotation
 from datasets.boxes import Box, boxes_in
 from datasets.samples import Preparation, Samples, crop_to_target, fully_sampled, prepare
 from datasets.undersampling import seed_of_file
-from datasets.volumes import Volume, read_slices
+from datasets.volumes import Volume, by_hash, read_slices
 
 VERSION = 2
 """Of scoring; raised whenever the score of a given network changes."""
@@ -81,8 +80,7 @@ class TestVolume:
 
 def choose_volumes(volumes: Iterable[Volume], settings: EvaluationSettings) -> tuple[Volume, ...]:
     """At most ``settings.volumes`` volumes, by the hash of their names, so that a choice is fixed and arbitrary."""
-    ordered = sorted(volumes, key=lambda volume: hashlib.sha256(volume.name.encode()).hexdigest())
-    return tuple(sorted(ordered[: settings.volumes or None], key=lambda volume: volume.name))
+    return tuple(sorted(by_hash(volumes)[: settings.volumes or None], key=lambda volume: volume.name))
 
 
 def choose_slices(volume: Volume, annotations: Iterable[Annotation], most: int) -> tuple[int, ...]:

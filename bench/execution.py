@@ -15,14 +15,14 @@ from architectures.tuning import use_bfloat16_
 from bench.context import Context, stage_key
 from bench.cost import ConvolutionCounter
 from bench.loop import Progress
-from bench.losses import image_loss
+from bench.losses import image_loss, mean_psnr
 from bench.mask_search import learn_mask
 from bench.problem import TrainingProblem
 from bench.randomness import generator
 from bench.settings import TrainingSettings
 from bench.state import StageCost, State
 from bench.store import Store
-from bench.training import train
+from bench.training import Validation, train
 from bench.training_data import TrainingData
 from pruners import Given, LearnMask, Mask, Prune, Rewind, Stage, Train, Transform, kept_count
 from pruners.contract import identities_of
@@ -85,16 +85,18 @@ class Workspace:
         return TrainingProblem(own, mask, self.data, image_loss(self.training.loss), draw, self.device, purpose)
 
     @torch.no_grad()
-    def validate(self, model: Architecture) -> tuple[float, int]:
-        """Mean loss over all slices of the validation patients, always with the same sampling masks; and its cost."""
+    def validate(self, model: Architecture) -> Validation | None:
+        """Scores on all slices of the validation patients, always with the same sampling masks; None without any."""
         if self.validation is None:
-            raise ValueError("there are no validation patients")
-        loss_of, losses = image_loss(self.training.loss), []
+            return None
+        loss_of, losses, qualities = image_loss(self.training.loss), [], []
         with ConvolutionCounter(model) as counter:
             for batch in self.validation.batches(self.validation.epoch("validation"), "validation"):
                 samples = batch.to(self.device)
-                losses.append(float(loss_of(model(samples.kspace, samples.mask, samples.maps), samples)))
-        return math.fsum(losses) / len(losses), counter.macs
+                image = model(samples.kspace, samples.mask, samples.maps)
+                losses.append(float(loss_of(image, samples)))
+                qualities.append(mean_psnr(image, samples))
+        return Validation(math.fsum(losses) / len(losses), math.fsum(qualities) / len(qualities), counter.macs)
 
     @cached_property
     def step_macs(self) -> float:

@@ -12,6 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from architectures import Architecture
+from bench import interruption
 from bench.cost import ConvolutionCounter
 from bench.state import Checkpoint, Spent
 from bench.training_data import TrainingData
@@ -75,6 +76,8 @@ def optimise(
     ------
     DivergedError
         If the loss is not a number any more.
+    KeyboardInterrupt
+        Where a signal asked for it, with a checkpoint.
     """
     first, macs, before = start, 0, 0.0
     if progress.found:
@@ -100,9 +103,10 @@ def optimise(
             bar.update()
             bar.set_postfix(loss=f"{value:.4f}", refresh=False)
             now = time.monotonic()
-            if now - saved > CHECKPOINT_SECONDS and step + 1 < stop:
+            if (now - saved > CHECKPOINT_SECONDS or interruption.asked()) and step + 1 < stop:
                 progress.save(Checkpoint(step + 1, learner.tensors(), macs, before + now - begun))
                 saved = time.monotonic()
+                interruption.check()
     return Spent(stop - start, macs, before + time.monotonic() - begun)
 
 

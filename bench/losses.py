@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import fastmri
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -33,3 +34,10 @@ def image_loss(name: str) -> Loss:
         return measure(*crop_to_target(image, samples.target), samples.maximum)
 
     return loss
+
+
+def mean_psnr(image: Tensor, samples: Samples) -> float:
+    """PSNR of images ``(B, H, W)`` in dB, each in the range of its own target; mean over the batch."""
+    found, truth = crop_to_target(image, samples.target)
+    errors = (found - truth).square().mean(dim=(-2, -1))
+    return float((20 * torch.log10(truth.amax(dim=(-2, -1))) - 10 * torch.log10(errors)).mean())

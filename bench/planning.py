@@ -107,7 +107,7 @@ def plan(request: Request) -> PlannedTrial:
     track, trial = resolved.track, resolved.trial
     device = choose_device(request.device)
     folder = Path(request.annotations) if request.annotations else None
-    root = find_root(request.data, folder) or embedded_root(track.simulation, folder)
+    root = find_root(request.data, folder) or embedded_root(track.simulated(), folder)
     manifest = open_manifest(root)
     annotations = read_annotations(root.annotations) if root.annotations else None
     if annotations:
@@ -149,7 +149,7 @@ def plan(request: Request) -> PlannedTrial:
         architecture=trial.arch,
         size=trial.size,
         width=resolved.width,
-        data=_training_data(training.training, preparation, resolved),
+        data=_training_data(training.training, preparation, resolved, track.data.train_slices, track.data.train_total),
         validation=_training_data(training.validation, preparation, resolved) if training.validation else None,
         training=track.training,
         groups=resolved.groups,
@@ -173,7 +173,12 @@ def plan(request: Request) -> PlannedTrial:
         width=resolved.width,
         data=_identity(training.training, simulated),
         train_on=trial.train_on,
-        preparation={"version": samples.VERSION, **asdict(preparation), "train_slices": track.data.train_slices},
+        preparation={
+            "version": samples.VERSION,
+            **asdict(preparation),
+            "train_slices": track.data.train_slices,
+            "train_total": track.data.train_total,
+        },
         training=asdict(resolved.track.training),
         groups=resolved.groups,
         seed=trial.seed,
@@ -198,9 +203,10 @@ def plan(request: Request) -> PlannedTrial:
     return replace(planned, folder=out / _trial_id(planned))
 
 
-def _training_data(volumes: Sequence[Volume], preparation: Preparation, resolved: Resolved) -> TrainingData:
-    track = resolved.track
-    return TrainingData(volumes, preparation, track.training.batch, track.data.train_slices, resolved.trial.seed)
+def _training_data(
+    volumes: Sequence[Volume], preparation: Preparation, resolved: Resolved, most_slices: int = 0, most: int = 0
+) -> TrainingData:
+    return TrainingData(volumes, preparation, resolved.track.training.batch, most_slices, resolved.trial.seed, most)
 
 
 def _with_given(resolved: Resolved, workspace: Workspace, path: Path) -> tuple[Resolved, Workspace]:
@@ -235,12 +241,12 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def final_key(planned: PlannedTrial) -> str:
-    """Key of the state after the last stage."""
-    key = planned.context.key
+def stage_keys(planned: PlannedTrial) -> tuple[str, ...]:
+    """Key of the state after each stage."""
+    keys = [planned.context.key]
     for stage in planned.resolved.stages:
-        key = stage_key(key, stage, identities_of(stage))
-    return key
+        keys.append(stage_key(keys[-1], stage, identities_of(stage)))
+    return tuple(keys[1:])
 
 
 def _trial_id(planned: PlannedTrial) -> str:
@@ -248,7 +254,7 @@ def _trial_id(planned: PlannedTrial) -> str:
     trial = planned.resolved.trial
     digest = content_key(
         {
-            "key": final_key(planned),
+            "key": stage_keys(planned)[-1],
             "evaluation": planned.evaluation_inputs,
             "pruner": asdict(planned.resolved.entry.identity),
             "budget": planned.resolved.budget,

@@ -3,6 +3,7 @@
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ def provenance(
     }
 
 
+@cache
 def _git(*command: str) -> str | None:
     """Output of git on the suite's own checkout, or None where there is none."""
     here = Path(__file__).resolve().parent

@@ -87,7 +87,7 @@ class Subject:
                 timing=timing,
                 size="toy",
                 device="cpu",
-                data=str(data or embedded_root(tracks.get("toy").simulation).place),
+                data=str(data or embedded_root(tracks.get("toy").simulated()).place),
                 out=str(self.folder / "out"),
             )
         )

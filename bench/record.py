@@ -15,7 +15,7 @@ from bench.trial import row_name
 from datasets.files import write_json
 from registries import RequestError
 
-SCHEMA = 1
+SCHEMA = 2
 FILE = "record.json"
 
 
@@ -48,7 +48,7 @@ class Record:
 
     @classmethod
     def read(cls, path: Path) -> "Record":
-        """Read and validate a file.
+        """Read and validate a file, also one of an older schema.
 
         Raises
         ------
@@ -56,7 +56,7 @@ class Record:
             Naming the file.
         """
         try:
-            return cls.of(json.loads(path.read_text()))
+            return cls.of(upgraded(json.loads(path.read_text())))
         except (OSError, ValueError) as error:
             raise RequestError(f"{path}: is no readable record: {error}") from None
         except RequestError as error:
@@ -96,6 +96,13 @@ class Record:
     def ok(self) -> bool:
         """Whether the trial was carried out."""
         return bool(self.content["status"] == "ok")
+
+
+def upgraded(content: Any) -> Any:
+    """The content of an older record as it would be written now; anything else as it is."""
+    if isinstance(content, dict) and content.get("schema") == 1:
+        return {**content, "schema": 2, "convergence": None}  # was not measured
+    return content
 
 
 @cache

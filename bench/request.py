@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from architectures import architectures
 from architectures.contract import ALL_GROUPS, ArchitectureEntry
 from bench.controls import Control
 from bench.settings import EvaluationSettings, TrainingSettings
-from bench.track import MapSettings, Track, settings_from, tracks
+from bench.track import MapSettings, Track, find_track, settings_from, tracks
 from bench.trial import DEFAULT_SPARSITY, PROTOCOLS, Trial, parse_sparsity
 from datasets.shifts import shifts
 from pruners import Plan, PrunerEntry, Stage, pruners
@@ -44,7 +45,7 @@ class Request:
     train_on: str = "knee"
     acceleration: int = 4
     seed: int = 0
-    protocol: str = "standard"
+    protocol: str | None = None
     control: str | None = None
     dense_weights: str | None = None
     settings: tuple[str, ...] = ()
@@ -118,8 +119,9 @@ def resolve(request: Request) -> Resolved:
     timing, sparsity = _timing(request, entry), _sparsity(request, entry)
     if request.acceleration < 1:
         raise RequestError(f"--acceleration {request.acceleration}: give a whole number of at least 1, e.g. 4 or 8")
-    if request.protocol not in PROTOCOLS:
-        raise RequestError(f"unknown protocol '{request.protocol}': there are {', '.join(PROTOCOLS)}")
+    protocol = request.protocol or track.protocol
+    if protocol not in PROTOCOLS:
+        raise RequestError(f"unknown protocol '{protocol}': there are {', '.join(PROTOCOLS)}")
     control = Control.parse(request.control, entry, timing)
     given = _sections(request.settings)
     track = _with_settings(track, given)
@@ -143,7 +145,7 @@ def resolve(request: Request) -> Resolved:
         train_on=request.train_on,
         acceleration=request.acceleration,
         seed=request.seed,
-        protocol=request.protocol,
+        protocol=protocol,
         control=control.name,
         options=tuple(sorted(recorded.items())),
     )
@@ -173,13 +175,13 @@ def _count_prunable(entry: ArchitectureEntry, size: str) -> int:
 
 def _size_and_track(request: Request) -> tuple[str, Track]:
     """A size alone takes the track of its name, a track alone the size of its name, neither means `demo`."""
-    size = request.size or request.track or "demo"
+    size = request.size or (Path(request.track).stem if request.track else "demo")
     name = request.track or size
     if request.track is None and name not in tracks.names():
         raise RequestError(
             f"size '{size}' has no track of its name: add --track with one of {', '.join(tracks.names())}"
         )
-    return size, tracks.get(name)
+    return size, find_track(name)
 
 
 def _timing(request: Request, entry: PrunerEntry) -> str | None:

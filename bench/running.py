@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 from tqdm import tqdm
 
-from bench import baselines, pictures
+from bench import baselines, interruption, pictures
 from bench.cost import forward_macs, median_latency_ms
 from bench.evaluation import Metrics, Reconstruct, Scores, TestData, load_test_volume, score, split_samples, summarise
 from bench.execution import Outcome, run_recipe
@@ -23,6 +23,7 @@ from bench.provenance import provenance
 from bench.record import FILE, SCHEMA, Record
 from bench.shifting import shifted_scores
 from bench.state import StageCost, State
+from bench.storage import raise_if_of_storage
 from bench.store import Store
 from datasets.files import replacing
 from datasets.volumes import Volume
@@ -34,6 +35,7 @@ from registries import RequestError
 Say = Callable[[str], None]
 SEARCH = ("soft_loss", "hard_loss", "random_loss", "lowest_random_loss", "unpruned_loss", "divergence")
 """What the record says of a search for a mask."""
+GATE_FINDINGS = {"psnr_at_gate", "psnr_at_end"}
 
 
 def run(planned: PlannedTrial, fresh: bool, say: Say, log: Say = lambda text: None) -> Record:
@@ -49,8 +51,8 @@ def run(planned: PlannedTrial, fresh: bool, say: Say, log: Say = lambda text: No
     log : callable
         Told where a failure happened, in full.
     """
-    skeleton = _skeleton(planned)
-    Record.of(skeleton)  # whatever is wrong with the request shows before any work is done
+    begun = skeleton(planned)
+    Record.of(begun)  # whatever is wrong with the request shows before any work is done
     store = Store(planned.store)
     set_numerics(planned.resolved.track.threads)
     try:
@@ -60,10 +62,18 @@ def run(planned: PlannedTrial, fresh: bool, say: Say, log: Say = lambda text: No
     except RequestError:
         raise
     except Exception as error:  # whatever goes wrong inside a trial keeps its row, with the reason
+        raise_if_of_storage(error)
         reason = str(error) if isinstance(error, DivergedError) else f"{type(error).__name__}: {error}"
-        content = {"status": "failed", "reason": " ".join(reason.split())}
         log(traceback.format_exc())
-    record = Record.of({**skeleton, **content})
+        return fail(planned, reason)
+    record = Record.of({**begun, **content})
+    record.write(planned.folder / FILE)
+    return record
+
+
+def fail(planned: PlannedTrial, reason: str) -> Record:
+    """Write the record of a trial that failed: it keeps its row, with the reason in one line."""
+    record = Record.of({**skeleton(planned), "status": "failed", "reason": " ".join(reason.split())})
     record.write(planned.folder / FILE)
     return record
 
@@ -86,7 +96,7 @@ def _check_count(planned: PlannedTrial, outcome: Outcome) -> None:
         )
 
 
-def _skeleton(planned: PlannedTrial) -> dict[str, Any]:
+def skeleton(planned: PlannedTrial) -> dict[str, Any]:
     """A record before anything was done."""
     track = planned.resolved.track
     resolved = {
@@ -114,6 +124,7 @@ def _skeleton(planned: PlannedTrial) -> dict[str, Any]:
         "recipe": [_plain(values_of(stage)) for stage in stages],
         "mask": None,
         "cost": None,
+        "convergence": None,
         "metrics": {},
         "baselines": {},
         "shifts": {},
@@ -170,6 +181,7 @@ def _evaluated(planned: PlannedTrial, outcome: Outcome, store: Store, fresh: boo
             "latency_ms": latency,
             "peak_memory_mb": _peak_memory_mb(planned.workspace.device),
         },
+        "convergence": _convergence(planned, outcome),
         "metrics": summarise(scores, planned.test.splits),
         "baselines": found_baselines,
         "shifts": shifts,
@@ -247,6 +259,13 @@ def _mask_summary(planned: PlannedTrial, outcome: Outcome, layers: list[dict[str
     }
 
 
+def _convergence(planned: PlannedTrial, outcome: Outcome) -> dict[str, float] | None:
+    """PSNR of a dense network on the validation patients at the gate and at the end of its training."""
+    found = outcome.costs[0].findings
+    dense = planned.resolved.trial.pruner == "dense" and planned.resolved.trial.control is None
+    return {name: found[name] for name in GATE_FINDINGS} if dense and found.keys() >= GATE_FINDINGS else None
+
+
 def _bill(cost: StageCost) -> dict[str, Any]:
     return {name: value for name, value in asdict(cost).items() if name != "findings"}
 
@@ -281,7 +300,9 @@ def _peak_memory_mb(device: torch.device) -> float:
 
 
 def _bar(what: str, volumes: Sequence[Volume]) -> Iterable[Volume]:
-    return tqdm(volumes, desc=what, unit="volume", leave=False)
+    for volume in tqdm(volumes, desc=what, unit="volume", leave=False):
+        interruption.check()
+        yield volume
 
 
 def _plain(value: Any) -> Any:

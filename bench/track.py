@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bench.settings import LOSSES, PRECISIONS, EvaluationSettings, TrainingSettings
+from bench.trial import DEFAULT_SPARSITY, NO_CONTROL, PROTOCOLS
 from datasets.shifts import shifts
 from datasets.simulated import Simulation
 from datasets.splits import splits
@@ -28,11 +29,14 @@ class DataSettings:
         Whether readout oversampling is dropped first.
     train_slices : int
         At most so many central slices of each training volume; 0 for all.
+    train_total : int
+        At most so many slices altogether, of volumes in the order of the hash of their names; 0 for all.
     """
 
     pattern: str = "random"
     crop_readout: bool = True
     train_slices: int = 0
+    train_total: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,43 @@ class Contrast:
 
 
 @dataclass(frozen=True)
+class Grid:
+    """Trials of a sweep: every combination of these.
+
+    Attributes
+    ----------
+    architectures, pruners : tuple of str
+    sizes : tuple of str
+        Of the networks; by default the size of the track's name.
+    timings : tuple of str
+        By default those that each pruner has.
+    sparsities : tuple of str
+    controls : tuple of str
+        ``none`` for no control.
+    train_on : tuple of str
+    accelerations : tuple of int
+    seeds : int
+        From 0 on.
+    priority : int
+        Blocks of the lowest number come first; those of the same number take turns seed by seed.
+    shifts : bool
+        Whether these trials are evaluated under the shifts of the track, too.
+    """
+
+    architectures: tuple[str, ...]
+    pruners: tuple[str, ...]
+    sizes: tuple[str, ...] = ()
+    timings: tuple[str, ...] = ()
+    sparsities: tuple[str, ...] = (DEFAULT_SPARSITY,)
+    controls: tuple[str, ...] = (NO_CONTROL,)
+    train_on: tuple[str, ...] = ("knee",)
+    accelerations: tuple[int, ...] = (4,)
+    seeds: int = 1
+    priority: int = 0
+    shifts: bool = False
+
+
+@dataclass(frozen=True)
 class Track:
     """A named set of data, sizes and budget.
 
@@ -71,6 +112,12 @@ class Track:
     ----------
     threads : int
         CPU threads of each trial; part of its numerics.
+    simulation : Simulation or None
+        What is simulated where no data are named; None for a track of real data alone.
+    protocol : str
+        Of all trials of a sweep.
+    grid : tuple of Grid
+        Blocks of a sweep, the most important one first.
     contrasts : tuple of Contrast
         Confirmatory, fixed beforehand and corrected together (Holm).
     """
@@ -79,12 +126,26 @@ class Track:
     summary: str
     source: str
     threads: int
-    simulation: Simulation
+    simulation: Simulation | None
     data: DataSettings
     maps: MapSettings
     training: TrainingSettings
     evaluation: EvaluationSettings
+    protocol: str = PROTOCOLS[0]
+    grid: tuple[Grid, ...] = ()
     contrasts: tuple[Contrast, ...] = ()
+
+    def simulated(self) -> Simulation:
+        """What to simulate.
+
+        Raises
+        ------
+        RequestError
+            If this is a track of real data.
+        """
+        if self.simulation is None:
+            raise RequestError(f"track '{self.name}' is of real data: name the folder of fastMRI's data by --data")
+        return self.simulation
 
 
 SECTIONS = {
@@ -97,10 +158,13 @@ SECTIONS = {
 CHOICES = {
     "loss": LOSSES,
     "precision": PRECISIONS,
+    "protocol": PROTOCOLS,
     "pattern": tuple(PATTERNS),
     "kind": ("low-resolution", "espirit"),
 }
-POSITIVE = ("steps", "batch", "learning_rate", "clip", "threads", "matrix", "coils")
+LISTS: Mapping[str, type[Any]] = {"grid": Grid, "contrasts": Contrast}
+POSITIVE = ("steps", "batch", "learning_rate", "clip", "threads", "matrix", "coils", "seeds")
+SUFFIX = ".toml"
 
 Settings = TypeVar("Settings")
 
@@ -117,17 +181,21 @@ def load_track(path: Path) -> Track:
         content = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise RequestError(f"track {path}: {error}") from None
+    simulates = "simulation" in content
     sections: dict[str, Any] = {
         name: settings_from(kind, content.pop(name, {}), f"track {path.name}, [{name}]")
         for name, kind in SECTIONS.items()
+        if name != "simulation" or simulates
     }
-    given = content.pop("contrasts", [])
-    if not (isinstance(given, list) and all(isinstance(contrast, dict) for contrast in given)):
-        raise RequestError(f"track {path.name}: write each of the contrasts as [[contrasts]]")
-    sections["contrasts"] = tuple(
-        settings_from(Contrast, contrast, f"track {path.name}, contrast {number}")
-        for number, contrast in enumerate(given, start=1)
-    )
+    sections.setdefault("simulation", None)
+    for name, kind in LISTS.items():
+        given = content.pop(name, [])
+        if not (isinstance(given, list) and all(isinstance(entry, dict) for entry in given)):
+            raise RequestError(f"track {path.name}: write each of the {name} as [[{name}]]")
+        sections[name] = tuple(
+            settings_from(kind, entry, f"track {path.name}, {name} {number}")
+            for number, entry in enumerate(given, start=1)
+        )
     _check_evaluation(sections["evaluation"], sections["contrasts"], f"track {path.name}")
     plain = {"name": path.stem, **content}
     return settings_from(Track, {**plain, **sections}, f"track {path.name}", nested=tuple(sections))
@@ -175,14 +243,31 @@ def settings_from(
 def _convert(declared: Any, value: Any, where: str) -> Any:
     if declared is float and type(value) is int:
         return float(value)
-    if declared == tuple[str, ...] and isinstance(value, list) and all(isinstance(v, str) for v in value):
-        return tuple(value)
+    for listed, kind in ((tuple[str, ...], str), (tuple[int, ...], int)):
+        if declared == listed and isinstance(value, list) and all(type(v) is kind for v in value):
+            return tuple(value)
     if type(value) is not declared:
         raise RequestError(f"{where}: {value!r} is not of type {getattr(declared, '__name__', declared)}")
     return value
 
 
 tracks: Registry[Track] = Registry("track", "bench.tracks")
+
+
+def find_track(name: str) -> Track:
+    """The built-in track of that name, or the one in a file of that path.
+
+    Raises
+    ------
+    RequestError
+        If there is none, or the file's name is that of a built-in track.
+    """
+    if not name.endswith(SUFFIX):
+        return tracks.get(name)
+    path = Path(name)
+    if path.stem in tracks.names():
+        raise RequestError(f"track {name}: '{path.stem}' is a built-in track; give the file another name")
+    return load_track(path)
 
 
 def load_built_in() -> None:

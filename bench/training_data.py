@@ -8,7 +8,7 @@ import torch
 
 from bench.randomness import generator, seed_words
 from datasets.samples import Preparation, Samples, prepare
-from datasets.volumes import Volume, read_slices
+from datasets.volumes import Volume, by_hash, read_slices
 
 
 def central_slices(slices: int, most: int) -> range:
@@ -33,15 +33,24 @@ class TrainingData:
     most_slices : int
         Central slices used of each volume; 0 for all.
     seed : int
+    most : int
+        Slices altogether, of volumes in the order of the hash of their names; 0 for all.
     """
 
     def __init__(
-        self, volumes: Sequence[Volume], preparation: Preparation, batch: int, most_slices: int, seed: int
+        self,
+        volumes: Sequence[Volume],
+        preparation: Preparation,
+        batch: int,
+        most_slices: int,
+        seed: int,
+        most: int = 0,
     ) -> None:
         self._preparation = preparation
         self._batch_size = batch
         self._seed = seed
-        self._slices = [(v, index) for v in volumes for index in central_slices(v.slices, most_slices)]
+        chosen = by_hash(volumes) if most else volumes
+        self._slices = [(v, index) for v in chosen for index in central_slices(v.slices, most_slices)][: most or None]
         self._order = lru_cache(maxsize=4)(self._draw_order)
 
     def __len__(self) -> int:

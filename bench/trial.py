@@ -8,6 +8,8 @@ from registries import RequestError
 
 PROTOCOLS = ("standard", "equal-total")
 DEFAULT_SPARSITY = "0.9"
+NO_CONTROL = "none"
+"""How a list of controls names the trial without one."""
 DECIMALS = 9
 
 Options = tuple[tuple[str, bool | int | float | str], ...]

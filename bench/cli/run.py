@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--train-on", default="knee", metavar="SET", help="knee, brain, knee+brain, knee-clean")
     parser.add_argument("--acceleration", type=int, default=4, metavar="R", help="of undersampling (default 4)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the trial (default 0)")
-    parser.add_argument("--protocol", default="standard", metavar="P", help="standard (default) or equal-total")
+    parser.add_argument("--protocol", metavar="P", help="standard or equal-total (default: the track's)")
     parser.add_argument(
         "--control",
         metavar="C",

@@ -501,7 +501,7 @@ def test_tables_that_belong_to_other_volumes_end_a_run(call, tmp_path, simulated
 def test_a_killed_training_continues_bit_equal(tmp_path):
     """SIGKILL in training, then the same command: it continues, and ends where an uninterrupted run ends."""
     command = [sys.executable, "-m", "bench", *RUN, "--set", "train.steps=600"]
-    code = f"import bench.training as t, runpy, sys; t.CHECKPOINT_SECONDS = 0.05; sys.argv = ['bench', *{command[3:]!r}"
+    code = f"import bench.loop as t, runpy, sys; t.CHECKPOINT_SECONDS = 0.05; sys.argv = ['bench', *{command[3:]!r}"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
 
     def start(out):

@@ -17,7 +17,7 @@ from bench.problem import TrainingProblem
 from bench.running import run
 from bench.state import State
 from bench.store import Store
-from bench.training import WeightTraining
+from bench.training import Validation, WeightTraining
 from pruners import LearnMask, Mask, Prune, Rewind, Train, Transform, kept_count, pruners
 from pruners.bernoulli import divergence, relaxed_sample, uniform
 from pruners.rigl import GrowByGradient
@@ -325,8 +325,8 @@ def test_controls_change_what_they_say(tmp_path):
 
 
 def test_early_stopping_keeps_the_best_step_on_validation(tmp_path, monkeypatch):
-    losses = iter([0.3, 0.1, 0.2, 0.4])
-    monkeypatch.setattr("bench.execution.Workspace.validate", lambda self, model: (next(losses), 7))
+    losses = iter([0.3, 0.1, 0.2, 0.4, 0.2, 0.1])  # the last two for the gate of the plain training
+    monkeypatch.setattr("bench.execution.Workspace.validate", lambda self, model: Validation(next(losses), 30.0, 7))
     planned = toy_plan(tmp_path, pruner="dense")
     state = State.of(planned.workspace.initial_model())
     found, cost = advance(state, Train(0, 12, choices=4), planned.workspace, {}, NOWHERE)
@@ -336,6 +336,7 @@ def test_early_stopping_keeps_the_best_step_on_validation(tmp_path, monkeypatch)
     whole, plain = advance(state, Train(0, 12), planned.workspace, {}, NOWHERE)
     assert not equal(found.weights, whole.weights)
     assert cost.macs == plain.macs + 4 * 7
+    assert set(plain.findings) == {"psnr_at_gate", "psnr_at_end"}
 
 
 @pytest.mark.parametrize("stop", [4, 10])

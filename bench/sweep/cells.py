@@ -1,0 +1,110 @@
+"""The cells of a sweep: what can be carried out, and what is skipped for a reason."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.context import content_key
+from bench.planning import PlannedTrial, choose_device, plan
+from bench.provenance import provenance
+from bench.record import SCHEMA, Record
+from bench.request import Request
+from bench.sweep.grid import row_of
+from bench.track import Track
+from bench.trial import Trial
+from registries import RequestError
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A trial of a sweep.
+
+    Attributes
+    ----------
+    request : Request
+    planned : PlannedTrial or None
+        None if it is skipped.
+    reason : str or None
+        Why it is skipped.
+    """
+
+    request: Request
+    planned: PlannedTrial | None = None
+    reason: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The row and the seed, for people."""
+        return f"{row_of(self.request)} seed {self.request.seed}"
+
+    @property
+    def folder(self) -> Path:
+        """Where its record lies."""
+        if self.planned:
+            return self.planned.folder
+        row = row_of(self.request).replace("/", "-")
+        digest = content_key([str(value) for value in vars(self.request).values()])[:8]
+        return Path(self.request.out) / f"{row}_{self.request.size}_seed{self.request.seed}_skipped-{digest}"
+
+
+def plan_cells(requests: Iterable[Request], progress: Iterable[Request] | None = None) -> list[Cell]:
+    """Plan every request; one that cannot be carried out is skipped with its reason.
+
+    Raises
+    ------
+    RequestError
+        If none can be carried out: then it is the sweep that is wrong, not its cells.
+    """
+    cells: list[Cell] = []
+    errors: list[RequestError] = []
+    for request in progress if progress is not None else requests:
+        try:
+            cells.append(Cell(request, plan(request)))
+        except RequestError as error:
+            errors.append(error)
+            cells.append(Cell(request, reason=str(error)))
+    if errors and len(errors) == len(cells):
+        raise errors[0]
+    return cells
+
+
+def planned_of(cells: Sequence[Cell]) -> Iterator[PlannedTrial]:
+    """The trials that can be carried out."""
+    return (cell.planned for cell in cells if cell.planned)
+
+
+def skipped_record(cell: Cell, track: Track) -> Record:
+    """The record of a cell that does not exist, so that a board shows why instead of a hole."""
+    request = cell.request
+    trial = Trial(
+        arch=request.arch,
+        size=str(request.size),
+        pruner=request.pruner,
+        timing=request.timing,
+        sparsity=request.sparsity or "0",
+        train_on=request.train_on,
+        acceleration=request.acceleration,
+        seed=request.seed,
+        protocol=request.protocol or track.protocol,
+        control=request.control,
+    )
+    device = choose_device(request.device)
+    return Record.of(
+        {
+            "schema": SCHEMA,
+            "trial": {**trial.to_json(), "resolved": {"track": track.name}},
+            "status": "skipped",
+            "reason": cell.reason,
+            "recipe": [],
+            "mask": None,
+            "cost": None,
+            "convergence": None,
+            "metrics": {},
+            "baselines": {},
+            "shifts": {},
+            "volumes": [],
+            "provenance": provenance(
+                device=device, numerics={"device": device.type}, data={}, seed=request.seed, entries=()
+            ),
+        }
+    )

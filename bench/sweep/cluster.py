@@ -1,0 +1,103 @@
+"""Trials as tasks of a Ray cluster; all nodes share the code and the output folder."""
+
+import time
+
+import torch
+
+from bench.sweep.task import Result, Task
+from registries import RequestError
+
+LOST = 5
+"""How often Ray starts a task anew whose node or process was lost."""
+
+
+class RayExecutor:
+    """Hands trials to Ray, which places them and restarts those of lost nodes; their checkpoints continue them.
+
+    Parameters
+    ----------
+    address : str or None
+        Of a cluster; None starts one on this machine.
+    threads : int
+        CPUs of each trial.
+    device : torch.device
+    gpus : float or None
+        GPUs of each trial; by default one on a GPU, none on a CPU.
+    workers : int or None
+        Most trials at once; by default as many as the cluster holds at the moment.
+
+    Raises
+    ------
+    RequestError
+        If Ray is not installed, or there is no such cluster.
+    """
+
+    def __init__(
+        self, address: str | None, threads: int, device: torch.device, gpus: float | None, workers: int | None
+    ) -> None:
+        try:
+            import ray
+        except ImportError:
+            raise RequestError("--executor ray: Ray is missing; pip install -e '.[cluster]'") from None
+        self._ray = ray
+        self._ours = not ray.is_initialized()
+        if self._ours:
+            try:
+                ray.init(address=address, log_to_driver=False, include_dashboard=False if address is None else None)
+            except ConnectionError as error:
+                raise RequestError(f"--address {address}: no Ray cluster answers there ({error})") from None
+        share = gpus if gpus is not None else float(device.type == "cuda")
+        self._threads, self._share, self._workers = threads, share, workers
+        self._remote = ray.remote(num_cpus=threads, num_gpus=share, max_retries=LOST)(_carry_out)
+        self._running: dict[object, int] = {}
+
+    @property
+    def free(self) -> int:
+        """How many more trials can start now."""
+        found = self._ray.cluster_resources()  # type: ignore[no-untyped-call]
+        most = int(found.get("CPU", 0) // self._threads)
+        if self._share:
+            most = min(most, int(found.get("GPU", 0) / self._share))
+        if self._workers is not None:
+            most = min(most, self._workers)
+        return max(1, most) - len(self._running)
+
+    def submit(self, number: int, task: Task) -> None:
+        """Start a trial under a number of the caller's."""
+        self._running[self._remote.remote(task)] = number
+
+    def wait(self, seconds: float) -> list[tuple[int, Result | None]]:
+        """Trials that ended, after at most so many seconds; None instead of a result where Ray gave up."""
+        if not self._running:
+            time.sleep(seconds)
+            return []
+        done, _ = self._ray.wait(list(self._running), num_returns=1, timeout=seconds)
+        found: list[tuple[int, Result | None]] = []
+        for reference in done:
+            number = self._running.pop(reference)
+            try:
+                found.append((number, self._ray.get(reference)))
+            except self._ray.exceptions.TaskCancelledError:
+                found.append((number, Result("interrupted", None, 0.0)))
+            except self._ray.exceptions.RayError:
+                found.append((number, None))
+        return found
+
+    def interrupt(self) -> None:
+        """Ask all trials to write a checkpoint and leave."""
+        for reference in self._running:
+            self._ray.cancel(reference)  # arrives as KeyboardInterrupt, and as SIGINT where we listen
+
+    def close(self) -> None:
+        """Leave the cluster, or end the one that was started here."""
+        if self._ours:
+            self._ray.shutdown()
+
+
+def _carry_out(task: Task) -> Result:
+    import os
+
+    os.environ["TQDM_DISABLE"] = "1"
+    from bench.sweep.task import carry_out
+
+    return carry_out(task)

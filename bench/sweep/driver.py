@@ -1,0 +1,197 @@
+"""The loop of a sweep: start what may start, note what ends, leave in good order."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from tqdm import tqdm
+
+from bench import interruption
+from bench.planning import PlannedTrial, stage_keys
+from bench.record import FILE, Record
+from bench.running import fail
+from bench.sweep.cells import Cell, skipped_record
+from bench.sweep.finished import Finished
+from bench.sweep.sharing import Queue
+from bench.sweep.status import OUTCOMES, Status, summary
+from bench.sweep.task import Result, Task
+from bench.track import Track
+from registries import RequestError
+
+ATTEMPTS = 3
+"""How often a trial whose process dies is started before it counts as failed."""
+STATUS_SECONDS = 1.0
+
+
+class Executor(Protocol):
+    """Where trials are carried out."""
+
+    @property
+    def free(self) -> int:
+        """How many more trials can start now."""
+
+    def submit(self, number: int, task: Task) -> None:
+        """Start a trial under a number of the caller's."""
+
+    def wait(self, seconds: float) -> list[tuple[int, Result | None]]:
+        """Trials that ended, after at most so many seconds; None where the process died."""
+
+    def interrupt(self) -> None:
+        """Ask all trials to write a checkpoint and leave."""
+
+    def close(self) -> None:
+        """End all processes."""
+
+
+@dataclass
+class Sweep:
+    """A sweep under way.
+
+    Attributes
+    ----------
+    cells : sequence of Cell
+    outcomes : list of str
+        One of `OUTCOMES` for each cell.
+    """
+
+    track: Track
+    cells: Sequence[Cell]
+    out: Path
+    plugins: tuple[str, ...]
+    outcomes: list[str] = field(default_factory=list)
+    reasons: dict[int, str] = field(default_factory=dict)
+    seconds: list[float] = field(default_factory=list)
+
+    def take_stock(self, finished: Finished, retry_failed: bool) -> None:
+        """Find out what is done already, and write the records of skipped cells."""
+        for number, cell in enumerate(self.cells):
+            if cell.planned is None:
+                skipped_record(cell, self.track).write(cell.folder / FILE)
+                self.outcomes.append("skipped")
+            elif finished.holds(cell.planned):
+                self.outcomes.append("recorded")
+            else:
+                self.outcomes.append(self._recorded_here(number, cell.planned, retry_failed))
+
+    def _recorded_here(self, number: int, planned: PlannedTrial, retry_failed: bool) -> str:
+        path = planned.folder / FILE
+        if not path.exists():
+            return "pending"
+        content = Record.read(path).content
+        if content["status"] == "failed":
+            if retry_failed:
+                return "pending"
+            self.reasons[number] = str(content["reason"])
+        return str(content["status"])
+
+    def counts(self) -> dict[str, int]:
+        """Number of cells by outcome."""
+        return {name: self.outcomes.count(name) for name in OUTCOMES}
+
+    def run(self, executor: Executor) -> bool:
+        """Carry out all pending cells.
+
+        Returns
+        -------
+        bool
+            False if it was interrupted.
+
+        Raises
+        ------
+        RequestError
+            If the sweep cannot go on, for instance because the disk is full.
+        """
+        numbers = [number for number, outcome in enumerate(self.outcomes) if outcome == "pending"]
+        needs = [stage_keys(planned) for number in numbers if (planned := self.cells[number].planned)]
+        queue = Queue(needs)
+        store = self.out / ".store"
+        queue.know(key for keys in needs for key in keys if (store / key).is_dir())
+        loop = _Loop(self, executor, queue, numbers)
+        try:
+            return loop.run()
+        finally:
+            executor.close()
+            self._write_status({}, None)
+
+    def _write_status(self, running: dict[str, float], left: float | None) -> None:
+        failed = {self.cells[number].name: reason for number, reason in self.reasons.items()}
+        Status(self.track.name, self.counts(), running, failed, left, time.time()).write(self.out)
+
+
+class _Loop:
+    """One call of `Sweep.run`; trials are numbered as in the queue."""
+
+    def __init__(self, sweep: Sweep, executor: Executor, queue: Queue, numbers: Sequence[int]) -> None:
+        self.sweep, self.executor, self.queue, self.numbers = sweep, executor, queue, numbers
+        self.running: dict[int, float] = {}
+        self.attempts = [0] * len(numbers)
+        self.ended = 0
+        self.begun = time.monotonic()
+        self.leaving = False
+
+    def run(self) -> bool:
+        written = 0.0
+        with tqdm(total=len(self.numbers), desc=self.sweep.track.name, unit="trial") as bar:
+            while self.running or not (self.queue.empty or self.leaving):
+                self._start()
+                for place, result in self.executor.wait(STATUS_SECONDS):
+                    self._end(place, result)
+                    bar.update(self.ended - bar.n)
+                if interruption.asked() and not self.leaving:
+                    self.leaving = True
+                    self.executor.interrupt()
+                if time.monotonic() - written > STATUS_SECONDS:
+                    written = time.monotonic()
+                    names = {self._cell(place).name: begun for place, begun in self.running.items()}
+                    bar.set_postfix_str(f"failed {len(self.sweep.reasons)} · {'; '.join(names)}")
+                    self.sweep._write_status(names, self._seconds_left())
+        return not self.leaving
+
+    def _cell(self, place: int) -> Cell:
+        return self.sweep.cells[self.numbers[place]]
+
+    def _start(self) -> None:
+        while not self.leaving and self.executor.free > 0 and (place := self.queue.next()) is not None:
+            cell = self._cell(place)
+            self.attempts[place] += 1
+            self.running[place] = time.time()
+            self.executor.submit(place, Task(cell.request, self.sweep.plugins, str(cell.folder)))
+
+    def _end(self, place: int, result: Result | None) -> None:
+        del self.running[place]
+        if result is None:
+            if self.attempts[place] < ATTEMPTS or self.leaving:
+                self.queue.again(place)
+                return
+            result = Result("failed", f"its process died {ATTEMPTS} times, for instance for want of memory", 0.0)
+        if result.status == "interrupted":
+            self.queue.again(place)
+            self.leaving = True
+            return
+        if result.status == "stopped":
+            self.executor.interrupt()
+            raise RequestError(f"the sweep stops: {result.reason}")
+        self.ended += 1
+        number, cell = self.numbers[place], self._cell(place)
+        self.sweep.outcomes[number] = result.status
+        if result.status == "ok":
+            self.queue.done(place)
+            return
+        self.queue.give_up(place)
+        self.sweep.reasons[number] = str(result.reason)
+        tqdm.write(f"failed: {cell.name}: {result.reason}")
+        if cell.planned and not (cell.planned.folder / FILE).exists():
+            fail(cell.planned, str(result.reason))
+
+    def _seconds_left(self) -> float | None:
+        if not self.ended:
+            return None
+        return (time.monotonic() - self.begun) / self.ended * (len(self.numbers) - self.ended)
+
+
+def closing_line(sweep: Sweep, finished: bool) -> str:
+    """What a sweep came to."""
+    words = f"track {sweep.track.name}: {summary(sweep.counts())}"
+    return words if finished else f"{words}; interrupted, the same command continues"

@@ -1,0 +1,141 @@
+"""What a sweep will take, from a few timed steps of each network on this device."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from bench.budget import Estimator
+from bench.evaluation import load_test_volume, reconstruct_volume
+from bench.losses import image_loss
+from bench.numerics import set_numerics
+from bench.planning import PlannedTrial
+from bench.state import State
+from bench.sweep.sharing import Shared
+from bench.training import adam
+
+TIMED_STEPS = 3
+SCORING_SHARE = 2.0
+"""Scoring a volume takes about as long again as reconstructing it (metrics on the CPU)."""
+BYTES_PER_WEIGHT = 4
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Expected effort.
+
+    Attributes
+    ----------
+    naive, shared : float
+        Cost of the stages in dense trainings, each trial on its own and each stage once.
+    seconds : float
+        Of one worker alone: stages that are left, and evaluation.
+    gigabytes : float
+        Of the store and the outputs.
+    """
+
+    naive: float
+    shared: float
+    seconds: float
+    gigabytes: float
+
+
+@dataclass(frozen=True)
+class _Network:
+    """What is measured once for all trials of a network.
+
+    Attributes
+    ----------
+    estimator : Estimator
+    step_seconds : float
+        Of a training step of the full-width network, to which the estimator relates.
+    volume_seconds : float
+        Of reconstructing and scoring a test volume.
+    bytes : int
+        Of weights and mask.
+    """
+
+    estimator: Estimator
+    step_seconds: float
+    volume_seconds: float
+    bytes: int
+
+
+def forecast(
+    trials: Sequence[PlannedTrial], shared: Shared, progress: Iterable[PlannedTrial] | None = None
+) -> Forecast:
+    """Estimate the cost of all trials and the time of those stages that are not in the store.
+
+    Parameters
+    ----------
+    trials : sequence of PlannedTrial
+    shared : Shared
+        Their stages.
+    progress : iterable, optional
+        The same trials, wrapped to show progress.
+    """
+    networks: dict[tuple[object, ...], _Network] = {}
+    naive = evaluation = outputs = 0.0
+    for planned in trials if progress is None else progress:
+        kind = _kind(planned)
+        if kind not in networks:
+            networks[kind] = _measure(planned)
+        network = networks[kind]
+        budget = planned.resolved.budget
+        naive += sum(network.estimator.estimate(stage).relative for stage in planned.resolved.stages) / budget
+        volumes = len(planned.test.volumes) + sum(len(shift.test.volumes) for shift in planned.shifts)
+        evaluation += network.volume_seconds * volumes
+        outputs += network.bytes
+    dense = seconds = stored = 0.0
+    for key, (planned, stage) in shared.distinct.items():
+        network = networks[_kind(planned)]
+        relative = network.estimator.estimate(stage).relative
+        dense += relative / planned.resolved.budget
+        stored += network.bytes
+        if not (planned.store / key).is_dir():
+            seconds += relative * network.step_seconds
+    return Forecast(naive, dense, seconds + evaluation, (stored + outputs) / 2**30)
+
+
+def _kind(planned: PlannedTrial) -> tuple[object, ...]:
+    trial = planned.resolved.trial
+    return trial.arch, trial.size, planned.resolved.width, trial.train_on, trial.acceleration, planned.resolved.groups
+
+
+def _measure(planned: PlannedTrial) -> _Network:
+    """Time a few steps and one test volume."""
+    set_numerics(planned.resolved.track.threads)
+    workspace, device = replace(planned.workspace, width=1.0), planned.workspace.device
+    model = workspace.initial_model().to(device)
+    optimizer, loss_of = adam(model, workspace.training), image_loss(workspace.training.loss)
+
+    def step(number: int) -> None:
+        samples = workspace.data.batch(number).to(device)
+        optimizer.zero_grad()
+        loss_of(model(samples.kspace, samples.mask, samples.maps), samples).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        _wait(device)
+
+    def volume(number: int) -> None:
+        loaded = load_test_volume(planned.test.volumes[number % len(planned.test.volumes)], planned.test)
+        reconstruct_volume(lambda s: model(s.kspace, s.mask, s.maps), loaded.samples, loaded.target, device)
+        _wait(device)
+
+    state = State.of(planned.workspace.initial_model(), groups=planned.workspace.groups)
+    size = BYTES_PER_WEIGHT * sum(value.numel() for value in state.weights.values()) + state.mask.total
+    return _Network(Estimator(planned.workspace), _seconds(step), SCORING_SHARE * _seconds(volume), size)
+
+
+def _seconds(run: Callable[[int], None]) -> float:
+    """Mean time of a few calls after one to warm up."""
+    run(0)
+    begun = time.monotonic()
+    for number in range(1, TIMED_STEPS + 1):
+        run(number)
+    return (time.monotonic() - begun) / TIMED_STEPS
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,104 @@
+"""From the blocks of a track to requests, in the order in which they are carried out."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from itertools import product
+
+from bench.request import Request
+from bench.track import Grid, Track
+from bench.trial import NO_CONTROL, parse_sparsity, row_name
+from pruners import pruners
+from registries import RequestError
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all trials of a sweep share; see `Request`.
+
+    Attributes
+    ----------
+    track : str
+        Name or path, as the user typed it.
+    """
+
+    track: str
+    data: str | None = None
+    annotations: str | None = None
+    device: str = "auto"
+    out: str = "results"
+
+
+def expand(track: Track, surroundings: Surroundings, only: Iterable[str] = ()) -> tuple[Request, ...]:
+    """All trials, by priority and seed; one that several blocks name stands at its first place.
+
+    Parameters
+    ----------
+    track : Track
+    surroundings : Surroundings
+    only : iterable of str
+        Shell patterns of row names, or of their beginnings up to a ``/`` or ``+``.
+
+    Raises
+    ------
+    RequestError
+        If the track has no grid, or nothing is left of it.
+    """
+    if not track.grid:
+        raise RequestError(f"track '{track.name}' has no grid to sweep: add [[grid]] to its file")
+    patterns = tuple(only)
+    found: dict[Request, Request] = {}
+    blocks = sorted(track.grid, key=lambda block: block.priority)
+    turns = sorted(((block.priority, seed, place) for place, block in enumerate(blocks) for seed in range(block.seeds)))
+    for _, seed, place in turns:
+        block = blocks[place]
+        for request in _combinations(track, block, seed, surroundings):
+            if not patterns or any(matches(row_of(request), pattern) for pattern in patterns):
+                shifts = track.evaluation.shifts if block.shifts else ()
+                known = found.get(request, replace(request, shifts=()))
+                found[request] = replace(request, shifts=known.shifts or shifts)
+    if not found:
+        raise RequestError(f"--only {' '.join(patterns)}: matches no row of track '{track.name}'")
+    return tuple(found.values())
+
+
+def row_of(request: Request) -> str:
+    """The row name of a request, whether or not there is such a row."""
+    return row_name(request.arch, request.pruner, request.timing, request.sparsity or "0", request.control)
+
+
+def matches(row: str, pattern: str) -> bool:
+    """Whether a pattern names a row or its beginning."""
+    return fnmatchcase(row, pattern) or fnmatchcase(row, f"{pattern}[/+]*")
+
+
+def _combinations(track: Track, block: Grid, seed: int, surroundings: Surroundings) -> Iterator[Request]:
+    axes = (block.architectures, block.sizes or (track.name,), block.train_on, block.accelerations)
+    for arch, size, train_on, acceleration in product(*axes):
+        base = Request(
+            arch=arch,
+            pruner="",
+            size=size,
+            track=surroundings.track,
+            data=surroundings.data,
+            annotations=surroundings.annotations,
+            train_on=train_on,
+            acceleration=acceleration,
+            seed=seed,
+            device=surroundings.device,
+            out=surroundings.out,
+        )
+        yield from _rows(block, base)
+
+
+def _rows(block: Grid, base: Request) -> Iterator[Request]:
+    for pruner in block.pruners:
+        own = pruners.get(pruner).timings
+        # a pruner without timings has one row; a timing that the block asks for and the pruner lacks is skipped later
+        timings: tuple[str | None, ...] = (block.timings or own) if own else (None,)
+        sparsities = [parse_sparsity(sparsity) for sparsity in block.sparsities] if own else [None]
+        for timing in timings:
+            for sparsity in sparsities:
+                for control in block.controls:
+                    named = None if control == NO_CONTROL else control
+                    yield replace(base, pruner=pruner, timing=timing, sparsity=sparsity, control=named)

@@ -1,0 +1,60 @@
+"""How many trials fit on each GPU side by side, by measured memory."""
+
+import os
+from collections.abc import Sequence
+
+import torch
+
+from bench.losses import image_loss
+from bench.sweep.cells import Cell, planned_of
+from bench.training import adam
+
+CONTEXT_BYTES = 700 * 2**20
+"""What a process takes on a GPU before it computes anything."""
+USED_SHARE = 0.9
+MOST_PER_GPU = 8
+"""Measured gains end about there: small kernels of more processes wait for each other."""
+
+
+def gpu_slots(cells: Sequence[Cell], workers: int | None = None) -> list[str]:
+    """The GPU of each worker: as many per GPU as memory and cores allow, or so many workers in turn.
+
+    Parameters
+    ----------
+    cells : sequence of Cell
+    workers : int, optional
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = visible.split(",") if visible else [str(index) for index in range(torch.cuda.device_count())]
+    if workers is None:
+        largest = max(_step_bytes(cell) for cell in _one_of_each_network(cells))
+        memory = torch.cuda.get_device_properties(0).total_memory
+        fitting = int(USED_SHARE * memory / (largest + CONTEXT_BYTES))
+        cores = (os.cpu_count() or 1) // len(names)
+        workers = max(1, min(fitting, cores, MOST_PER_GPU)) * len(names)
+    return [names[number % len(names)] for number in range(workers)]
+
+
+def _one_of_each_network(cells: Sequence[Cell]) -> list[Cell]:
+    found: dict[tuple[str, str | None], Cell] = {}
+    for cell in cells:
+        if cell.planned:
+            found.setdefault((cell.request.arch, cell.request.size), cell)
+    return list(found.values())
+
+
+def _step_bytes(cell: Cell) -> int:
+    """Peak memory of a training step."""
+    (planned,) = planned_of([cell])
+    workspace = planned.workspace
+    device = workspace.device
+    torch.cuda.reset_peak_memory_stats(device)
+    model = workspace.initial_model().to(device)
+    samples = workspace.data.batch(0).to(device)
+    loss = image_loss(workspace.training.loss)(model(samples.kspace, samples.mask, samples.maps), samples)
+    loss.backward()  # type: ignore[no-untyped-call]
+    adam(model, workspace.training).step()
+    peak = torch.cuda.max_memory_allocated(device)
+    del model, samples, loss
+    torch.cuda.empty_cache()
+    return peak
