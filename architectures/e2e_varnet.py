@@ -150,7 +150,7 @@ def _central_run(sampled: Tensor) -> Tensor:
     sizes={
         "toy": {"cascades": 2, "channels": 4, "pools": 2, "sensitivity_channels": 2, "sensitivity_pools": 2},
         "demo": {"cascades": 4, "channels": 8, "pools": 2, "sensitivity_channels": 4, "sensitivity_pools": 2},
-        "mini": {"cascades": 4, "channels": 16, "pools": 3, "sensitivity_channels": 6, "sensitivity_pools": 3},
+        "mini": {"cascades": 3, "channels": 16, "pools": 3, "sensitivity_channels": 6, "sensitivity_pools": 3},
         "paper": {
             "cascades": 12,
             "channels": 18,

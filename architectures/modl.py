@@ -94,7 +94,7 @@ class MoDL(Architecture):
     sizes={
         "toy": {"channels": 4, "layers": 3, "unrolls": 2, "iterations": 2},
         "demo": {"channels": 32, "layers": 5, "unrolls": 4, "iterations": 5},
-        "mini": {"channels": 48, "layers": 5, "unrolls": 5, "iterations": 6},
+        "mini": {"channels": 32, "layers": 5, "unrolls": 4, "iterations": 5},
         "paper": {"channels": 64, "layers": 5, "unrolls": 10, "iterations": 10},
     },
 )

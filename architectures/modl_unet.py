@@ -14,7 +14,7 @@ from architectures.unet import PlainUNet
     sizes={
         "toy": {"channels": 4, "pools": 2, "unrolls": 2, "iterations": 2},
         "demo": {"channels": 12, "pools": 2, "unrolls": 3, "iterations": 5},
-        "mini": {"channels": 24, "pools": 3, "unrolls": 3, "iterations": 6},
+        "mini": {"channels": 24, "pools": 3, "unrolls": 3, "iterations": 4},
         "paper": {"channels": 64, "pools": 4, "unrolls": 6, "iterations": 10},
     },
 )

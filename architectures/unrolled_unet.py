@@ -67,7 +67,7 @@ class UnrolledUNet(Architecture):
     sizes={
         "toy": {"channels": 4, "pools": 2, "unrolls": 2},
         "demo": {"channels": 8, "pools": 2, "unrolls": 4},
-        "mini": {"channels": 16, "pools": 3, "unrolls": 4},
+        "mini": {"channels": 16, "pools": 3, "unrolls": 3},
         "paper": {"channels": 18, "pools": 4, "unrolls": 12, "recompute": 1},
     },
 )

@@ -164,6 +164,7 @@ def run_recipe(
             state, cost = known
             say(f"{stage}: from the store")
         else:
+            store.begin(key)
             state, cost = advance(state, stage, workspace, visited, _progress(store, key, stage, say))
             store.save(key, state, cost, values_of(stage))
         remember(visited, stage, state)

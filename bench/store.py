@@ -1,6 +1,8 @@
 """The content-addressed store of stages: each computed once, found again by its key."""
 
+import hashlib
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -21,6 +23,9 @@ from pruners import Mask
 from registries import RequestError
 
 LEFTOVER_SECONDS = 24 * 3600
+TENSORS = ("weights.safetensors", "mask.safetensors")
+STAGE = "stage.json"
+JOURNAL = "journal.txt"
 
 
 class Store:
@@ -56,9 +61,10 @@ class Store:
         try:
             weights = safetensors.torch.load_file(folder / "weights.safetensors")
             mask = Mask(safetensors.torch.load_file(folder / "mask.safetensors"))
-            cost = StageCost(**json.loads((folder / "stage.json").read_text())["cost"])
+            cost = StageCost(**json.loads((folder / STAGE).read_text())["cost"])
         except Exception as error:
             raise DataError(folder, None, f"is a damaged stage ({error}); delete it, it is computed anew") from None
+        os.utime(folder)  # when it was last of use
         return State(weights, mask), replace(cost, reused=True)
 
     def save(self, key: str, state: State, cost: StageCost, description: Mapping[str, Any]) -> None:
@@ -68,7 +74,8 @@ class Store:
         try:
             safetensors.torch.save_file(dict(state.weights), temporary / "weights.safetensors")
             safetensors.torch.save_file(dict(state.mask), temporary / "mask.safetensors")
-            write_json(temporary / "stage.json", {"cost": asdict(cost), "stage": dict(description)})
+            hashes = {name: file_hash(temporary / name) for name in TENSORS}
+            write_json(temporary / STAGE, {"cost": asdict(cost), "stage": dict(description), "sha256": hashes})
             temporary.chmod(0o755)
             if final.exists():  # a folder cannot be replaced in one step; in between the stage is absent, never half
                 final.replace(old)
@@ -77,6 +84,11 @@ class Store:
             shutil.rmtree(temporary, ignore_errors=True)
             shutil.rmtree(old, ignore_errors=True)
         self.drop_checkpoint(key)
+        self._note("done", key)
+
+    def begin(self, key: str) -> None:
+        """Note that this process computes a stage from here on."""
+        self._note("begun", key)
 
     def load_checkpoint(self, key: str) -> Checkpoint | None:
         """Where an interrupted stage stopped, or None."""
@@ -124,8 +136,19 @@ class Store:
                 if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
+    def _note(self, event: str, key: str) -> None:
+        """A line in the journal; short appended writes of several processes do not mix."""
+        with (self.folder / JOURNAL).open("a", encoding="utf-8") as stream:
+            stream.write(f"{event} {key} {os.getpid()}\n")
+
     def _checkpoint_path(self, key: str) -> Path:
         return self.folder / f"{key}.checkpoint.safetensors"
 
     def _value_path(self, inputs: Any) -> Path:
         return self.folder / f"{content_key(inputs)}.json"
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -27,6 +27,11 @@ def add(commands: Any) -> None:
     statistics = kinds.add_parser("statistics", help="measure how often the 95 %% interval holds the truth")
     statistics.add_argument("--repetitions", type=int, default=4000, metavar="N", help="of each design (default 4000)")
     statistics.set_defaults(execute=execute_statistics)
+    sweep = kinds.add_parser("sweep", help="kill a sweep again and again and compare it with an undisturbed one")
+    sweep.add_argument("track", nargs="?", default="toy", metavar="TRACK", help="a short one (default toy)")
+    sweep.add_argument("--kills", type=int, default=20, metavar="N", help="SIGKILLs at random moments (default 20)")
+    sweep.add_argument("--seed", type=int, default=0, metavar="N", help="of the moments (default 0)")
+    sweep.set_defaults(execute=execute_sweep)
 
 
 def execute_architecture(chosen: argparse.Namespace) -> int:
@@ -61,6 +66,18 @@ def execute_statistics(chosen: argparse.Namespace) -> int:
     print("variances between seeds and between patients in units of the residual one")
     print("\n".join(aligned(coverage_table(chosen.repetitions))))
     return 0
+
+
+def execute_sweep(chosen: argparse.Namespace) -> int:
+    """Sweep twice, once with kills."""
+    from bench.sweep.kill_check import compare_killed, lines
+
+    if chosen.kills < 0:
+        raise RequestError(f"--kills {chosen.kills}: at least 0")
+    with tempfile.TemporaryDirectory() as folder:
+        found = compare_killed(chosen.track, chosen.kills, Path(folder), chosen.seed)
+    print("\n".join(lines(found)))
+    return 0 if found.holds else 1
 
 
 def _report(what: str, outcomes: Iterable[Outcome]) -> int:

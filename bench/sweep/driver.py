@@ -20,7 +20,7 @@ from bench.sweep.task import Result, Task
 from bench.track import Track
 from registries import RequestError
 
-ATTEMPTS = 3
+ATTEMPTS = 5
 """How often a trial whose process dies is started before it counts as failed."""
 STATUS_SECONDS = 1.0
 

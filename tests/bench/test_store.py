@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bench.state import StageCost, State
-from bench.store import Checkpoint, Store
+from bench.store import JOURNAL, Checkpoint, Store
 from datasets.errors import DataError
 from pruners import Mask
 from registries import RequestError
@@ -25,7 +25,7 @@ def test_a_stage_comes_back_as_it_was(tmp_path):
     assert cost == StageCost("train", 3, 100, 0.5, reused=True)
     assert state.masked_weights()["a"].tolist() == [0.0, 0.0, 2.0, 3.0]
     store.save("key", STATE, COST, {})
-    assert [path.name for path in (tmp_path / "store").iterdir()] == ["key"]
+    assert {path.name for path in (tmp_path / "store").iterdir()} == {"key", JOURNAL}
 
 
 def test_replacing_a_stage_never_leaves_half_of_it(tmp_path, monkeypatch):
@@ -52,7 +52,7 @@ def test_replacing_a_stage_never_leaves_half_of_it(tmp_path, monkeypatch):
         found = store.load("key")
         assert found is None or found[0].mask == STATE.mask
         store.save("key", STATE, COST, {})
-    assert [path.name for path in tmp_path.iterdir()] == ["key"]
+    assert {path.name for path in tmp_path.iterdir()} == {"key", JOURNAL}
 
 
 def test_old_leftovers_are_swept(tmp_path):

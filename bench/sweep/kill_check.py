@@ -1,0 +1,170 @@
+"""Does a sweep that is killed again and again end where an undisturbed one ends?"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.record import FILE, Record
+from bench.store import JOURNAL
+from bench.upkeep import stage_folders
+from registries import RequestError
+
+SOONEST, LATEST = 2.5, 7.0
+"""Seconds from one kill to the next: a driver needs the first few to begin."""
+DRIVER_SHARE = 0.6
+"""Of kills that hit the driver; the others hit one of its processes."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A killed sweep beside an undisturbed one.
+
+    Attributes
+    ----------
+    trials, stages : int
+        Of the undisturbed sweep; stages by distinct keys.
+    driver_kills, worker_kills : int
+    begun : int
+        Stages begun in the killed sweep, continued ones too.
+    different : tuple of str
+        Trials whose canonical records differ, or that one of them lacks.
+    twice : tuple of str
+        Stages that were begun once more although no kill had interrupted them.
+    """
+
+    trials: int
+    stages: int
+    driver_kills: int
+    worker_kills: int
+    begun: int
+    different: tuple[str, ...]
+    twice: tuple[str, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing was lost and nothing done twice."""
+        return not self.different and not self.twice
+
+
+def compare_killed(track: str, kills: int, folder: Path, seed: int) -> Comparison:
+    """Sweep undisturbed, then sweep again with SIGKILL at random moments, and compare.
+
+    Parameters
+    ----------
+    track : str
+        Should take a minute or so.
+    kills : int
+    folder : Path
+        For the outputs of both.
+    seed : int
+        Of the moments and of whom they hit.
+
+    Raises
+    ------
+    RequestError
+        If a sweep fails, or ends before it was killed often enough.
+    """
+    whole, killed = folder / "whole", folder / "killed"
+    _finish(track, whole)
+    hits = _disturb(track, killed, kills, random.Random(seed))
+    _finish(track, killed)
+    records = [
+        {path.parent.name: Record.read(path).canonical() for path in out.glob(f"*/{FILE}")} for out in (whole, killed)
+    ]
+    names = sorted(records[0].keys() | records[1].keys())
+    distinct = {path.name for path in stage_folders(whole / ".store")}
+    found = {path.name for path in stage_folders(killed / ".store")}
+    events = _events(killed / ".store" / JOURNAL)
+    return Comparison(
+        trials=len(records[0]),
+        stages=len(distinct),
+        driver_kills=hits.count("driver"),
+        worker_kills=hits.count("worker"),
+        begun=sum(event == "begun" for history in events.values() for event in history),
+        different=(*(n for n in names if records[0].get(n) != records[1].get(n)), *sorted(distinct ^ found)),
+        twice=tuple(key for key, history in events.items() if "begun" in history[history.index("done") :]),
+    )
+
+
+def lines(found: Comparison) -> Iterator[str]:
+    """The comparison in words."""
+    yield f"{found.trials} trials, {found.stages} distinct stages"
+    yield f"killed {found.driver_kills} times with its workers, {found.worker_kills} times a worker alone"
+    yield f"stages begun: {found.begun} = {found.stages} distinct + {found.begun - found.stages} interrupted ones"
+    yield f"stages begun again after they were done: {len(found.twice)}"
+    yield f"canonical records that differ from the undisturbed sweep: {len(found.different)}"
+    yield from (f"  {name}" for name in found.different)
+
+
+def _command(track: str, out: Path) -> list[str]:
+    return [sys.executable, "-m", "bench", "sweep", track, "--device", "cpu", "--out", str(out), "--quiet"]
+
+
+def _finish(track: str, out: Path) -> None:
+    done = subprocess.run(_command(track, out), capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RequestError(f"the sweep of {track} fails: {' '.join((done.stderr or done.stdout).split())}")
+
+
+def _disturb(track: str, out: Path, kills: int, draw: random.Random) -> list[str]:
+    """Whom the kills hit."""
+    hits: list[str] = []
+    driver: subprocess.Popen[bytes] | None = None
+    try:
+        while len(hits) < kills:
+            if driver is None:
+                driver = subprocess.Popen(
+                    _command(track, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+                )
+            time.sleep(draw.uniform(SOONEST, LATEST))
+            if driver.poll() is not None:
+                raise RequestError(f"the sweep of {track} ended after {len(hits)} kills: use a longer track")
+            workers = _workers(driver.pid)
+            if workers and draw.random() > DRIVER_SHARE:
+                with suppress(ProcessLookupError):
+                    os.kill(draw.choice(workers), signal.SIGKILL)
+                    hits.append("worker")
+                continue
+            os.killpg(driver.pid, signal.SIGKILL)
+            driver.wait()
+            driver = None
+            hits.append("driver")
+    finally:
+        if driver is not None:
+            os.killpg(driver.pid, signal.SIGKILL)
+            driver.wait()
+    return hits
+
+
+def _workers(driver: int) -> list[int]:
+    """Worker processes of a driver; none where the system does not tell."""
+    listed = Path(f"/proc/{driver}/task/{driver}/children")
+    found = [int(word) for word in listed.read_text().split()] if listed.exists() else []
+    return [pid for pid in found if b"spawn_main" in _command_line(pid)]
+
+
+def _command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def _events(journal: Path) -> dict[str, list[str]]:
+    """What happened to each stage, in order; one that lies in the store is done, whatever was still written of it."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for line in journal.read_text().splitlines():
+        event, key, _ = line.split()
+        found[key].append(event)
+    for history in found.values():
+        if "done" not in history:
+            history.append("done")
+    return found
