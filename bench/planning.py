@@ -20,6 +20,7 @@ from bench.metrics import METRICS
 from bench.numerics import describe_numerics
 from bench.request import Request, Resolved, resolve
 from bench.shifting import Shift, choose_shifts
+from bench.track import Track
 from bench.training_data import TrainingData
 from datasets import boxes, samples
 from datasets.annotations import Annotations, read_annotations
@@ -106,8 +107,7 @@ def plan(request: Request) -> PlannedTrial:
     resolved = resolve(request)
     track, trial = resolved.track, resolved.trial
     device = choose_device(request.device)
-    folder = Path(request.annotations) if request.annotations else None
-    root = find_root(request.data, folder) or embedded_root(track.simulated(), folder)
+    root = data_root(track, request.data, request.annotations)
     manifest = open_manifest(root)
     annotations = read_annotations(root.annotations) if root.annotations else None
     if annotations:
@@ -201,6 +201,18 @@ def plan(request: Request) -> PlannedTrial:
         out / ".store",
     )
     return replace(planned, folder=out / _trial_id(planned))
+
+
+def data_root(track: Track, data: str | None, annotations: str | None) -> DataRoot:
+    """Where the data of a track lie: what the user named, or what the track simulates.
+
+    Raises
+    ------
+    RequestError
+        If they do not exist, or the track is of real data and none are named.
+    """
+    folder = Path(annotations) if annotations else None
+    return find_root(data, folder) or embedded_root(track.simulated(), folder)
 
 
 def _training_data(

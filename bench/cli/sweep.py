@@ -51,6 +51,7 @@ def execute(chosen: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from bench import interruption
+    from bench.planning import data_root
     from bench.sweep.cells import plan_cells
     from bench.sweep.driver import Sweep, closing_line
     from bench.sweep.finished import Finished
@@ -60,9 +61,9 @@ def execute(chosen: argparse.Namespace) -> int:
 
     plugins.load(chosen)
     track = find_track(chosen.track)
-    requests = expand(
-        track, Surroundings(chosen.track, chosen.data, chosen.annotations, chosen.device, chosen.out), chosen.only
-    )
+    surroundings = Surroundings(chosen.track, chosen.data, chosen.annotations, chosen.device, chosen.out).absolute()
+    requests = expand(track, surroundings, chosen.only)
+    data_root(track, chosen.data, chosen.annotations)  # missing data are the sweep's fault, not that of its cells
     cells = plan_cells(requests, tqdm(requests, desc="planning", unit="trial", leave=False))
     finished = Finished(_records(chosen.records))
     if chosen.dry_run:
@@ -70,7 +71,7 @@ def execute(chosen: argparse.Namespace) -> int:
         return 0
     out = Path(chosen.out)
     with only_driver(out / ".store", track.name):
-        sweep = Sweep(track, cells, out, tuple([chosen.plugin] if chosen.plugin else []))
+        sweep = Sweep(track, cells, out, tuple([str(Path(chosen.plugin).absolute())] if chosen.plugin else []))
         sweep.take_stock(finished, chosen.retry_failed)
         if not chosen.quiet:
             print("\n".join(_skipped(cells)))

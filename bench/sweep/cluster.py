@@ -4,7 +4,7 @@ import time
 
 import torch
 
-from bench.sweep.task import Result, Task
+from bench.sweep.task import Result, Task, carry_out
 from registries import RequestError
 
 LOST = 5
@@ -48,7 +48,8 @@ class RayExecutor:
                 raise RequestError(f"--address {address}: no Ray cluster answers there ({error})") from None
         share = gpus if gpus is not None else float(device.type == "cuda")
         self._threads, self._share, self._workers = threads, share, workers
-        self._remote = ray.remote(num_cpus=threads, num_gpus=share, max_retries=LOST)(_carry_out)
+        quiet = {"env_vars": {"TQDM_DISABLE": "1"}}
+        self._remote = ray.remote(num_cpus=threads, num_gpus=share, max_retries=LOST, runtime_env=quiet)(carry_out)
         self._running: dict[object, int] = {}
 
     @property
@@ -93,11 +94,3 @@ class RayExecutor:
         if self._ours:
             self._ray.shutdown()
 
-
-def _carry_out(task: Task) -> Result:
-    import os
-
-    os.environ["TQDM_DISABLE"] = "1"
-    from bench.sweep.task import carry_out
-
-    return carry_out(task)

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import product
+from pathlib import Path
 
 from bench.request import Request
-from bench.track import Grid, Track
+from bench.track import SUFFIX, Grid, Track
 from bench.trial import NO_CONTROL, parse_sparsity, row_name
 from pruners import pruners
 from registries import RequestError
@@ -27,6 +28,13 @@ class Surroundings:
     annotations: str | None = None
     device: str = "auto"
     out: str = "results"
+
+    def absolute(self) -> "Surroundings":
+        """The same for processes that work in another folder."""
+        paths = {name: getattr(self, name) for name in ("data", "annotations", "out")}
+        if self.track.endswith(SUFFIX):
+            paths["track"] = self.track
+        return replace(self, **{name: str(Path(path).absolute()) for name, path in paths.items() if path is not None})
 
 
 def expand(track: Track, surroundings: Surroundings, only: Iterable[str] = ()) -> tuple[Request, ...]:

@@ -1,0 +1,136 @@
+import pytest
+
+from bench.sweep.cells import plan_cells, skipped_record
+from bench.sweep.grid import Surroundings, expand, matches, row_of
+from bench.sweep.sharing import Queue, share
+from bench.track import load_track
+from registries import RequestError
+from tests.bench.sweep.tracks import GRID, write_track
+
+
+def rows(path, *only):
+    track = load_track(path)
+    return [(row_of(r), r.seed) for r in expand(track, Surroundings(str(path)), only)]
+
+
+def test_a_grid_is_every_combination_and_dense_stands_once(tmp_path):
+    assert rows(write_track(tmp_path)) == [
+        ("modl/dense", 0),
+        ("modl/magnitude/at-init/0.9", 0),
+        ("modl/magnitude/after/0.9", 0),
+        ("modl/snip/at-init/0.9", 0),
+        ("modl/snip/after/0.9", 0),
+    ]
+
+
+def test_blocks_of_one_priority_take_turns_seed_by_seed_and_a_trial_stands_once(tmp_path):
+    grid = """
+[[grid]]
+architectures = ["modl"]
+sizes = ["toy"]
+pruners = ["dense"]
+controls = ["none", "wd"]
+seeds = 1
+priority = 1
+
+[[grid]]
+architectures = ["modl"]
+sizes = ["toy"]
+pruners = ["dense"]
+seeds = 2
+
+[[grid]]
+architectures = ["modl"]
+sizes = ["toy"]
+pruners = ["random"]
+timings = ["at-init"]
+seeds = 2
+"""
+    found = rows(write_track(tmp_path, grid))
+    random = "modl/random/at-init/0.9"
+    assert found == [("modl/dense", 0), (random, 0), ("modl/dense", 1), (random, 1), ("modl/dense+wd", 0)]
+
+
+def test_a_trial_of_two_blocks_is_evaluated_under_the_shifts_of_either(tmp_path):
+    block = '\n[[grid]]\narchitectures = ["modl"]\nsizes = ["toy"]\npruners = ["dense"]\n'
+    path = write_track(
+        tmp_path, f"{block}{block}shifts = true\n", {'splits = ["knee"]': 'splits = ["knee"]\nshifts = ["noise-20"]'}
+    )
+    track = load_track(path)
+    (request,) = expand(track, Surroundings(str(path)))
+    assert request.shifts == ("noise-20",)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "hit"),
+    [
+        ("modl/*/at-init", True),
+        ("modl/snip/at-init/0.9", True),
+        ("modl", True),
+        ("mod", False),
+        ("*+shuffle", False),
+        ("modl-unet", False),
+    ],
+)
+def test_patterns_match_rows_and_their_beginnings(pattern, hit):
+    assert matches("modl/snip/at-init/0.9", pattern) is hit
+
+
+def test_what_a_track_cannot_be_swept_for_is_said(tmp_path):
+    path = write_track(tmp_path)
+    with pytest.raises(RequestError, match="matches no row"):
+        rows(path, "nothing/*")
+    with pytest.raises(RequestError, match="has no grid"):
+        rows(write_track(tmp_path, ""))
+    with pytest.raises(RequestError, match="unknown key 'pruner'"):
+        rows(write_track(tmp_path, GRID.replace("pruners", "pruner")))
+    with pytest.raises(RequestError, match="unknown pruner 'snap'"):
+        rows(write_track(tmp_path, GRID.replace('"snip"', '"snap"')))
+
+
+def planned(path, tmp_path):
+    track = load_track(path)
+    return track, plan_cells(expand(track, Surroundings(str(path), device="cpu", out=str(tmp_path / "out"))))
+
+
+def test_a_pair_that_does_not_exist_has_a_record_with_its_reason(tmp_path):
+    track, cells = planned(write_track(tmp_path, GRID.replace('"snip"', '"rigl"')), tmp_path)
+    skipped = [cell for cell in cells if cell.planned is None]
+    assert [row_of(cell.request) for cell in skipped] == ["modl/rigl/at-init/0.9", "modl/rigl/after/0.9"]
+    record = skipped_record(skipped[0], track)
+    assert record.content["status"] == "skipped"
+    assert "does not exist at timing" in record.content["reason"]
+    assert len({cell.folder for cell in cells}) == len(cells)
+
+
+def test_when_nothing_can_be_carried_out_the_sweep_is_wrong(tmp_path):
+    grid = GRID.replace('["dense", "magnitude", "snip"]', '["rigl"]')
+    with pytest.raises(RequestError, match="does not exist at timing"):
+        planned(write_track(tmp_path, grid), tmp_path)
+
+
+def test_stages_are_shared_between_trials(tmp_path):
+    _, cells = planned(write_track(tmp_path), tmp_path)
+    shared = share(cell.planned for cell in cells)
+    # dense: 1; at-init: prune, train; after: train T (shared with dense), prune, fine-tune
+    assert shared.stages == 1 + 2 * (2 + 3)
+    assert len(shared.distinct) == 1 + 2 * (2 + 2)
+
+
+def test_a_trial_waits_for_a_stage_that_another_one_computes():
+    queue = Queue([("a", "b"), ("a", "c"), ("d",), ("e",)])
+    assert [queue.next(), queue.next()] == [0, 2]  # 1 needs a, which 0 computes
+    queue.done(0)
+    assert queue.next() == 1
+    queue.give_up(1)
+    assert queue.next() == 3
+    assert queue.empty
+    assert queue.next() is None
+
+
+def test_a_trial_that_was_broken_off_comes_first_again_and_known_stages_hold_up_nobody():
+    queue = Queue([("a",), ("a", "b"), ("c",)])
+    queue.know(["a"])
+    assert [queue.next(), queue.next()] == [0, 1]
+    queue.again(1)
+    assert queue.next() == 1

@@ -1,0 +1,244 @@
+"""Sweeps from the command line: what is shared, what fails, what is interrupted."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.cli import main
+from bench.record import FILE, Record
+from bench.storage import raise_if_of_storage
+from bench.store import JOURNAL
+from bench.sweep.lock import only_driver
+from bench.upkeep import begun, stage_folders
+from pruners import pruners
+from tests.bench.sweep.tracks import GRID, write_track
+
+ROOT = Path(__file__).resolve().parents[3]
+TROUBLE = """
+import os
+from pathlib import Path
+from pruners import pruner
+
+FLAG = Path({flag!r})
+
+def score(problem):
+    return {{name: weight.abs() for name, weight in problem.weights.items()}}
+
+@pruner(timings=("at-init",), version=1, source="a test")
+def breaks(problem):
+    "Raises unless the flag is there."
+    if not FLAG.exists():
+        raise ValueError("on purpose")
+    return score(problem)
+
+@pruner(timings=("at-init",), version=1, source="a test")
+def dies(problem):
+    "Ends its process the first time."
+    if not FLAG.exists():
+        FLAG.touch()
+        os._exit(9)
+    return score(problem)
+
+@pruner(timings=("at-init",), version=1, source="a test")
+def fills(problem):
+    "Meets a full disk."
+    raise OSError(28, "No space left on device")
+"""
+
+
+@pytest.fixture
+def call(capsys, monkeypatch):
+    monkeypatch.setattr("bench.interruption.listen", lambda: None)  # signals of this process are pytest's
+    monkeypatch.setenv("TQDM_DISABLE", "")
+
+    def run(*arguments):
+        with monkeypatch.context() as patch:
+            patch.setattr(pruners, "_entries", dict(pruners._entries))  # plug-ins stay in this call
+            try:
+                code = main([str(argument) for argument in arguments])
+            except SystemExit as stop:
+                code = stop.code
+        out, err = capsys.readouterr()
+        return code, out, "\n".join(line for line in err.splitlines() if line.startswith("bench:"))
+
+    return run
+
+
+def canonical(out):
+    return {path.parent.name: Record.read(path).canonical() for path in out.glob(f"*/{FILE}")}
+
+
+def sweep(path, out, *more):
+    return ["sweep", path, "--device", "cpu", "--out", out, *more]
+
+
+@pytest.fixture
+def trouble(tmp_path):
+    plugin = tmp_path / "trouble.py"
+    plugin.write_text(TROUBLE.format(flag=str(tmp_path / "flag")))
+    return plugin
+
+
+def troubled(tmp_path, name):
+    grid = GRID.replace('["dense", "magnitude", "snip"]', f'["magnitude", "{name}"]').replace(', "after"', "")
+    return write_track(tmp_path, grid)
+
+
+def test_a_sweep_gives_the_records_of_single_runs_and_computes_each_stage_once(call, tmp_path):
+    path = write_track(tmp_path)
+    code, out, _ = call(*sweep(path, tmp_path / "swept", "--workers", "2", "--quiet"))
+    assert code == 0
+    assert "track tiny: 5 ok" in out
+    store = tmp_path / "swept" / ".store"
+    counts = begun(store)
+    assert set(counts.values()) == {1}
+    assert len(counts) == len(stage_folders(store)) == 9
+    for pruner, timing in (("dense", None), ("snip", "after"), ("magnitude", "at-init")):
+        row = ["--arch", "modl", "--pruner", pruner, *(["--timing", timing] if timing else [])]
+        run = ["run", *row, "--track", path, "--size", "toy", "--device", "cpu", "--quiet"]
+        assert call(*run, "--out", tmp_path / f"{pruner}")[0] == 0  # each with a store of its own
+        ((name, single),) = canonical(tmp_path / pruner).items()
+        assert canonical(tmp_path / "swept")[name] == single
+    code, out, _ = call("status", path, "--out", tmp_path / "swept")
+    assert code == 0
+    assert "5 of 5 trials done" in out
+    before = (store / JOURNAL).read_text()
+    assert call(*sweep(path, tmp_path / "swept", "--quiet"))[0] == 0
+    assert (store / JOURNAL).read_text() == before
+    # what these records hold counts as done elsewhere
+    elsewhere = sweep(path, tmp_path / "other", "--records", tmp_path / "swept", "--quiet")
+    code, out, _ = call(*elsewhere)
+    assert code == 0
+    assert "5 recorded elsewhere" in out
+    assert not canonical(tmp_path / "other")
+    code, out, _ = call(*sweep(path, tmp_path / "other", "--records", tmp_path / "swept", "--dry-run"))
+    assert "5 done, 0 to do" in out
+
+
+def test_a_dry_run_says_what_is_shared_and_skipped_and_writes_nothing(call, tmp_path):
+    path = write_track(tmp_path, GRID.replace('"snip"', '"rigl"'))
+    code, out, _ = call(*sweep(path, tmp_path / "out", "--dry-run"))
+    assert code == 0
+    assert "skipped: modl/rigl/at-init/0.9: pruner 'rigl' does not exist" in out
+    assert "5 trials, 2 skipped, 0 done, 3 to do" in out
+    assert "stages: 6 of all trials, 5 when each is computed once" in out
+    assert "with" in out
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_failed_trial_keeps_its_row_and_the_sweep_goes_on(call, tmp_path, trouble):
+    path, out = troubled(tmp_path, "breaks"), tmp_path / "out"
+    code, said, _ = call(*sweep(path, out, "--plugin", trouble, "--quiet"))
+    assert code == 1
+    assert "1 ok, 1 failed" in said
+    assert "on purpose" in said
+    assert {record["status"] for record in canonical(out).values()} == {"ok", "failed"}
+    (tmp_path / "flag").touch()
+    code, said, _ = call(*sweep(path, out, "--plugin", trouble, "--quiet"))
+    assert code == 1  # it failed, and nobody asked to try again
+    code, said, _ = call(*sweep(path, out, "--plugin", trouble, "--quiet", "--retry-failed"))
+    assert code == 0
+    assert "2 ok" in said
+
+
+def test_a_process_that_dies_is_replaced_and_its_trial_started_again(call, tmp_path, trouble):
+    code, said, _ = call(*sweep(troubled(tmp_path, "dies"), tmp_path / "out", "--plugin", trouble, "--quiet"))
+    assert code == 0, said
+    assert "2 ok" in said
+
+
+def test_a_full_disk_stops_the_sweep_in_one_line(call, tmp_path, trouble):
+    code, _, err = call(*sweep(troubled(tmp_path, "fills"), tmp_path / "out", "--plugin", trouble, "--quiet"))
+    assert code == 2
+    assert len(err.splitlines()) == 1
+    assert "No space left on device" in err
+    assert all(record["status"] == "ok" for record in canonical(tmp_path / "out").values())
+
+
+def test_a_full_disk_is_recognised_in_the_words_of_libraries():
+    with pytest.raises(OSError, match="make room"):
+        raise_if_of_storage(RuntimeError(f"I/O error: {os.strerror(errno.ENOSPC)} (os error 28)"))
+    raise_if_of_storage(RuntimeError("something else"))
+    raise_if_of_storage(FileNotFoundError(errno.ENOENT, "no such file"))
+
+
+def test_one_driver_per_store(call, tmp_path):
+    path = write_track(tmp_path)
+    with only_driver(tmp_path / "out" / ".store", "other"):
+        code, _, err = call(*sweep(path, tmp_path / "out"))
+        assert (code, len(err.splitlines())) == (2, 1)
+        assert f"the sweep of track other, process {os.getpid()}" in err
+        assert call("store", "trim", "--out", tmp_path / "out")[0] == 2
+
+
+def test_bad_requests_end_in_one_line(call, tmp_path):
+    for arguments in (
+        ["sweep", "nothing"],
+        ["sweep", tmp_path / "absent.toml"],
+        sweep(write_track(tmp_path), tmp_path / "out", "--only", "x/y"),
+        sweep(write_track(tmp_path), tmp_path / "out", "--workers", "0"),
+        sweep(write_track(tmp_path), tmp_path / "out", "--records", tmp_path / "absent"),
+        ["sweep", "fastmri-knee", "--out", tmp_path / "out"],
+        ["status", "nothing", "--out", tmp_path / "out"],
+        ["store", "verify", "--out", tmp_path / "absent"],
+    ):
+        code, _, err = call(*arguments)
+        assert (code, len(err.splitlines())) == (2, 1), (arguments, err)
+
+
+def test_the_store_is_shown_verified_and_trimmed(call, tmp_path):
+    out = tmp_path / "out"
+    assert call(*sweep(write_track(tmp_path), out, "--only", "modl/dense", "--quiet"))[0] == 0
+    assert "stages: 1 (1 Train)" in call("store", "--out", out)[1]
+    code, said, _ = call("store", "verify", "--out", out)
+    assert code == 0
+    assert "1 stages are as they were written, 0 are damaged" in said
+    (folder,) = stage_folders(out / ".store")
+    with (folder / "weights.safetensors").open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        last = file.read(1)
+        file.seek(-1, os.SEEK_END)
+        file.write(bytes([last[0] ^ 1]))
+    code, said, _ = call("store", "verify", "--out", out)
+    assert code == 2
+    assert "weights.safetensors is not what was written" in said
+    assert "removed 0 stages" in call("store", "trim", "--out", out)[1]
+    assert "removed 1 stages" in call("store", "trim", "--days", "0", "--out", out)[1]
+    assert stage_folders(out / ".store") == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_a_checkpoint_and_the_same_command_continues(tmp_path, number):
+    path = write_track(tmp_path, changes={"steps = 12": "steps = 3000"})
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "bench", *map(str, sweep(path, out, "--only", "modl/dense", "--quiet"))]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    driver = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not begun(out / ".store"):
+        assert driver.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(1.0)
+    driver.send_signal(number)
+    said, err = driver.communicate(timeout=120)
+    assert driver.returncode == 130, (said, err)
+    assert "the same command continues" in said
+    assert "Traceback" not in err
+    (checkpoint,) = (out / ".store").glob("*.checkpoint.safetensors")
+    assert checkpoint.stat().st_size > 0
+    assert not canonical(out)
+    changed = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert changed.returncode == 0, changed.stderr
+    (log,) = out.glob("*/log.txt")
+    assert "continues from step" in log.read_text()
+    assert set(json.loads((out / ".sweeps" / "tiny.json").read_text())["counts"]) >= {"ok", "pending"}
