@@ -32,5 +32,5 @@ format:
 # Raise the locked versions: resolve everything anew in an empty environment and write down what was installed.
 lock:
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
-	build/lock/bin/python -m pip install --quiet --editable '.[dev,espirit]'
+	build/lock/bin/python -m pip install --quiet --editable '.[dev]'
 	build/lock/bin/python -m pip freeze --exclude-editable > constraints.txt

@@ -13,11 +13,18 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "compare",
         help="paired differences between two rows, with intervals",
-        description="Compare two rows, or with --track the contrasts that a track declares (Holm-corrected).",
+        description="Compare two rows, all rows with a reference (--against), or with --track the contrasts that a "
+        "track declares (Holm-corrected).",
     )
     parser.add_argument("results", metavar="RESULTS", help="folder of records")
     parser.add_argument("--a", metavar="ROW", help="row name, e.g. modl/snip/at-init/0.9")
     parser.add_argument("--b", metavar="ROW", help="row name, e.g. modl/dense")
+    parser.add_argument(
+        "--against",
+        nargs="+",
+        metavar="PRUNER",
+        help="every row with the row of this pruner, e.g. random dense, at its own timing and sparsity",
+    )
     parser.add_argument("--track", metavar="TRACK", help="its confirmatory contrasts instead of --a and --b")
     parser.add_argument("--metric", default="psnr", metavar="M", help="psnr (default), ssim, nmse, hfen, …")
     parser.add_argument("--plot", metavar="FILE", help="forest plot (default: RESULTS/compare.png)")
@@ -43,12 +50,19 @@ def execute(chosen: argparse.Namespace) -> int:
     if plot.suffix not in (".png", ".svg", ".pdf"):
         raise RequestError(f"--plot {plot}: write a .png, .svg or .pdf")
     records = read_records(folder)
+    if chosen.against:
+        if chosen.a or chosen.b or chosen.track:
+            raise RequestError("compare: --against takes every row; leave --a, --b and --track away")
+        from leaderboards.against import against_lines
+
+        print("\n".join(aligned(against_lines(records, chosen.against, chosen.metric, str(folder)))))
+        return 0
     if chosen.track:
         found, title, table = _confirmatory(chosen, records, str(folder))
         print(f"{title}; Holm-corrected at 5 %; claims need {FEW_SEEDS} seeds")
     else:
         if not (chosen.a and chosen.b):
-            raise RequestError("compare: name two rows with --a and --b, or a --track with contrasts")
+            raise RequestError("compare: name two rows with --a and --b, --against a pruner, or a --track")
         a, b = (row_of(records, name, str(folder)) for name in (chosen.a, chosen.b))
         found = compare(a, b, chosen.metric)
         if not found:

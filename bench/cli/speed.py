@@ -19,6 +19,25 @@ def add(commands: Any) -> None:
         "--variants", nargs="+", default=[], metavar="V", help="measure so, too: bf16, channels-last, compiled"
     )
     networks.set_defaults(execute=execute_architectures)
+    packing = actions.add_parser("packing", help="trials per minute with several workers side by side")
+    packing.add_argument("track", nargs="?", default="toy", metavar="TRACK", help="a short one (default toy)")
+    packing.add_argument("--workers", nargs="+", type=int, default=[1, 2, 4, 8], metavar="N", help="default 1 2 4 8")
+    packing.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda")
+    packing.set_defaults(execute=execute_packing)
+
+
+def execute_packing(chosen: argparse.Namespace) -> int:
+    """Time sweeps of a short track."""
+    from bench.planning import choose_device
+    from bench.speed.packing import packing_table
+    from bench.track import find_track
+
+    find_track(chosen.track)
+    for number in chosen.workers:
+        if number < 1:
+            raise RequestError(f"--workers {number}: at least 1")
+    print("\n".join(packing_table(chosen.track, chosen.workers, choose_device(chosen.device).type)))
+    return 0
 
 
 def execute_architectures(chosen: argparse.Namespace) -> int:

@@ -42,9 +42,10 @@ class Cell:
         """Where its record lies."""
         if self.planned:
             return self.planned.folder
-        row = row_of(self.request).replace("/", "-")
-        digest = content_key([str(value) for value in vars(self.request).values()])[:8]
-        return Path(self.request.out) / f"{row}_{self.request.size}_seed{self.request.seed}_skipped-{digest}"
+        request = self.request
+        values = [Path(str(request.track)).stem, request.train_on, request.acceleration, request.protocol]
+        name = f"{row_of(request).replace('/', '-')}_{request.size}_seed{request.seed}"
+        return Path(request.out) / f"{name}_skipped-{content_key(values)[:8]}"
 
 
 def plan_cells(requests: Iterable[Request], progress: Iterable[Request] | None = None) -> list[Cell]:

@@ -93,4 +93,3 @@ class RayExecutor:
         """Leave the cluster, or end the one that was started here."""
         if self._ours:
             self._ray.shutdown()
-

@@ -1,0 +1,51 @@
+"""Trials per minute when several of them run side by side."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from bench.record import FILE
+from bench.report import aligned
+from registries import RequestError
+
+
+def packing_table(track: str, workers: Sequence[int], device: str) -> Iterator[str]:
+    """Sweep a track once for each number of workers, each time from nothing.
+
+    Parameters
+    ----------
+    track : str
+        A short one; its trials need data that are in the cache already, so a first sweep fills it, unmeasured.
+    workers : sequence of int
+    device : str
+
+    Raises
+    ------
+    RequestError
+        If a sweep fails.
+    """
+    rows = [["workers", "", "trials", "trials per minute", "relative"]]
+    _sweep(track, workers[0], device, ["--dry-run"])
+    first: float | None = None
+    for number in workers:
+        trials, seconds = _sweep(track, number, device)
+        rate = 60 * trials / seconds
+        first = first or rate
+        rows.append([str(number), "", str(trials), f"{rate:.1f}", f"{rate / first:.2f}"])
+    yield f"track {track} on {device}; start of the processes included"
+    yield from aligned(rows)
+
+
+def _sweep(track: str, workers: int, device: str, more: Sequence[str] = ()) -> tuple[int, float]:
+    """Number of trials carried out, and seconds."""
+    with tempfile.TemporaryDirectory() as out:
+        options = ["--device", device, "--workers", str(workers), "--out", out, "--quiet", *more]
+        begun = time.monotonic()
+        done = subprocess.run([sys.executable, "-m", "bench", "sweep", track, *options], capture_output=True, text=True)
+        seconds = time.monotonic() - begun
+        if done.returncode != 0:
+            raise RequestError(f"the sweep of {track} fails: {' '.join((done.stderr or done.stdout).split())}")
+        return len([path for path in Path(out).glob(f"*/{FILE}") if "_skipped-" not in path.parent.name]), seconds
