@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.numpy
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -27,13 +28,12 @@ ERROR_GAIN = 5
 RESOLUTION = 130
 
 
-def reconstructions(path: Path, network: Reconstruct, test: TestData, title: str) -> None:
-    """Target, zero-filled, network and its error × 5: one slice of the first volume of each split."""
-    rows = [(name, volumes[0]) for name, volumes in test.splits.items()]
-    figure = Figure(figsize=(12, 3.1 * len(rows)), layout="constrained")
-    grid = figure.subplots(len(rows), 4, squeeze=False)
-    for axes, (name, volume) in zip(grid, rows, strict=True):
-        _reconstruction_row(axes, name, volume, network, test)
+def reconstructions(path: Path, found: Mapping[str, Mapping[str, Image]], title: str) -> None:
+    """Target, zero-filled, network and its error × 5 of each example."""
+    figure = Figure(figsize=(12, 3.1 * len(found)), layout="constrained")
+    grid = figure.subplots(len(found), 4, squeeze=False)
+    for axes, (name, example) in zip(grid, found.items(), strict=True):
+        _reconstruction_row(axes, name, example)
     figure.suptitle(title)
     _save(figure, path)
 
@@ -94,16 +94,35 @@ def layers(path: Path, kept: Sequence[Mapping[str, Any]], title: str) -> None:
     _save(figure, path)
 
 
-def _reconstruction_row(axes: Sequence[Axes], name: str, volume: Volume, network: Reconstruct, test: TestData) -> None:
+def examples(network: Reconstruct, test: TestData) -> dict[str, dict[str, Image]]:
+    """Target, zero-filled image and reconstruction ``(1, rows, columns)`` of one slice of each split."""
+    return {split: _example(volumes[0], network, test) for split, volumes in test.splits.items()}
+
+
+def write_examples(path: Path, found: Mapping[str, Mapping[str, Image]]) -> None:
+    """Keep example images as ``split.kind`` in a safetensors file, float32 in the file's units."""
+    images = {
+        f"{split}.{kind}": np.ascontiguousarray(image[0], np.float32)
+        for split, kinds in found.items()
+        for kind, image in kinds.items()
+    }
+    with replacing(path) as temporary:
+        safetensors.numpy.save_file(images, temporary)
+
+
+def _example(volume: Volume, network: Reconstruct, test: TestData) -> dict[str, Image]:
     loaded = load_test_volume(volume, test)
     middle = len(loaded.target) // 2
     one, truth = split_samples(loaded.samples, 1)[middle], loaded.target[middle : middle + 1]
-    target_image, found = reconstruct_volume(network, one, truth, test.device)
+    target, found = reconstruct_volume(network, one, truth, test.device)
     _, zero = reconstruct_volume(zero_filled_image, one, truth, test.device)
-    top = float(np.quantile(target_image, 0.998))
-    error = ERROR_GAIN * np.abs(found - target_image)
-    panels = {"target": target_image, "zero-filled": zero, "network": found, f"error × {ERROR_GAIN}": error}
-    for axis, (label, image) in zip(axes, panels.items(), strict=True):
+    return {"target": target, "zero-filled": zero, "network": found}
+
+
+def _reconstruction_row(axes: Sequence[Axes], name: str, example: Mapping[str, Image]) -> None:
+    top = float(np.quantile(example["target"], 0.998))
+    error = ERROR_GAIN * np.abs(example["network"] - example["target"])
+    for axis, (label, image) in zip(axes, {**example, f"error × {ERROR_GAIN}": error}.items(), strict=True):
         _show(axis, image, top)
         axis.set_title(f"{name}: {label}" if label == "target" else label, fontsize=10)
 

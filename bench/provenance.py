@@ -3,6 +3,7 @@
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -27,6 +28,7 @@ def provenance(
     return {
         "git": commit,
         "dirty": None if changes is None else bool(changes),
+        "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "versions": {
             "pun-bench": metadata.version("pun-bench"),
             "python": platform.python_version(),

@@ -69,10 +69,10 @@ class Record:
     def canonical(self) -> dict[str, Any]:
         """What must be the same whenever and wherever the trial is run with the same numerics.
 
-        Leaves out times, latency, memory, whether a stage was reused, host and git.
+        Leaves out date, times, latency, memory, whether a stage was reused, host and git.
         """
         content = deepcopy(dict(self.content))
-        for key in ("git", "dirty", "device"):
+        for key in ("git", "dirty", "date", "device"):
             del content["provenance"][key]
         if content["cost"] is not None:
             del content["cost"]["latency_ms"], content["cost"]["peak_memory_mb"]
@@ -101,7 +101,8 @@ class Record:
 def upgraded(content: Any) -> Any:
     """The content of an older record as it would be written now; anything else as it is."""
     if isinstance(content, dict) and content.get("schema") == 1:
-        return {**content, "schema": 2, "convergence": None}  # was not measured
+        # neither was noted
+        return {**content, "schema": 2, "convergence": None, "provenance": {**content["provenance"], "date": None}}
     return content
 
 

@@ -1,7 +1,5 @@
 """Carrying out a planned trial: recipe, baselines, evaluation, record and pictures."""
 
-import resource
-import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
@@ -17,6 +15,7 @@ from bench.cost import forward_macs, median_latency_ms
 from bench.evaluation import Metrics, Reconstruct, Scores, TestData, load_test_volume, score, split_samples, summarise
 from bench.execution import Outcome, run_recipe
 from bench.loop import DivergedError
+from bench.memory import forget_peak, peak_memory_mb
 from bench.numerics import set_numerics
 from bench.planning import PlannedTrial
 from bench.provenance import provenance
@@ -35,6 +34,7 @@ from registries import RequestError
 Say = Callable[[str], None]
 SEARCH = ("soft_loss", "hard_loss", "random_loss", "lowest_random_loss", "unpruned_loss", "divergence")
 """What the record says of a search for a mask."""
+EXAMPLES = "examples.safetensors"
 GATE_FINDINGS = {"psnr_at_gate", "psnr_at_end"}
 
 
@@ -55,6 +55,7 @@ def run(planned: PlannedTrial, fresh: bool, say: Say, log: Say = lambda text: No
     Record.of(begun)  # whatever is wrong with the request shows before any work is done
     store = Store(planned.store)
     set_numerics(planned.resolved.track.threads)
+    forget_peak(planned.workspace.device)
     try:
         outcome = run_recipe(planned.resolved.stages, planned.workspace, planned.context, store, fresh, say)
         _check_count(planned, outcome)
@@ -167,7 +168,9 @@ def _evaluated(planned: PlannedTrial, outcome: Outcome, store: Store, fresh: boo
         for name, kept in outcome.state.mask.items()
     ]
     pictures.layers(folder / "layers.png", layers, planned.resolved.trial.row)
-    pictures.reconstructions(folder / "reconstructions.png", network, planned.test, planned.resolved.trial.row)
+    examples = pictures.examples(network, planned.test)
+    pictures.write_examples(folder / EXAMPLES, examples)
+    pictures.reconstructions(folder / "reconstructions.png", examples, planned.resolved.trial.row)
     pictures.findings(folder / "findings.png", network, planned.test, planned.resolved.trial.row)
     first = load_test_volume(planned.test.volumes[0], planned.test).samples
     sample = split_samples(first, 1)[0].to(planned.workspace.device)
@@ -179,7 +182,7 @@ def _evaluated(planned: PlannedTrial, outcome: Outcome, store: Store, fresh: boo
             "relative": _relative_cost(planned, outcome),
             "macs": forward_macs(model, outcome.state.mask, sample),
             "latency_ms": latency,
-            "peak_memory_mb": _peak_memory_mb(planned.workspace.device),
+            "peak_memory_mb": peak_memory_mb(planned.workspace.device),
         },
         "convergence": _convergence(planned, outcome),
         "metrics": summarise(scores, planned.test.splits),
@@ -290,13 +293,6 @@ def _rows(shift: str | None, test: TestData, scores: Scores) -> list[dict[str, A
         for split, volumes in test.splits.items()
         for volume in volumes
     ]
-
-
-def _peak_memory_mb(device: torch.device) -> float:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return kilobytes / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def _bar(what: str, volumes: Sequence[Volume]) -> Iterable[Volume]:

@@ -1,11 +1,11 @@
 """Every row beside the row of a reference pruner, in one table."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from bench.record import Record
-from bench.trial import row_name
 from leaderboards.compare import compare
 from leaderboards.results import USUAL, Row, row_of, shared_conditions
 from leaderboards.statistics import Estimate
@@ -26,14 +26,13 @@ def against_lines(records: Sequence[Record], references: Sequence[str], metric: 
     rows = [row_of(records, name, where) for name in sorted({record.row for record in records if record.ok})]
     if not rows:
         raise RequestError(f"{where}: holds no finished trial")
-    by_name = {row.name: row for row in rows}
     for reference in references:
-        if not any(next(iter(row.records.values())).trial["pruner"] == reference for row in rows):
+        if not any(row.trial["pruner"] == reference for row in rows):
             raise RequestError(f"--against {reference}: {where} holds no finished row of that pruner")
     header = ["row", "split", "seeds", *(f"− {reference}, {metric}, 95 % interval" for reference in references)]
     lines = [header]
     for row in rows:
-        found = {reference: _differences(row, reference, by_name, metric) for reference in references}
+        found = {reference: _differences(row, reference_of(row, reference, rows), metric) for reference in references}
         splits = dict.fromkeys(split for differences in found.values() for split in differences)
         for position, split in enumerate(splits):
             cells = [_cell(found[reference].get(split)) for reference in references]
@@ -41,18 +40,20 @@ def against_lines(records: Sequence[Record], references: Sequence[str], metric: 
     return lines
 
 
-def reference_of(row: Row, pruner: str) -> str:
-    """Name of the row of another pruner that a row stands beside."""
-    trial = next(iter(row.records.values())).trial
-    if pruner == "dense":
-        return row_name(trial["arch"], "dense", None, "0", None)
-    return row_name(trial["arch"], pruner, trial["timing"], trial["sparsity"], None)
+def reference_of(row: Row, pruner: str, rows: Iterable[Row]) -> Row | None:
+    """The row of another pruner that a row stands beside: `dense`, or the one of its timing and sparsity."""
+    own = row.trial
+
+    def fits(trial: Mapping[str, Any]) -> bool:
+        same = trial["timing"] is None or all(trial[key] == own[key] for key in ("timing", "sparsity"))
+        return same and trial["pruner"] == pruner and trial["arch"] == own["arch"] and trial["control"] is None
+
+    return next((other for other in rows if other.name != row.name and fits(other.trial)), None)
 
 
-def _differences(row: Row, reference: str, rows: dict[str, Row], metric: str) -> dict[str, Estimate]:
+def _differences(row: Row, other: Row | None, metric: str) -> dict[str, Estimate]:
     """Estimates by split, without shifts."""
-    other = rows.get(reference_of(row, reference))
-    if other is None or other.name == row.name:
+    if other is None:
         return {}
     conditions = [c for c in shared_conditions(row, other, metric)[0] if c.shift == USUAL and "(" not in c.split]
     return {one.condition.split: one.estimate for one in compare(row, other, metric, conditions)}

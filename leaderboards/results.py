@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +54,11 @@ class Row:
     def seeds(self) -> tuple[int, ...]:
         """In order."""
         return tuple(sorted(self.records))
+
+    @property
+    def trial(self) -> Mapping[str, Any]:
+        """What its trials have in common, as the one of the first seed says it."""
+        return self.records[self.seeds[0]].trial
 
     def tables(self, metric: str) -> Mapping[int, Mapping[Condition, Mapping[str, float]]]:
         """Score by seed, condition and patient: the mean over the patient's volumes; read once.

@@ -7,9 +7,10 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 
 import torch
+
+from bench.memory import CLEAR, forget_peak, resident_mb
 
 WARM_UP = 2
 
@@ -55,7 +56,7 @@ def peak_memory_mb(prepare: Callable[[], Callable[[], object]], device: torch.de
         function()
         _wait(device)
         return (torch.cuda.max_memory_allocated(device) - before) / 2**20
-    if not Path("/proc/self/clear_refs").exists():  # only Linux tells
+    if not CLEAR.exists():  # only Linux tells
         return None
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(_resident_growth, prepare).result()
@@ -65,10 +66,10 @@ def _resident_growth(prepare: Callable[[], Callable[[], object]]) -> float:
     function = prepare()
     function()  # buffers that libraries keep are not the network's
     _return_freed_memory()
-    _forget_peak()
-    before = _resident_mb("VmRSS")
+    forget_peak(torch.device("cpu"))
+    before = resident_mb("VmRSS")
     function()
-    return _resident_mb("VmHWM") - before
+    return resident_mb("VmHWM") - before
 
 
 def _return_freed_memory() -> None:
@@ -77,17 +78,6 @@ def _return_freed_memory() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
     if trim is not None:
         trim(0)
-
-
-def _forget_peak() -> None:
-    with Path("/proc/self/clear_refs").open("w") as stream:
-        stream.write("5")
-
-
-def _resident_mb(field: str) -> float:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    kilobytes = next(line.split()[1] for line in lines if line.startswith(f"{field}:"))
-    return int(kilobytes) / 2**10
 
 
 def _wait(device: torch.device) -> None:

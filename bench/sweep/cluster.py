@@ -55,7 +55,7 @@ class RayExecutor:
     @property
     def free(self) -> int:
         """How many more trials can start now."""
-        found = self._ray.cluster_resources()  # type: ignore[no-untyped-call]
+        found = self._ray.cluster_resources()
         most = int(found.get("CPU", 0) // self._threads)
         if self._share:
             most = min(most, int(found.get("GPU", 0) / self._share))

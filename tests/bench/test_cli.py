@@ -37,7 +37,7 @@ def mine(channels):
 ROOT = Path(__file__).resolve().parents[2]
 RUN = ["run", "--arch", "modl", "--pruner", "snip", "--size", "toy", "--device", "cpu"]
 PICTURES = {"reconstructions.png", "layers.png", "findings.png"}
-OUTPUTS = {"record.json", "mask.safetensors", "weights.safetensors", "log.txt", *PICTURES}
+OUTPUTS = {"record.json", "mask.safetensors", "weights.safetensors", "examples.safetensors", "log.txt", *PICTURES}
 
 
 @pytest.fixture
