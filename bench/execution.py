@@ -24,6 +24,7 @@ from bench.state import StageCost, State
 from bench.store import Store
 from bench.training import Validation, train
 from bench.training_data import TrainingData
+from datasets.errors import DataError
 from pruners import Given, LearnMask, Mask, Prune, Rewind, Stage, Train, Transform, kept_count
 from pruners.contract import identities_of
 from pruners.controls import random_layerwise, shuffled
@@ -260,7 +261,12 @@ def _given(state: State, workspace: Workspace) -> State:
 
 
 def _progress(store: Store, key: str, stage: Stage, say: Callable[[str], None]) -> Progress:
-    found = store.load_checkpoint(key)
+    try:
+        found = store.load_checkpoint(key)
+    except DataError as error:
+        say(f"{stage}: starts anew: {error}")
+        store.drop_checkpoint(key)
+        found = None
     if found:
         say(f"{stage}: continues from step {found.step}")
     return Progress(found, lambda checkpoint: store.save_checkpoint(key, checkpoint))

@@ -9,6 +9,7 @@ _asked = threading.Event()
 
 def listen() -> None:
     """From now on the first signal asks to leave; a second SIGINT interrupts at once. For the main thread."""
+    _asked.clear()
     signal.signal(signal.SIGINT, _ask)
     signal.signal(signal.SIGTERM, _ask)
 

@@ -96,8 +96,30 @@ class PlannedTrial:
         }
 
 
-def plan(request: Request) -> PlannedTrial:
+@dataclass(frozen=True)
+class OpenData:
+    """Data that were looked through.
+
+    Attributes
+    ----------
+    root : DataRoot
+    manifest : Manifest
+    annotations : Annotations or None
+    """
+
+    root: DataRoot
+    manifest: Manifest
+    annotations: Annotations | None
+
+
+def plan(request: Request, opened: OpenData | None = None) -> PlannedTrial:
     """Open the data and make every remaining choice; writes nothing but manifests and simulated data in the cache.
+
+    Parameters
+    ----------
+    request : Request
+    opened : OpenData, optional
+        What the request names, where it was opened before.
 
     Raises
     ------
@@ -107,11 +129,8 @@ def plan(request: Request) -> PlannedTrial:
     resolved = resolve(request)
     track, trial = resolved.track, resolved.trial
     device = choose_device(request.device)
-    root = data_root(track, request.data, request.annotations)
-    manifest = open_manifest(root)
-    annotations = read_annotations(root.annotations) if root.annotations else None
-    if annotations:
-        check_match(annotations, manifest)
+    opened = opened or open_data(track, request.data, request.annotations)
+    root, manifest, annotations = opened.root, opened.manifest, opened.annotations
     training = training_set(manifest, annotations, trial.train_on)
     if track.maps.kind == "espirit" and find_spec("sigpy") is None:
         raise missing_sigpy("maps.kind=espirit")
@@ -157,7 +176,6 @@ def plan(request: Request) -> PlannedTrial:
         device=device,
         given={},
     )
-    workspace.initial_model().prunable(resolved.groups)  # the groups exist
     if workspace.validation is None and any(isinstance(s, Train) and s.choices for s in resolved.stages):
         raise RequestError(
             f"control '{trial.control}': there are too few training patients to have validation patients"
@@ -203,16 +221,21 @@ def plan(request: Request) -> PlannedTrial:
     return replace(planned, folder=out / _trial_id(planned))
 
 
-def data_root(track: Track, data: str | None, annotations: str | None) -> DataRoot:
-    """Where the data of a track lie: what the user named, or what the track simulates.
+def open_data(track: Track, data: str | None, annotations: str | None) -> OpenData:
+    """Open the data of a track: what the user named, or what the track simulates.
 
     Raises
     ------
     RequestError
-        If they do not exist, or the track is of real data and none are named.
+        If they do not exist or do not match, or the track is of real data and none are named.
     """
     folder = Path(annotations) if annotations else None
-    return find_root(data, folder) or embedded_root(track.simulated(), folder)
+    root = find_root(data, folder) or embedded_root(track.simulated(), folder)
+    manifest = open_manifest(root)
+    found = read_annotations(root.annotations) if root.annotations else None
+    if found:
+        check_match(found, manifest)
+    return OpenData(root, manifest, found)
 
 
 def _training_data(

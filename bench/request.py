@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from architectures import architectures
-from architectures.contract import ALL_GROUPS, ArchitectureEntry
+from architectures.contract import ALL_GROUPS, Architecture, ArchitectureEntry
 from bench.controls import Control
 from bench.settings import EvaluationSettings, TrainingSettings
 from bench.track import MapSettings, Track, find_track, settings_from, tracks
@@ -133,9 +133,10 @@ def resolve(request: Request) -> Resolved:
     recorded: dict[str, Any] = {**options, **{name: common[name] for name in common if timing}}
     if entry.score is None or timing == "while":
         recorded.pop("rounds", None)
-    model = architectures.get(request.arch)
-    prunable = _count_prunable(model, size)
+    shell = _without_weights(architecture, size)
+    prunable = sum(part.weight.numel() for part in shell.prunable().values())
     groups = str(common["groups"])
+    shell.prunable(groups)  # there is such a group
     trial = Trial(
         arch=request.arch,
         size=size,
@@ -167,10 +168,9 @@ def _common_options(entry: PrunerEntry, timing: str | None, given: dict[str, str
     return {"scope": scope, "groups": groups, **rounds}
 
 
-def _count_prunable(entry: ArchitectureEntry, size: str) -> int:
+def _without_weights(entry: ArchitectureEntry, size: str) -> Architecture:
     with torch.device("meta"):
-        model = entry.construct(**entry.arguments(size))
-    return sum(part.weight.numel() for part in model.prunable().values())
+        return entry.construct(**entry.arguments(size))
 
 
 def _size_and_track(request: Request) -> tuple[str, Track]:

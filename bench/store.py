@@ -18,7 +18,7 @@ import safetensors.torch
 from bench.context import content_key
 from bench.state import Checkpoint, StageCost, State
 from datasets.errors import DataError
-from datasets.files import replacing, write_json
+from datasets.files import replacing, to_disk, write_json
 from pruners import Mask
 from registries import RequestError
 
@@ -76,6 +76,8 @@ class Store:
             safetensors.torch.save_file(dict(state.mask), temporary / "mask.safetensors")
             hashes = {name: file_hash(temporary / name) for name in TENSORS}
             write_json(temporary / STAGE, {"cost": asdict(cost), "stage": dict(description), "sha256": hashes})
+            for name in TENSORS:
+                to_disk(temporary / name)
             temporary.chmod(0o755)
             if final.exists():  # a folder cannot be replaced in one step; in between the stage is absent, never half
                 final.replace(old)

@@ -58,6 +58,9 @@ class Contrast:
         Where; the shift ``none`` is the condition of the training.
     metric : str
         The same for all contrasts of a track.
+    train_on : str
+    acceleration : int
+        Of both rows.
     """
 
     a: str
@@ -65,6 +68,8 @@ class Contrast:
     split: str
     shift: str = "none"
     metric: str = "psnr"
+    train_on: str = "knee"
+    acceleration: int = 4
 
 
 @dataclass(frozen=True)
@@ -197,6 +202,8 @@ def load_track(path: Path) -> Track:
             for number, entry in enumerate(given, start=1)
         )
     _check_evaluation(sections["evaluation"], sections["contrasts"], f"track {path.name}")
+    if "name" in content:
+        raise RequestError(f"track {path.name}: unknown key 'name'; a track is called like its file")
     plain = {"name": path.stem, **content}
     return settings_from(Track, {**plain, **sections}, f"track {path.name}", nested=tuple(sections))
 

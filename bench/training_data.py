@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import torch
 
@@ -49,9 +49,16 @@ class TrainingData:
         self._preparation = preparation
         self._batch_size = batch
         self._seed = seed
-        chosen = by_hash(volumes) if most else volumes
-        self._slices = [(v, index) for v in chosen for index in central_slices(v.slices, most_slices)][: most or None]
+        self._volumes = tuple(volumes)
+        self._most_slices, self._most = most_slices, most
         self._order = lru_cache(maxsize=4)(self._draw_order)
+
+    @cached_property
+    def _slices(self) -> list[tuple[Volume, int]]:
+        """Made when it is needed: a sweep plans thousands of trials."""
+        chosen = by_hash(self._volumes) if self._most else self._volumes
+        found = [(v, index) for v in chosen for index in central_slices(v.slices, self._most_slices)]
+        return found[: self._most or None]
 
     def __len__(self) -> int:
         return len(self._slices)

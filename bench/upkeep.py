@@ -67,14 +67,14 @@ def stage_folders(store: Path) -> list[Path]:
     """
     if not store.is_dir():
         raise RequestError(f"{store}: there is no store; run or sweep something into its folder first")
-    return sorted(path.parent for path in store.glob(f"*/{STAGE}"))
+    return sorted(path for path in store.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def begun(store: Path) -> Counter[str]:
     """How often each stage was begun, by key."""
     path = store / JOURNAL
     lines = path.read_text().splitlines() if path.exists() else []
-    return Counter(line.split()[1] for line in lines if line.startswith("begun "))
+    return Counter(words[1] for line in lines if len(words := line.split()) == 3 and words[0] == "begun")
 
 
 def damaged(store: Path) -> Iterator[tuple[Path, str]]:

@@ -1,43 +1,81 @@
 """Every row beside the row of a reference pruner, in one table."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from bench.record import Record
-from leaderboards.compare import compare
-from leaderboards.results import USUAL, Row, row_of, shared_conditions
-from leaderboards.statistics import Estimate
+from leaderboards.compare import Comparison, compare
+from leaderboards.results import USUAL, Row, row_of, setting_of, shared_conditions
 from registries import RequestError
 
 
-def against_lines(records: Sequence[Record], references: Sequence[str], metric: str, where: str) -> list[list[str]]:
-    """Cells of a table: rows by split, with the paired difference to each reference and its 95 % interval.
+@dataclass(frozen=True)
+class Table:
+    """Rows of one setting.
 
-    A reference is the row of that pruner with the same architecture, timing and sparsity, or `dense`. Rows without
-    such a reference show none.
+    Attributes
+    ----------
+    title : str
+    cells : list of list of str
+    remarks : tuple of str
+        What to mind, and what was left out.
+    """
+
+    title: str
+    cells: list[list[str]]
+    remarks: tuple[str, ...]
+
+
+def against(records: Sequence[Record], references: Sequence[str], metric: str, where: str) -> Iterator[Table]:
+    """A table for each setting (track, size, training set, acceleration, protocol, device) with rows by split.
+
+    A reference is the row of that pruner with the same architecture, timing and sparsity, or `dense`. A row without
+    such a reference shows nothing there; one that stands there in several variants (other options or budgets) is left
+    out, and a remark says so.
 
     Raises
     ------
     RequestError
         If no record is finished, or a reference is nowhere.
     """
-    rows = [row_of(records, name, where) for name in sorted({record.row for record in records if record.ok})]
-    if not rows:
+    finished = [record for record in records if record.ok]
+    if not finished:
         raise RequestError(f"{where}: holds no finished trial")
     for reference in references:
-        if not any(row.trial["pruner"] == reference for row in rows):
+        if reference not in {record.trial["pruner"] for record in finished}:
             raise RequestError(f"--against {reference}: {where} holds no finished row of that pruner")
-    header = ["row", "split", "seeds", *(f"− {reference}, {metric}, 95 % interval" for reference in references)]
-    lines = [header]
+    for setting in dict.fromkeys(setting_of(record) for record in finished):
+        own = [record for record in finished if setting_of(record) == setting]
+        yield _table(own, references, metric, where, ", ".join(setting))
+
+
+def _table(records: Sequence[Record], references: Sequence[str], metric: str, where: str, setting: str) -> Table:
+    rows, remarks = [], []
+    for name in sorted({record.row for record in records}):
+        try:
+            rows.append(row_of(records, name, where))
+        except RequestError as error:
+            remarks.append(f"left out: {error}")
+    cells = [["row", "split", "seeds", *(f"− {reference} (95 % interval)" for reference in references)]]
+    few = flips = False
     for row in rows:
-        found = {reference: _differences(row, reference_of(row, reference, rows), metric) for reference in references}
-        splits = dict.fromkeys(split for differences in found.values() for split in differences)
+        found = {reference: _comparisons(row, reference_of(row, reference, rows), metric) for reference in references}
+        splits = dict.fromkeys(split for by_split in found.values() for split in by_split) or {"": None}
         for position, split in enumerate(splits):
-            cells = [_cell(found[reference].get(split)) for reference in references]
-            lines.append(["" if position else row.name, split, str(len(row.seeds)), *cells])
-    return lines
+            shown = [found[reference].get(split) for reference in references]
+            present = [one for one in shown if one]
+            few |= any(one.estimate.wording != "over seeds and patients" for one in present)
+            flips |= any(one.flips for one in present)
+            seeds = "/".join(dict.fromkeys(str(one.estimate.seeds) for one in present)) or str(len(row.seeds))
+            cells.append(["" if position else row.name, split, seeds, *map(_cell, shown)])
+    if few:
+        remarks.insert(0, "fewer than ten seeds: intervals are conditional on these trained networks")
+    if flips:
+        remarks.insert(0, "*: the sign flips after a least-squares scale per volume")
+    return Table(f"{metric}, paired differences, {setting}; exploratory, no p-values", cells, tuple(remarks))
 
 
 def reference_of(row: Row, pruner: str, rows: Iterable[Row]) -> Row | None:
@@ -51,17 +89,17 @@ def reference_of(row: Row, pruner: str, rows: Iterable[Row]) -> Row | None:
     return next((other for other in rows if other.name != row.name and fits(other.trial)), None)
 
 
-def _differences(row: Row, other: Row | None, metric: str) -> dict[str, Estimate]:
-    """Estimates by split, without shifts."""
-    if other is None:
+def _comparisons(row: Row, other: Row | None, metric: str) -> dict[str, Comparison]:
+    """Comparisons by split, without shifts."""
+    if other is None or not set(row.seeds) & set(other.seeds):
         return {}
     conditions = [c for c in shared_conditions(row, other, metric)[0] if c.shift == USUAL and "(" not in c.split]
-    return {one.condition.split: one.estimate for one in compare(row, other, metric, conditions)}
+    return {one.condition.split: one for one in compare(row, other, metric, conditions)}
 
 
-def _cell(found: Estimate | None) -> str:
+def _cell(found: Comparison | None) -> str:
     if found is None:
         return ""
-    low, high = (float(end) for end in found.interval())
+    low, high = (float(end) for end in found.estimate.interval())
     span = f"{low:+.3f} to {high:+.3f}" if np.isfinite(low) else "unknown"
-    return f"{float(found.mean):+.3f} ({span})"
+    return f"{float(found.estimate.mean):+.3f} ({span}){'*' if found.flips else ''}"

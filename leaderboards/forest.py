@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 from leaderboards.compare import Comparison
+from leaderboards.figures.style import styled
 
 LOWER_IS_BETTER = ("nmse", "nmse_foreground", "hfen")
 UNITS = {"psnr": "PSNR dB", "psnr_scaled": "PSNR after scaling, dB", "psnr_foreground": "PSNR of the foreground, dB"}
@@ -22,14 +25,15 @@ def forest_plot(path: Path, found: Sequence[Comparison], title: str) -> None:
     found : sequence of Comparison
     title : str
     """
-    import matplotlib as mpl
+    with styled():
+        figure = draw_forest(found, title)
+        figure.savefig(path, dpi=150)
+    plt.close(figure)
 
-    mpl.use("Agg")
-    import seaborn as sns
-    from matplotlib import pyplot as plt
 
-    with sns.axes_style("whitegrid"), plt.rc_context({"svg.hashsalt": "forest"}):
-        figure, axes = plt.subplots(figsize=(7, 1.2 + 0.32 * len(found)), layout="constrained")
+def draw_forest(found: Sequence[Comparison], title: str) -> Figure:
+    """The same as a figure."""
+    figure, axes = plt.subplots(figsize=(7, 1.2 + 0.32 * len(found)), layout="constrained")
     for place, one in enumerate(found):
         low, high = (float(end) for end in one.estimate.interval())
         mean = float(one.estimate.mean)
@@ -46,5 +50,4 @@ def forest_plot(path: Path, found: Sequence[Comparison], title: str) -> None:
     unit = UNITS.get(found[0].metric, found[0].metric)
     axes.set_xlabel(f"{unit}, a − b, 95 % interval ({found[0].estimate.wording})")
     axes.set_title(title, fontsize=10)
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+    return figure

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.record import FILE, Record
+from leaderboards.archive import RECORDS, holds_archive, read_archive
 from registries import RequestError
 
 Array = npt.NDArray[np.float64]
@@ -96,7 +97,7 @@ def _by_patient(row: Row, seed: int, metric: str) -> dict[Condition, dict[str, f
 
 
 def read_records(folder: Path) -> list[Record]:
-    """Every record below a folder.
+    """Every record below a folder, and those of a board's Parquet files in it.
 
     Raises
     ------
@@ -104,9 +105,10 @@ def read_records(folder: Path) -> list[Record]:
         If there is none, or one cannot be read.
     """
     paths = sorted(folder.glob(f"**/{FILE}")) if folder.is_dir() else []
-    if not paths:
-        raise RequestError(f"{folder}: holds no {FILE}")
-    return [Record.read(path) for path in paths]
+    archived = read_archive(folder) if holds_archive(folder) else []
+    if not paths and not archived:
+        raise RequestError(f"{folder}: holds no {FILE} and no {RECORDS}.parquet")
+    return [*archived, *(Record.read(path) for path in paths)]
 
 
 def row_of(records: Iterable[Record], name: str, where: str) -> Row:
@@ -144,6 +146,28 @@ def _same_but_for_shifts(record: Record, other: Record) -> bool:
     usual = [[v for v in r.content["volumes"] if v["shift"] is None] for r in (record, other)]
     shifts = [{v["shift"] for v in r.content["volumes"]} for r in (record, other)]
     return usual[0] == usual[1] and (shifts[0] <= shifts[1] or shifts[1] <= shifts[0])
+
+
+def conditions_of(row: Row, metric: str) -> list[Condition]:
+    """Conditions that every seed of a row was evaluated on."""
+    tables = [row.tables(metric)[seed] for seed in row.seeds]
+    return [condition for condition in tables[0] if all(condition in table for table in tables)]
+
+
+def scores(row: Row, condition: Condition, metric: str) -> Array:
+    """Scores ``(seeds, patients)``.
+
+    Raises
+    ------
+    RequestError
+        If the seeds were evaluated on unequal patients.
+    """
+    found = _on(row, condition, metric, row.seeds)
+    patients = sorted(found[row.seeds[0]])
+    for seed in row.seeds:
+        if sorted(found[seed]) != patients:
+            raise RequestError(f"row {row.name}: seeds were evaluated on unequal patients of {condition}")
+    return np.array([[found[seed][patient] for patient in patients] for seed in row.seeds])
 
 
 def shared_conditions(a: Row, b: Row, metric: str) -> tuple[list[Condition], list[Condition]]:
@@ -194,6 +218,19 @@ def _on(row: Row, condition: Condition, metric: str, seeds: Sequence[int]) -> di
         if condition not in tables[seed]:
             raise RequestError(f"row {row.name}, seed {seed}: was not evaluated on {condition}")
     return {seed: tables[seed][condition] for seed in seeds}
+
+
+def setting_of(record: Record) -> tuple[str, ...]:
+    """In words, what tells tables of one folder apart."""
+    trial = record.trial
+    return (
+        f"track {trial['resolved']['track']}",
+        f"size {trial['size']}",
+        f"trained on {trial['train_on']}",
+        f"{trial['acceleration']}×",
+        f"{trial['protocol']} protocol",
+        str(record.content["provenance"]["numerics"]["device"]),
+    )
 
 
 def _setting(record: Record) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ def add(commands: Any) -> None:
     statistics.add_argument("--repetitions", type=int, default=4000, metavar="N", help="of each design (default 4000)")
     statistics.set_defaults(execute=execute_statistics)
     sweep = kinds.add_parser("sweep", help="kill a sweep again and again and compare it with an undisturbed one")
-    sweep.add_argument("track", nargs="?", default="toy", metavar="TRACK", help="a short one (default toy)")
+    sweep.add_argument("track", nargs="?", default="stress", metavar="TRACK", help="a short one (default stress)")
     sweep.add_argument("--kills", type=int, default=20, metavar="N", help="SIGKILLs at random moments (default 20)")
     sweep.add_argument("--seed", type=int, default=0, metavar="N", help="of the moments (default 0)")
     sweep.set_defaults(execute=execute_sweep)

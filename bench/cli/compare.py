@@ -26,6 +26,8 @@ def add(commands: Any) -> None:
         help="every row with the row of this pruner, e.g. random dense, at its own timing and sparsity",
     )
     parser.add_argument("--track", metavar="TRACK", help="its confirmatory contrasts instead of --a and --b")
+    parser.add_argument("--train-on", metavar="SET", help="rows of this training set alone")
+    parser.add_argument("--acceleration", type=int, metavar="R", help="rows of this acceleration alone")
     parser.add_argument("--metric", default="psnr", metavar="M", help="psnr (default), ssim, nmse, hfen, …")
     parser.add_argument("--plot", metavar="FILE", help="forest plot (default: RESULTS/compare.png)")
     parser.set_defaults(execute=execute)
@@ -49,13 +51,19 @@ def execute(chosen: argparse.Namespace) -> int:
     plot = Path(chosen.plot) if chosen.plot else folder / "compare.png"
     if plot.suffix not in (".png", ".svg", ".pdf"):
         raise RequestError(f"--plot {plot}: write a .png, .svg or .pdf")
-    records = read_records(folder)
+    records = [
+        record
+        for record in read_records(folder)
+        if chosen.train_on in (None, record.trial["train_on"])
+        and chosen.acceleration in (None, record.trial["acceleration"])
+    ]
     if chosen.against:
         if chosen.a or chosen.b or chosen.track:
             raise RequestError("compare: --against takes every row; leave --a, --b and --track away")
-        from leaderboards.against import against_lines
+        from leaderboards.against import against
 
-        print("\n".join(aligned(against_lines(records, chosen.against, chosen.metric, str(folder)))))
+        for one_table in against(records, chosen.against, chosen.metric, str(folder)):
+            print("\n".join([one_table.title, *aligned(one_table.cells), *one_table.remarks, ""]))
         return 0
     if chosen.track:
         found, title, table = _confirmatory(chosen, records, str(folder))
@@ -89,14 +97,14 @@ def _confirmatory(
     chosen: argparse.Namespace, records: "list[Record]", where: str
 ) -> "tuple[list[Comparison], str, list[list[str]]]":
     """The contrasts that a track fixed beforehand, on records of that track."""
-    from bench.track import tracks
+    from bench.track import find_track
     from leaderboards.compare import compare, confirmed, lines
     from leaderboards.results import Condition, row_of
     from registries import RequestError
 
     if chosen.a or chosen.b:
         raise RequestError("compare: --track names its own contrasts; leave --a and --b away")
-    track = tracks.get(chosen.track)
+    track = find_track(chosen.track)
     if not track.contrasts:
         raise RequestError(f"track '{track.name}' declares no confirmatory contrasts: use --a and --b")
     if chosen.metric != track.contrasts[0].metric:
@@ -106,7 +114,9 @@ def _confirmatory(
         raise RequestError(f"{where}: holds no record of track '{track.name}'")
     found: list[Comparison] = []
     for contrast in track.contrasts:
-        a, b = (row_of(own, name, where) for name in (contrast.a, contrast.b))
+        asked = contrast.train_on, contrast.acceleration
+        fitting = [record for record in own if (record.trial["train_on"], record.trial["acceleration"]) == asked]
+        a, b = (row_of(fitting, name, where) for name in (contrast.a, contrast.b))
         found += compare(a, b, contrast.metric, [Condition(contrast.split, contrast.shift)])
     table = [["contrast", *next(lines(found)), "p (Holm)", "claim"]]
     for one, cells, (value, claim) in zip(found, list(lines(found))[1:], confirmed(found), strict=True):

@@ -53,15 +53,15 @@ def execute_verify(chosen: argparse.Namespace) -> int:
 
 def execute_trim(chosen: argparse.Namespace) -> int:
     """Remove what was not used for some days."""
-    from bench.sweep.lock import describe, holder, is_driven
-    from bench.upkeep import trim
+    from bench.sweep.lock import only_driver
+    from bench.upkeep import stage_folders, trim
 
     store = _store(chosen)
     if chosen.days < 0:
         raise RequestError(f"--days {chosen.days}: at least 0")
-    if is_driven(store):
-        raise RequestError(f"{store} is in use by {describe(holder(store))}: trim it afterwards")
-    number, size = trim(store, chosen.days)
+    stage_folders(store)  # it exists
+    with only_driver(store, "store trim"):
+        number, size = trim(store, chosen.days)
     print(f"removed {number} stages and checkpoints, {size / MIB:.1f} MiB")
     return 0
 

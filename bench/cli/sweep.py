@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from registries import RequestError
 
 if TYPE_CHECKING:
     from bench.sweep.cells import Cell
-    from bench.sweep.driver import Executor
+    from bench.sweep.driver import Executor, Sweep
     from bench.track import Track
 
 EXECUTORS = ("local", "ray")
@@ -46,12 +46,11 @@ def execute(chosen: argparse.Namespace) -> int:
     """Carry out the command."""
     if chosen.quiet:
         os.environ["TQDM_DISABLE"] = "1"  # read when tqdm is imported
-    if chosen.workers is not None and chosen.workers < 1:
-        raise RequestError(f"--workers {chosen.workers}: at least 1")
+    _check(chosen)
     from tqdm import tqdm
 
     from bench import interruption
-    from bench.planning import data_root
+    from bench.planning import choose_device, open_data
     from bench.sweep.cells import plan_cells
     from bench.sweep.driver import Sweep, closing_line
     from bench.sweep.finished import Finished
@@ -61,31 +60,47 @@ def execute(chosen: argparse.Namespace) -> int:
 
     plugins.load(chosen)
     track = find_track(chosen.track)
-    surroundings = Surroundings(chosen.track, chosen.data, chosen.annotations, chosen.device, chosen.out).absolute()
+    data = open_data(track, chosen.data, chosen.annotations)  # what is wrong with it is no fault of single trials
+    named = None if data.root.origin == "embedded" else chosen.data
+    device = choose_device(chosen.device).type  # the same for all workers
+    surroundings = Surroundings(chosen.track, named, chosen.annotations, device, chosen.out).absolute()
     requests = expand(track, surroundings, chosen.only)
-    data_root(track, chosen.data, chosen.annotations)  # missing data are the sweep's fault, not that of its cells
-    cells = plan_cells(requests, tqdm(requests, desc="planning", unit="trial", leave=False))
+    cells = plan_cells(tqdm(requests, desc="planning", unit="trial", leave=False), data)
     finished = Finished(_records(chosen.records))
-    if chosen.dry_run:
-        print("\n".join(_dry_run(track, cells, finished, chosen)))
-        return 0
     out = Path(chosen.out)
-    with only_driver(out / ".store", track.name):
-        sweep = Sweep(track, cells, out, tuple([str(Path(chosen.plugin).absolute())] if chosen.plugin else []))
+    sweep = Sweep(track, cells, out, tuple([str(Path(chosen.plugin).absolute())] if chosen.plugin else []))
+    if chosen.dry_run:
         sweep.take_stock(finished, chosen.retry_failed)
+        print("\n".join(_dry_run(sweep, chosen.workers)))
+        return 0
+    with only_driver(out / ".store", track.name):
+        sweep.take_stock(finished, chosen.retry_failed)
+        sweep.record_skipped()
         if not chosen.quiet:
             print("\n".join(_skipped(cells)))
-        interruption.listen()
-        done = sweep.run(_executor(chosen, track, cells)) if "pending" in sweep.outcomes else True
+        done = True
+        if "pending" in sweep.outcomes:
+            executor = _executor(chosen, track, cells)  # Ray sets signal handlers of its own
+            interruption.listen()
+            done = sweep.run(executor)
     print(closing_line(sweep, done))
     for number, reason in sweep.reasons.items():
         print(f"failed: {cells[number].name}: {reason}")
     return 130 if not done else 1 if sweep.reasons else 0
 
 
+def _check(chosen: argparse.Namespace) -> None:
+    if chosen.workers is not None and chosen.workers < 1:
+        raise RequestError(f"--workers {chosen.workers}: at least 1")
+    if chosen.executor != "ray" and (chosen.address or chosen.gpus is not None):
+        raise RequestError("--address and --gpus are for --executor ray")
+    if chosen.gpus is not None and not (0 <= chosen.gpus <= 1 or chosen.gpus == int(chosen.gpus) > 0):
+        raise RequestError(f"--gpus {chosen.gpus}: a fraction of one GPU, or a whole number")
+
+
 def _executor(chosen: argparse.Namespace, track: "Track", cells: "list[Cell]") -> "Executor":
     from bench.planning import choose_device
-    from bench.sweep.packing import gpu_slots
+    from bench.sweep.packing import available_cores, gpu_slots
 
     if chosen.executor == "ray":
         from bench.sweep.cluster import RayExecutor
@@ -94,8 +109,8 @@ def _executor(chosen: argparse.Namespace, track: "Track", cells: "list[Cell]") -
     from bench.sweep.local import LocalExecutor
 
     if choose_device(chosen.device).type == "cuda":
-        return LocalExecutor(gpu_slots(cells, chosen.workers), track.threads)
-    workers = chosen.workers or max(1, (os.cpu_count() or 1) // track.threads)
+        return LocalExecutor(gpu_slots(cells, track.threads, chosen.workers), track.threads)
+    workers = chosen.workers or max(1, available_cores() // track.threads)
     return LocalExecutor([None] * workers, track.threads)
 
 
@@ -107,7 +122,7 @@ def _records(folder: str | None) -> "list[Any]":
     return list(read_records(Path(folder)))
 
 
-def _skipped(cells: "list[Cell]") -> Iterator[str]:
+def _skipped(cells: "Sequence[Cell]") -> Iterator[str]:
     """Rows that do not exist, once for all seeds."""
     from bench.sweep.grid import row_of
 
@@ -115,35 +130,33 @@ def _skipped(cells: "list[Cell]") -> Iterator[str]:
     yield from (f"skipped: {row}: {reason}" for row, reason in reasons)
 
 
-def _dry_run(track: "Track", cells: "list[Cell]", finished: Any, chosen: argparse.Namespace) -> Iterator[str]:
+def _dry_run(sweep: "Sweep", workers: int | None) -> Iterator[str]:
     """What a sweep would do."""
     from tqdm import tqdm
 
     from bench.report import plural
-    from bench.running import answer_from_store
-    from bench.sweep.cells import planned_of
     from bench.sweep.forecast import forecast
+    from bench.sweep.packing import available_cores, gpu_slots
     from bench.sweep.sharing import share
-    from bench.sweep.status import duration
+    from bench.sweep.status import duration, summary
 
-    everything = list(planned_of(cells))
-    left = [p for p in everything if not finished.holds(p) and answer_from_store(p) is None]
-    yield from _skipped(cells)
-    skipped = len(cells) - len(everything)
-    yield (
-        f"track {track.name}: {plural(len(cells), 'trial')}, {skipped} skipped, "
-        f"{len(everything) - len(left)} done, {len(left)} to do"
-    )
+    yield from _skipped(sweep.cells)
+    yield f"track {sweep.track.name}: {plural(len(sweep.cells), 'trial')}: {summary(sweep.counts())}"
+    outcomes = zip(sweep.cells, sweep.outcomes, strict=True)
+    left = [cell.planned for cell, outcome in outcomes if outcome == "pending" and cell.planned]
     if not left:
         return
     shared = share(left)
     found = forecast(left, shared, tqdm(left, desc="timing", unit="trial", leave=False))
     saved = 1 - found.shared / found.naive
-    yield f"stages: {shared.stages} of all trials, {len(shared.distinct)} when each is computed once"
+    yield f"stages: {shared.stages} of the pending trials, {len(shared.distinct)} when each is computed once"
     yield f"cost in dense trainings: {found.naive:.1f}, shared {found.shared:.1f}: {100 * saved:.0f} % saved"
-    workers = chosen.workers or max(1, (os.cpu_count() or 1) // track.threads)
-    device = left[0].workspace.device.type
+    device, threads = left[0].workspace.device.type, sweep.track.threads
     yield f"time on this {device}: about {duration(found.seconds)} of one worker"
-    if device == "cpu":
-        yield f"with {plural(workers, 'worker')}: about {duration(found.seconds / workers)}"
+    if device == "cuda":
+        slots = len(gpu_slots(sweep.cells, threads, workers))
+        yield f"{plural(slots, 'worker')} side by side; `speed packing` measures what that brings"
+    else:
+        slots = workers or max(1, available_cores() // threads)
+        yield f"with {plural(slots, 'worker')}: about {duration(found.seconds / slots)}"
     yield f"disk: about {found.gigabytes:.1f} GiB"

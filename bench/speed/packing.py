@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bench.record import FILE
+from bench.record import FILE, Record
 from bench.report import aligned
 from registries import RequestError
 
@@ -27,6 +27,7 @@ def packing_table(track: str, workers: Sequence[int], device: str) -> Iterator[s
     RequestError
         If a sweep fails.
     """
+    yield f"track {track} on {device}; start of the processes included"
     rows = [["workers", "", "trials", "trials per minute", "relative"]]
     _sweep(track, workers[0], device, ["--dry-run"])
     first: float | None = None
@@ -35,7 +36,6 @@ def packing_table(track: str, workers: Sequence[int], device: str) -> Iterator[s
         rate = 60 * trials / seconds
         first = first or rate
         rows.append([str(number), "", str(trials), f"{rate:.1f}", f"{rate / first:.2f}"])
-    yield f"track {track} on {device}; start of the processes included"
     yield from aligned(rows)
 
 
@@ -48,4 +48,4 @@ def _sweep(track: str, workers: int, device: str, more: Sequence[str] = ()) -> t
         seconds = time.monotonic() - begun
         if done.returncode != 0:
             raise RequestError(f"the sweep of {track} fails: {' '.join((done.stderr or done.stdout).split())}")
-        return len([path for path in Path(out).glob(f"*/{FILE}") if "_skipped-" not in path.parent.name]), seconds
+        return sum(Record.read(path).ok for path in Path(out).glob(f"*/{FILE}")), seconds

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.context import content_key
-from bench.planning import PlannedTrial, choose_device, plan
+from bench.planning import OpenData, PlannedTrial, choose_device, plan
 from bench.provenance import provenance
 from bench.record import SCHEMA, Record
 from bench.request import Request
@@ -48,8 +48,14 @@ class Cell:
         return Path(request.out) / f"{name}_skipped-{content_key(values)[:8]}"
 
 
-def plan_cells(requests: Iterable[Request], progress: Iterable[Request] | None = None) -> list[Cell]:
+def plan_cells(requests: Iterable[Request], data: OpenData | None = None) -> list[Cell]:
     """Plan every request; one that cannot be carried out is skipped with its reason.
+
+    Parameters
+    ----------
+    requests : iterable of Request
+    data : OpenData, optional
+        Of all of them; otherwise each one opens its own.
 
     Raises
     ------
@@ -58,9 +64,9 @@ def plan_cells(requests: Iterable[Request], progress: Iterable[Request] | None =
     """
     cells: list[Cell] = []
     errors: list[RequestError] = []
-    for request in progress if progress is not None else requests:
+    for request in requests:
         try:
-            cells.append(Cell(request, plan(request)))
+            cells.append(Cell(request, plan(request, data)))
         except RequestError as error:
             errors.append(error)
             cells.append(Cell(request, reason=str(error)))

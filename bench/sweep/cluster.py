@@ -4,6 +4,7 @@ import time
 
 import torch
 
+from bench import interruption
 from bench.sweep.task import Result, Task, carry_out
 from registries import RequestError
 
@@ -43,25 +44,33 @@ class RayExecutor:
         self._ours = not ray.is_initialized()
         if self._ours:
             try:
-                ray.init(address=address, log_to_driver=False, include_dashboard=False if address is None else None)
-            except ConnectionError as error:
-                raise RequestError(f"--address {address}: no Ray cluster answers there ({error})") from None
+                ray.init(address=address or "local", log_to_driver=False)
+            except (ConnectionError, ValueError, RuntimeError) as error:
+                words = " ".join(str(error).split())
+                raise RequestError(f"--address {address}: no Ray cluster answers there ({words})") from None
         share = gpus if gpus is not None else float(device.type == "cuda")
         self._threads, self._share, self._workers = threads, share, workers
         quiet = {"env_vars": {"TQDM_DISABLE": "1"}}
-        self._remote = ray.remote(num_cpus=threads, num_gpus=share, max_retries=LOST, runtime_env=quiet)(carry_out)
+        self._remote = ray.remote(num_cpus=threads, num_gpus=share, max_retries=LOST, runtime_env=quiet)(_carry_out)
         self._running: dict[object, int] = {}
+        if self._places() < 1:
+            raise RequestError(f"--executor ray: no node has {threads} CPUs and {share:g} GPUs, as a trial needs")
 
     @property
     def free(self) -> int:
         """How many more trials can start now."""
-        found = self._ray.cluster_resources()
-        most = int(found.get("CPU", 0) // self._threads)
-        if self._share:
-            most = min(most, int(found.get("GPU", 0) / self._share))
-        if self._workers is not None:
-            most = min(most, self._workers)
-        return max(1, most) - len(self._running)
+        most = self._places() if self._workers is None else min(self._places(), self._workers)
+        return most - len(self._running)
+
+    def _places(self) -> int:
+        """How many trials fit on the nodes that are alive."""
+        places = 0
+        for node in self._ray.nodes():
+            if node["Alive"]:
+                found = node["Resources"]
+                most = int(found.get("CPU", 0) // self._threads)
+                places += min(most, int(found.get("GPU", 0) / self._share)) if self._share else most
+        return places
 
     def submit(self, number: int, task: Task) -> None:
         """Start a trial under a number of the caller's."""
@@ -79,7 +88,7 @@ class RayExecutor:
             try:
                 found.append((number, self._ray.get(reference)))
             except self._ray.exceptions.TaskCancelledError:
-                found.append((number, Result("interrupted", None, 0.0)))
+                found.append((number, Result("interrupted")))
             except self._ray.exceptions.RayError:
                 found.append((number, None))
         return found
@@ -87,9 +96,15 @@ class RayExecutor:
     def interrupt(self) -> None:
         """Ask all trials to write a checkpoint and leave."""
         for reference in self._running:
-            self._ray.cancel(reference)  # arrives as KeyboardInterrupt, and as SIGINT where we listen
+            self._ray.cancel(reference)  # arrives as SIGINT, to which the task listens
 
     def close(self) -> None:
         """Leave the cluster, or end the one that was started here."""
         if self._ours:
             self._ray.shutdown()
+
+
+def _carry_out(task: Task) -> Result:
+    """A task in a Ray worker, which may have had others before."""
+    interruption.listen()
+    return carry_out(task)

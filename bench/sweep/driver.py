@@ -1,5 +1,6 @@
 """The loop of a sweep: start what may start, note what ends, leave in good order."""
 
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -62,13 +63,11 @@ class Sweep:
     plugins: tuple[str, ...]
     outcomes: list[str] = field(default_factory=list)
     reasons: dict[int, str] = field(default_factory=dict)
-    seconds: list[float] = field(default_factory=list)
 
     def take_stock(self, finished: Finished, retry_failed: bool) -> None:
-        """Find out what is done already, and write the records of skipped cells."""
+        """Find out what is done already."""
         for number, cell in enumerate(self.cells):
             if cell.planned is None:
-                skipped_record(cell, self.track).write(cell.folder / FILE)
                 self.outcomes.append("skipped")
             elif finished.holds(cell.planned):
                 self.outcomes.append("recorded")
@@ -77,14 +76,21 @@ class Sweep:
 
     def _recorded_here(self, number: int, planned: PlannedTrial, retry_failed: bool) -> str:
         path = planned.folder / FILE
-        if not path.exists():
+        try:
+            content = Record.read(path).content
+        except RequestError:  # absent, or damaged
             return "pending"
-        content = Record.read(path).content
         if content["status"] == "failed":
             if retry_failed:
                 return "pending"
             self.reasons[number] = str(content["reason"])
         return str(content["status"])
+
+    def record_skipped(self) -> None:
+        """Write the records of cells that do not exist."""
+        for cell in self.cells:
+            if cell.planned is None:
+                skipped_record(cell, self.track).write(cell.folder / FILE)
 
     def counts(self) -> dict[str, int]:
         """Number of cells by outcome."""
@@ -106,11 +112,12 @@ class Sweep:
         numbers = [number for number, outcome in enumerate(self.outcomes) if outcome == "pending"]
         needs = [stage_keys(planned) for number in numbers if (planned := self.cells[number].planned)]
         queue = Queue(needs)
-        store = self.out / ".store"
-        queue.know(key for keys in needs for key in keys if (store / key).is_dir())
         loop = _Loop(self, executor, queue, numbers)
         try:
             return loop.run()
+        except BaseException:
+            executor.interrupt()
+            raise
         finally:
             executor.close()
             self._write_status({}, None)
@@ -139,20 +146,28 @@ class _Loop:
                 for place, result in self.executor.wait(STATUS_SECONDS):
                     self._end(place, result)
                     bar.update(self.ended - bar.n)
-                if interruption.asked() and not self.leaving:
-                    self.leaving = True
-                    self.executor.interrupt()
+                if interruption.asked():
+                    self._leave()
                 if time.monotonic() - written > STATUS_SECONDS:
                     written = time.monotonic()
                     names = {self._cell(place).name: begun for place, begun in self.running.items()}
-                    bar.set_postfix_str(f"failed {len(self.sweep.reasons)} · {'; '.join(names)}")
+                    words = f"failed {len(self.sweep.reasons)} · {'; '.join(names)}"
+                    bar.set_postfix_str(words, refresh=sys.stderr.isatty())
                     self.sweep._write_status(names, self._seconds_left())
         return not self.leaving
 
     def _cell(self, place: int) -> Cell:
         return self.sweep.cells[self.numbers[place]]
 
+    def _leave(self) -> None:
+        """Start nothing more, and ask what is under way to leave."""
+        if not self.leaving:
+            self.leaving = True
+            self.executor.interrupt()
+
     def _start(self) -> None:
+        store = self.sweep.out / ".store"
+        self.queue.know(key for key in self.queue.unknown if (store / key).is_dir())
         while not self.leaving and self.executor.free > 0 and (place := self.queue.next()) is not None:
             cell = self._cell(place)
             self.attempts[place] += 1
@@ -161,17 +176,13 @@ class _Loop:
 
     def _end(self, place: int, result: Result | None) -> None:
         del self.running[place]
-        if result is None:
-            if self.attempts[place] < ATTEMPTS or self.leaving:
+        if result is None or result.status == "interrupted":
+            # a process that was asked to leave alone is like one that died
+            if self.attempts[place] < ATTEMPTS or self.leaving or interruption.asked():
                 self.queue.again(place)
                 return
-            result = Result("failed", f"its process died {ATTEMPTS} times, for instance for want of memory", 0.0)
-        if result.status == "interrupted":
-            self.queue.again(place)
-            self.leaving = True
-            return
+            result = Result("failed", f"its process ended {ATTEMPTS} times, for instance for want of memory")
         if result.status == "stopped":
-            self.executor.interrupt()
             raise RequestError(f"the sweep stops: {result.reason}")
         self.ended += 1
         number, cell = self.numbers[place], self._cell(place)
@@ -182,7 +193,7 @@ class _Loop:
         self.queue.give_up(place)
         self.sweep.reasons[number] = str(result.reason)
         tqdm.write(f"failed: {cell.name}: {result.reason}")
-        if cell.planned and not (cell.planned.folder / FILE).exists():
+        if cell.planned and not result.recorded:
             fail(cell.planned, str(result.reason))
 
     def _seconds_left(self) -> float | None:

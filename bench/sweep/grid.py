@@ -6,11 +6,18 @@ from fnmatch import fnmatchcase
 from itertools import product
 from pathlib import Path
 
+from architectures import architectures
+from bench.controls import OF_DENSE
 from bench.request import Request
 from bench.track import SUFFIX, Grid, Track
 from bench.trial import NO_CONTROL, parse_sparsity, row_name
+from datasets.splits.training import TRAINING_SETS
 from pruners import pruners
+from pruners.controls import OF_MASK
+from pruners.entries import TIMINGS
 from registries import RequestError
+
+CONTROLS = (NO_CONTROL, *OF_MASK, *OF_DENSE)
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,8 @@ def expand(track: Track, surroundings: Surroundings, only: Iterable[str] = ()) -
     """
     if not track.grid:
         raise RequestError(f"track '{track.name}' has no grid to sweep: add [[grid]] to its file")
+    for block in track.grid:
+        _check(block, track)
     patterns = tuple(only)
     found: dict[Request, Request] = {}
     blocks = sorted(track.grid, key=lambda block: block.priority)
@@ -68,6 +77,24 @@ def expand(track: Track, surroundings: Surroundings, only: Iterable[str] = ()) -
     if not found:
         raise RequestError(f"--only {' '.join(patterns)}: matches no row of track '{track.name}'")
     return tuple(found.values())
+
+
+def _check(block: Grid, track: Track) -> None:
+    """Every name of a block exists, so that a slip of the pen is no skipped row."""
+    for arch in block.architectures:
+        entry = architectures.get(arch)
+        for size in block.sizes or (track.name,):
+            entry.arguments(size)
+    for pruner in block.pruners:
+        pruners.get(pruner)
+    for what, names, known in (
+        ("timing", block.timings, TIMINGS),
+        ("training set", block.train_on, tuple(TRAINING_SETS)),
+        ("control", [c.partition("-")[0] if c.startswith("small") else c for c in block.controls], CONTROLS),
+    ):
+        for name in names:
+            if name not in known:
+                raise RequestError(f"track '{track.name}', grid: unknown {what} '{name}'; there are {', '.join(known)}")
 
 
 def row_of(request: Request) -> str:

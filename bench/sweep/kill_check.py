@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +17,12 @@ from bench.store import JOURNAL
 from bench.upkeep import stage_folders
 from registries import RequestError
 
-SOONEST, LATEST = 2.5, 7.0
+SOONEST, LATEST = 3.0, 9.0
 """Seconds from one kill to the next: a driver needs the first few to begin."""
-DRIVER_SHARE = 0.6
-"""Of kills that hit the driver; the others hit one of its processes."""
+SHARES = {"everything": 0.4, "driver": 0.3, "worker": 0.3}
+"""Whom kills hit: the driver with its workers, the driver alone, one worker alone."""
+CHECKPOINT_SECONDS = "0.3"
+WORKERS = 2
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,12 @@ class Comparison:
     ----------
     trials, stages : int
         Of the undisturbed sweep; stages by distinct keys.
-    driver_kills, worker_kills : int
+    kills : mapping of str to int
+        By whom they hit.
     begun : int
         Stages begun in the killed sweep, continued ones too.
+    continued : int
+        Stages continued from a checkpoint.
     different : tuple of str
         Trials whose canonical records differ, or that one of them lacks.
     twice : tuple of str
@@ -42,16 +47,17 @@ class Comparison:
 
     trials: int
     stages: int
-    driver_kills: int
-    worker_kills: int
+    kills: Mapping[str, int]
     begun: int
+    continued: int
     different: tuple[str, ...]
     twice: tuple[str, ...]
 
     @property
     def holds(self) -> bool:
-        """Whether nothing was lost and nothing done twice."""
-        return not self.different and not self.twice
+        """Whether nothing was lost, nothing done twice, and no more begun again than kills can interrupt."""
+        lost = WORKERS * (self.kills["everything"] + self.kills["driver"]) + self.kills["worker"]
+        return not self.different and not self.twice and self.begun - self.stages <= lost
 
 
 def compare_killed(track: str, kills: int, folder: Path, seed: int) -> Comparison:
@@ -86,9 +92,9 @@ def compare_killed(track: str, kills: int, folder: Path, seed: int) -> Compariso
     return Comparison(
         trials=len(records[0]),
         stages=len(distinct),
-        driver_kills=hits.count("driver"),
-        worker_kills=hits.count("worker"),
+        kills={whom: hits.count(whom) for whom in SHARES},
         begun=sum(event == "begun" for history in events.values() for event in history),
+        continued=sum(path.read_text().count("continues from step") for path in killed.glob("*/log.txt")),
         different=(*(n for n in names if records[0].get(n) != records[1].get(n)), *sorted(distinct ^ found)),
         twice=tuple(key for key, history in events.items() if "begun" in history[history.index("done") :]),
     )
@@ -97,15 +103,32 @@ def compare_killed(track: str, kills: int, folder: Path, seed: int) -> Compariso
 def lines(found: Comparison) -> Iterator[str]:
     """The comparison in words."""
     yield f"{found.trials} trials, {found.stages} distinct stages"
-    yield f"killed {found.driver_kills} times with its workers, {found.worker_kills} times a worker alone"
-    yield f"stages begun: {found.begun} = {found.stages} distinct + {found.begun - found.stages} interrupted ones"
+    yield "SIGKILL: " + ", ".join(f"{number} × {WHOM[whom]}" for whom, number in found.kills.items())
+    yield f"stages begun: {found.begun}, of these {found.begun - found.stages} once more after an interruption"
+    yield f"continued from a checkpoint in the middle: {found.continued}"
     yield f"stages begun again after they were done: {len(found.twice)}"
     yield f"canonical records that differ from the undisturbed sweep: {len(found.different)}"
     yield from (f"  {name}" for name in found.different)
 
 
+WHOM = {"everything": "driver and workers", "driver": "the driver alone", "worker": "a worker alone"}
+
+
 def _command(track: str, out: Path) -> list[str]:
-    return [sys.executable, "-m", "bench", "sweep", track, "--device", "cpu", "--out", str(out), "--quiet"]
+    return [
+        sys.executable,
+        "-m",
+        "bench",
+        "sweep",
+        track,
+        "--device",
+        "cpu",
+        "--workers",
+        str(WORKERS),
+        "--out",
+        str(out),
+        "--quiet",
+    ]
 
 
 def _finish(track: str, out: Path) -> None:
@@ -121,22 +144,32 @@ def _disturb(track: str, out: Path, kills: int, draw: random.Random) -> list[str
     try:
         while len(hits) < kills:
             if driver is None:
+                environment = {**os.environ, "PUNBENCH_CHECKPOINT_SECONDS": CHECKPOINT_SECONDS}
                 driver = subprocess.Popen(
-                    _command(track, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+                    _command(track, out),
+                    env=environment,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,
                 )
             time.sleep(draw.uniform(SOONEST, LATEST))
             if driver.poll() is not None:
                 raise RequestError(f"the sweep of {track} ended after {len(hits)} kills: use a longer track")
-            workers = _workers(driver.pid)
-            if workers and draw.random() > DRIVER_SHARE:
-                with suppress(ProcessLookupError):
-                    os.kill(draw.choice(workers), signal.SIGKILL)
-                    hits.append("worker")
+            (whom,) = draw.choices(list(SHARES), list(SHARES.values()))
+            if whom == "worker":
+                workers = _workers(driver.pid)
+                if workers:
+                    with suppress(ProcessLookupError):
+                        os.kill(draw.choice(workers), signal.SIGKILL)
+                        hits.append(whom)
                 continue
-            os.killpg(driver.pid, signal.SIGKILL)
+            if whom == "driver":
+                driver.kill()
+            else:
+                os.killpg(driver.pid, signal.SIGKILL)
             driver.wait()
             driver = None
-            hits.append("driver")
+            hits.append(whom)
     finally:
         if driver is not None:
             os.killpg(driver.pid, signal.SIGKILL)

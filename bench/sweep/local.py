@@ -50,7 +50,10 @@ class LocalExecutor:
         for future in done:
             slot, number = self._running.pop(future)
             try:
-                found.append((number, future.result()))
+                result = future.result()
+                found.append((number, result))
+                if result.status == "failed" and self._slots[slot] is not None:
+                    self._replace(slot)  # what failed on a GPU may have left it unusable for this process
             except BrokenProcessPool:
                 self._replace(slot)
                 found.append((number, None))

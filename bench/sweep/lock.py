@@ -15,6 +15,8 @@ from datasets.files import write_json
 from registries import RequestError
 
 LOCK, HOLDER = "driver.lock", "driver.json"
+PATIENCE = 1.0
+"""Seconds: somebody may only be looking whether the lock is held."""
 
 
 @contextmanager
@@ -29,7 +31,7 @@ def only_driver(store: Path, track: str) -> Iterator[None]:
     store.mkdir(parents=True, exist_ok=True)
     lock = FileLock(store / LOCK)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=PATIENCE)
     except Timeout:
         raise RequestError(
             f"{store} is in use by {describe(holder(store))}: wait for it, or sweep into another --out"

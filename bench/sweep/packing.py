@@ -11,26 +11,34 @@ from bench.training import adam
 
 CONTEXT_BYTES = 700 * 2**20
 """What a process takes on a GPU before it computes anything."""
-USED_SHARE = 0.9
+HEADROOM = 3
+"""Second derivatives, mask searches and evaluation take more than a training step."""
 MOST_PER_GPU = 8
-"""Measured gains end about there: small kernels of more processes wait for each other."""
+"""`speed packing` measures whether more would be of use."""
 
 
-def gpu_slots(cells: Sequence[Cell], workers: int | None = None) -> list[str]:
+def available_cores() -> int:
+    """Cores that this process may use, which can be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def gpu_slots(cells: Sequence[Cell], threads: int, workers: int | None = None) -> list[str]:
     """The GPU of each worker: as many per GPU as memory and cores allow, or so many workers in turn.
 
     Parameters
     ----------
     cells : sequence of Cell
+    threads : int
+        Of each trial.
     workers : int, optional
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = visible.split(",") if visible else [str(index) for index in range(torch.cuda.device_count())]
     if workers is None:
         largest = max(_step_bytes(cell) for cell in _one_of_each_network(cells))
-        memory = torch.cuda.get_device_properties(0).total_memory
-        fitting = int(USED_SHARE * memory / (largest + CONTEXT_BYTES))
-        cores = (os.cpu_count() or 1) // len(names)
+        free = min(torch.cuda.mem_get_info(index)[0] for index in range(torch.cuda.device_count()))
+        fitting = int(free / (HEADROOM * largest + CONTEXT_BYTES))
+        cores = available_cores() // (threads * len(names))
         workers = max(1, min(fitting, cores, MOST_PER_GPU)) * len(names)
     return [names[number % len(names)] for number in range(workers)]
 
@@ -54,7 +62,7 @@ def _step_bytes(cell: Cell) -> int:
     loss = image_loss(workspace.training.loss)(model(samples.kspace, samples.mask, samples.maps), samples)
     loss.backward()  # type: ignore[no-untyped-call]
     adam(model, workspace.training).step()
-    peak = torch.cuda.max_memory_allocated(device)
+    peak = torch.cuda.max_memory_reserved(device)
     del model, samples, loss
     torch.cuda.empty_cache()
     return peak

@@ -54,13 +54,19 @@ class Queue:
         """Whether nothing is pending."""
         return not self._pending
 
+    @property
+    def unknown(self) -> list[str]:
+        """Keys that pending or running trials need and that are not known to be in the store."""
+        numbers = [*self._pending, *self._running]
+        return [key for key in dict.fromkeys(k for n in numbers for k in self._needs[n]) if key not in self._known]
+
     def know(self, keys: Iterable[str]) -> None:
         """These are in the store."""
         self._known.update(keys)
 
     def next(self) -> int | None:
         """The first trial that may start now, which counts as running from here on; None if each one has to wait."""
-        busy = frozenset().union(*self._running.values())
+        busy = frozenset().union(*self._running.values()) - self._known
         for number in self._pending:
             missing = frozenset(key for key in self._needs[number] if key not in self._known)
             if not missing & busy:

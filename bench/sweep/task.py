@@ -1,8 +1,8 @@
 """What a worker does: one trial, in a process of its own."""
 
+import multiprocessing
 import os
 import threading
-import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +12,6 @@ from registries import RequestError
 
 if TYPE_CHECKING:  # a worker sets up its process before it imports what is heavy
     from bench.request import Request
-
-PARENT_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -26,12 +24,13 @@ class Result:
         ``ok`` or ``failed`` as in the record, ``interrupted`` (asked to leave; nothing is written), or ``stopped`` (the
         whole sweep cannot go on).
     reason : str or None
-    seconds : float
+    recorded : bool
+        Whether the worker wrote the record.
     """
 
     status: str
-    reason: str | None
-    seconds: float
+    reason: str | None = None
+    recorded: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,22 +53,20 @@ class Task:
 
 def carry_out(task: Task) -> Result:
     """Carry out a trial and write its outputs; never raises."""
-    begun = time.monotonic()
     try:
-        status, reason = _carry_out(task)
+        return _carry_out(task)
     except KeyboardInterrupt:
-        status, reason = "interrupted", None
+        return Result("interrupted")
     except RequestError as error:  # damaged data or stages; the driver writes the record
-        status, reason = "failed", str(error)
+        return Result("failed", str(error))
     except OSError as error:
-        status, reason = "stopped", str(error)
-    except Exception as error:
-        status, reason = "failed", f"{type(error).__name__}: {error}"
+        return Result("stopped", str(error))
+    except (Exception, SystemExit) as error:  # a plug-in may do anything
         traceback.print_exc()
-    return Result(status, reason, time.monotonic() - begun)
+        return Result("failed", f"{type(error).__name__}: {error}")
 
 
-def _carry_out(task: Task) -> tuple[str, str | None]:
+def _carry_out(task: Task) -> Result:
     from bench.journal import Journal
     from bench.planning import plan
     from bench.running import answer_from_store, run
@@ -77,15 +74,13 @@ def _carry_out(task: Task) -> tuple[str, str | None]:
     load_plugins(task.plugins)
     planned = plan(task.request)
     if str(planned.folder) != task.folder:
-        raise RequestError(
-            f"this worker plans {planned.folder.name}: it has other data, code or versions than the driver"
-        )
+        return Result("stopped", f"a worker plans {planned.folder.name}: its data, code or versions are others")
     known = answer_from_store(planned)  # finished by a worker whose answer got lost
     if known:
-        return "ok", None
+        return Result("ok", recorded=True)
     with Journal(planned.folder / "log.txt") as journal:
         record = run(planned, False, journal.log, journal.log)
-    return record.content["status"], record.content["reason"]
+    return Result(record.content["status"], record.content["reason"], recorded=True)
 
 
 def load_plugins(files: tuple[str, ...]) -> None:
@@ -116,13 +111,14 @@ def prepare_process(device: str | None = None) -> None:
     from bench import interruption
 
     interruption.listen()
-    threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_leave_with_driver, daemon=True).start()
 
 
-def _leave_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(PARENT_SECONDS)
-    os._exit(1)
+def _leave_with_driver() -> None:
+    driver = multiprocessing.parent_process()
+    if driver is not None:
+        driver.join()
+        os._exit(1)
 
 
 _loaded: set[str] = set()

@@ -119,7 +119,7 @@ def test_a_sweep_gives_the_records_of_single_runs_and_computes_each_stage_once(c
     assert "5 recorded elsewhere" in out
     assert not canonical(tmp_path / "other")
     code, out, _ = call(*sweep(path, tmp_path / "other", "--records", tmp_path / "swept", "--dry-run"))
-    assert "5 done, 0 to do" in out
+    assert "5 trials: 5 recorded elsewhere" in out
 
 
 def test_a_dry_run_says_what_is_shared_and_skipped_and_writes_nothing(call, tmp_path):
@@ -127,8 +127,8 @@ def test_a_dry_run_says_what_is_shared_and_skipped_and_writes_nothing(call, tmp_
     code, out, _ = call(*sweep(path, tmp_path / "out", "--dry-run"))
     assert code == 0
     assert "skipped: modl/rigl/at-init/0.9: pruner 'rigl' does not exist" in out
-    assert "5 trials, 2 skipped, 0 done, 3 to do" in out
-    assert "stages: 6 of all trials, 5 when each is computed once" in out
+    assert "5 trials: 2 skipped, 3 pending" in out
+    assert "stages: 6 of the pending trials, 5 when each is computed once" in out
     assert "with" in out
     assert not (tmp_path / "out").exists()
 

@@ -1,0 +1,49 @@
+"""Drawing every figure of a board."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from leaderboards.board import Board, Panel
+from leaderboards.figures.cost import quality_against_cost
+from leaderboards.figures.densities import layer_densities
+from leaderboards.figures.examples import Images, reconstructions
+from leaderboards.figures.overview import overview
+from leaderboards.figures.robustness import robustness
+from leaderboards.figures.sparsity import quality_against_sparsity
+from leaderboards.figures.style import save, styled
+from leaderboards.forest import draw_forest
+
+OF_PANEL: Mapping[str, tuple[str, Callable[[Panel], object]]] = {
+    "sparsity": ("Quality against sparsity, with 95 % intervals and the dense line", quality_against_sparsity),
+    "robustness": ("In against out of distribution", robustness),
+    "cost": ("Quality against cost, with the Pareto front", quality_against_cost),
+    "overview": ("Change against dense by architecture, timing and pruner", overview),
+    "densities": ("Fraction of weights kept in each layer, masks at initialization", layer_densities),
+}
+
+
+def draw_all(board: Board, examples: Mapping[str, Images], folder: Path) -> list[tuple[str, str]]:
+    """Draw the figures of the first panel, the confirmatory forest plot and the examples.
+
+    Returns
+    -------
+    list of (str, str)
+        Name and caption of each figure that there is something to draw for.
+    """
+    drawn: list[tuple[str, str]] = []
+    panel = board.panels[0]
+    with styled():
+        if board.contrasts:
+            save(draw_forest(board.contrasts, "confirmatory contrasts"), folder, "contrasts")
+            drawn.append(("contrasts", "Confirmatory contrasts with 95 % intervals"))
+        for name, (caption, draw) in OF_PANEL.items():
+            figure = draw(panel)
+            if figure is not None:
+                save(figure, folder, name)  # type: ignore[arg-type]
+                drawn.append((name, caption))
+        for split in dict.fromkeys((panel.setting.inside.split, panel.setting.outside.split)):
+            figure = reconstructions(examples, split)
+            if figure is not None:
+                save(figure, folder, f"reconstructions-{split}")
+                drawn.append((f"reconstructions-{split}", f"Reconstructions of one {split} slice with error maps"))
+    return drawn

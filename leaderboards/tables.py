@@ -1,0 +1,224 @@
+"""The tables of a board: Markdown for people, CSV for programs, LaTeX for papers."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from leaderboards.board import Board, Head, Line, Panel, under_trained, usual
+from leaderboards.compare import confirmed
+from leaderboards.questions import questions
+from leaderboards.references import Reference
+from leaderboards.results import USUAL, Condition, scores
+from leaderboards.statistics import Estimate, two_way
+
+OTHERS = ("ssim", "nmse", "hfen", "psnr_foreground", "psnr_scaled")
+COLUMNS = (
+    *(
+        "setting",
+        "row",
+        "architecture",
+        "pruner",
+        "timing",
+        "sparsity",
+        "control",
+        "mask_has_seen",
+        "seeds",
+        "patients",
+    ),
+    *("split", "shift", "psnr", "psnr_low", "psnr_high", "change", "change_low", "change_high", *OTHERS),
+    *("rank_inside", "rank_outside", "effective_robustness", "compression", "macs", "kept_macs", "cost", "notes"),
+)
+Cells = list[list[str]]
+
+
+def head_lines(head: Head) -> Iterator[str]:
+    """What a reader has to know first."""
+    study = "Simulator study: all data are simulated." if head.kind == "simulated" else "Real fastMRI data."
+    yield f"{study} Never compare these figures with those of other data."
+    share = 100 * head.finished / max(1, head.expected)
+    state = "complete" if head.finished == head.expected else "incomplete: what is missing has not been run yet"
+    yield (
+        f"Grid of track {head.track}: {head.finished} of {head.expected} trials finished ({share:.0f} %, {state}), "
+        f"{head.failed} failed, {head.skipped} do not exist."
+    )
+    yield f"Protocol {head.protocol}; one dense training has T = {head.steps} steps."
+    gains = "; ".join(f"{arch} {np.mean(g):+.2f} dB ({len(g)} seeds)" for arch, g in head.gains.items())
+    late = under_trained(head)
+    verdict = f"under-trained: {', '.join(late)}" if late else "met (below 0.1 dB)"
+    what = "Convergence gate, gain of dense in its last fifth on validation patients"
+    yield f"{what}: {gains or 'unknown'}; {verdict}."
+    dirty = ", some from changed code" if head.dirty else ""
+    machine = f"{', '.join(head.devices)}; torch {', '.join(head.torch)}"
+    yield f"Newest record {head.date}, commit {head.commit[:12]}{dirty}; {machine}."
+
+
+def panel_cells(panel: Panel, lines: Sequence[Line]) -> Cells:
+    """A table of rows: ranks, what the mask has seen, scores and changes on each split, costs, notes."""
+    conditions = usual(panel.conditions)
+    header = ["rank in", "rank out", "row", "mask has seen", "seeds"]
+    for condition in conditions:
+        header += [f"{condition} PSNR", f"{condition} − dense"]
+    header += ["effective robustness", "compression", "cost", "notes"]
+    cells = [header]
+    for line in lines:
+        cells.append(
+            [
+                _whole(line.rank_inside),
+                _whole(line.rank_outside),
+                line.name,
+                str(line.mask.get("seen", "")),
+                str(len(line.seeds)) if line.seeds else "",
+                *(c for condition in conditions for c in (_score(line, condition), _change(line, condition))),
+                "" if line.robustness is None else f"{line.robustness:+.2f}",
+                f"{line.mask['compression']:.1f}×" if line.mask else "",
+                f"{line.cost['relative']:.2f}" if line.cost else "",
+                "; ".join(line.notes),
+            ]
+        )
+    return cells
+
+
+def shift_cells(panel: Panel, split: str) -> Cells:
+    """Change against dense under every shift of a split, for the rows that were evaluated so."""
+    shifts = [c for c in panel.conditions if c.split == split and c.shift != USUAL]
+    cells = [["row", "seeds", *(c.shift for c in shifts)]]
+    for line in panel.lines:
+        if any(condition in line.changes for condition in shifts):
+            cells.append([line.name, str(len(line.seeds)), *(_change(line, condition) for condition in shifts)])
+    return cells
+
+
+def contrast_cells(board: Board) -> Cells:
+    """The confirmatory contrasts."""
+    cells = [["contrast", "where", "difference, dB", "95 % interval", "seeds", "p (Holm)", "verdict"]]
+    for one, (value, claim) in zip(board.contrasts, confirmed(board.contrasts), strict=True):
+        low, high = (float(end) for end in one.estimate.interval())
+        mean = float(one.estimate.mean)
+        verdict = "too few seeds" if claim is None else ("better" if mean > 0 else "worse") if claim else "open"
+        span = f"{low:+.2f} to {high:+.2f}" if np.isfinite(low) else "unknown"
+        shown = "" if claim is None else f"{value:.2g}"
+        name = f"{one.a} − {one.b}"
+        cells.append([name, str(one.condition), f"{mean:+.2f}", span, str(one.estimate.seeds), shown, verdict])
+    return cells
+
+
+def reference_cells(references: Sequence[Reference]) -> Cells:
+    """Figures of papers, apart from ours."""
+    cells = [["method", "data", "acceleration", "PSNR", "SSIM", "source", "caveat", "verified"]]
+    for one in references:
+        ssim = "" if one.ssim is None else f"{one.ssim:.4f}"
+        known = "yes" if one.verified else "no"
+        figures = [f"{one.acceleration}×", f"{one.psnr:.2f}", ssim]
+        cells.append([one.method, one.data, *figures, one.source, one.caveat, known])
+    return cells
+
+
+def markdown(board: Board, references: Sequence[Reference], figures: Sequence[tuple[str, str]]) -> str:
+    """The whole board as Markdown.
+
+    Parameters
+    ----------
+    board : Board
+    references : sequence of Reference
+    figures : sequence of (file name, caption)
+    """
+    parts = [f"# Leaderboard: track {board.head.track}", *(f"- {line}" for line in head_lines(board.head)), ""]
+    parts.append("## The questions\n")
+    for question, answers in questions(board):
+        parts += [f"**{question}**\n", *([f"- {answer}" for answer in answers] or ["- No records yet."]), ""]
+    if board.contrasts:
+        parts += ["## Confirmatory contrasts\n", _markdown(contrast_cells(board)), ""]
+    for panel in board.panels:
+        parts.append(f"## {panel.setting}\n")
+        parts.append(
+            "PSNR in dB and paired change against dense, with 95 % intervals over seeds and patients (below ten seeds "
+            "conditional on these trained networks). Ranks hold within an architecture.\n"
+        )
+        for arch in panel.archs:
+            parts += [f"### {arch}\n", _markdown(panel_cells(panel, panel.lines_of(arch))), ""]
+        cells = shift_cells(panel, panel.setting.inside.split)
+        if len(cells) > 1:
+            parts += [
+                f"### Change against dense on {panel.setting.inside.split} under each shift, dB\n",
+                _markdown(cells),
+                "",
+            ]
+    parts.append("## Figures\n")
+    parts += [f"![{caption}](figures/{name}.png)\n" for name, caption in figures]
+    parts += ["## Figures of papers, not ranked\n", _markdown(reference_cells(references)), ""]
+    return "\n".join(parts)
+
+
+def results_csv(board: Board) -> str:
+    """One line per row and condition."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for panel in board.panels:
+        for line in panel.lines:
+            trial = line.trial
+            begin = [str(panel.setting), line.name, line.arch, trial["pruner"], trial["timing"] or ""]
+            begin += [trial["sparsity"], trial["control"] or "", line.mask.get("seen", ""), len(line.seeds)]
+            end = [line.rank_inside or "", line.rank_outside or "", _plain(line.robustness)]
+            end += [_plain(line.mask.get("compression"))]
+            end += [_plain(line.cost.get(name)) for name in ("macs", "kept_macs", "relative")] + ["; ".join(line.notes)]
+            if not line.scores:
+                writer.writerow([*begin, "", "", "", *[""] * (6 + len(OTHERS)), *end])
+            for condition, found in line.scores.items():
+                row = panel.rows[line.name]
+                others = [_plain(float(two_way(scores(row, condition, metric)).mean)) for metric in OTHERS]
+                values = [*_numbers(found), *_numbers(line.changes.get(condition)), *others]
+                writer.writerow([*begin, found.patients, condition.split, condition.shift, *values, *end])
+    return stream.getvalue()
+
+
+def latex(cells: Cells, caption: str) -> str:
+    """Any table for a paper, with the rules of booktabs."""
+    columns = "l" * len(cells[0])
+    body = [" & ".join(_escape(cell) for cell in row) + r" \\" for row in cells]
+    lines = [r"\begin{table}", r"\centering", rf"\caption{{{_escape(caption)}}}", rf"\begin{{tabular}}{{{columns}}}"]
+    lines += [r"\toprule", body[0], r"\midrule", *body[1:], r"\bottomrule", r"\end{tabular}", r"\end{table}", ""]
+    return "\n".join(lines)
+
+
+def _escape(text: str) -> str:
+    special = {"\\": r"\textbackslash{}", "−": "$-$", "×": r"$\times$", "±": r"$\pm$", "·": r"$\cdot$"}
+    special |= {character: f"\\{character}" for character in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\^{}"}
+    return "".join(special.get(character, character) for character in text)
+
+
+def _markdown(cells: Cells) -> str:
+    rows = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in cells]
+    return "\n".join([rows[0], "|" + "---|" * len(cells[0]), *rows[1:]])
+
+
+def _score(line: Line, condition: Condition) -> str:
+    return _span(line.scores.get(condition), "")
+
+
+def _change(line: Line, condition: Condition) -> str:
+    return _span(line.changes.get(condition), "+")
+
+
+def _span(found: Estimate | None, sign: str) -> str:
+    if found is None:
+        return ""
+    low, high = (float(end) for end in found.interval())
+    mean = float(found.mean)
+    return f"{mean:{sign}.2f} ({low:{sign}.2f} to {high:{sign}.2f})" if np.isfinite(low) else f"{mean:{sign}.2f}"
+
+
+def _numbers(found: Estimate | None) -> list[str]:
+    if found is None:
+        return ["", "", ""]
+    return [_plain(float(found.mean)), *(_plain(float(end)) for end in found.interval())]
+
+
+def _plain(value: float | None) -> str:
+    return "" if value is None or not np.isfinite(value) else f"{value:.6g}"
+
+
+def _whole(value: int | None) -> str:
+    return "" if value is None else str(value)
