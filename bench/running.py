@@ -165,7 +165,7 @@ def _evaluated(planned: PlannedTrial, outcome: Outcome, store: Store, fresh: boo
     parts = model.prunable()
     layers = [
         {"name": name, "group": parts[name].group, "kept": int(kept.sum()), "total": kept.numel()}
-        for name, kept in outcome.state.mask.items()
+        for name, kept in ((name, outcome.state.mask[name]) for name in parts if name in outcome.state.mask)
     ]
     pictures.layers(folder / "layers.png", layers, planned.resolved.trial.row)
     examples = pictures.examples(network, planned.test)

@@ -48,6 +48,6 @@ def draw_forest(found: Sequence[Comparison], title: str) -> Figure:
     axes.set_yticks(range(len(found)), labels)
     axes.set_ylim(len(found) - 0.5, -0.5)
     unit = UNITS.get(found[0].metric, found[0].metric)
-    axes.set_xlabel(f"{unit}, a − b, 95 % interval ({found[0].estimate.wording})")
+    axes.set_xlabel(f"{unit}, a − b, 95 % interval\n({found[0].estimate.wording})")
     axes.set_title(title, fontsize=10)
     return figure

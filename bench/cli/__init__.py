@@ -6,11 +6,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.cli import check, compare, data, run, speed, status, store, sweep
+from bench.cli import check, compare, data, leaderboard, run, speed, status, store, sweep, verify
 from bench.cli import list as listing
 from registries import RequestError
 
-COMMANDS = (run, sweep, status, store, compare, listing, data, check, speed)
+COMMANDS = (run, sweep, status, store, compare, leaderboard, verify, listing, data, check, speed)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

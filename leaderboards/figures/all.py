@@ -13,6 +13,8 @@ from leaderboards.figures.sparsity import quality_against_sparsity
 from leaderboards.figures.style import save, styled
 from leaderboards.forest import draw_forest
 
+IMAGE_DPI = 60
+"""Images of few pixels need no more, and the page holds them."""
 OF_PANEL: Mapping[str, tuple[str, Callable[[Panel], object]]] = {
     "sparsity": ("Quality against sparsity, with 95 % intervals and the dense line", quality_against_sparsity),
     "robustness": ("In against out of distribution", robustness),
@@ -44,6 +46,6 @@ def draw_all(board: Board, examples: Mapping[str, Images], folder: Path) -> list
         for split in dict.fromkeys((panel.setting.inside.split, panel.setting.outside.split)):
             figure = reconstructions(examples, split)
             if figure is not None:
-                save(figure, folder, f"reconstructions-{split}")
+                save(figure, folder, f"reconstructions-{split}", IMAGE_DPI)
                 drawn.append((f"reconstructions-{split}", f"Reconstructions of one {split} slice with error maps"))
     return drawn

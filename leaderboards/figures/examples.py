@@ -26,11 +26,23 @@ def read_examples(folder: Path) -> dict[str, Images]:
     """
     found: dict[str, Images] = {}
     for path in sorted(folder.glob("*.safetensors")):
-        try:
-            found[path.stem.replace("__", "/")] = safetensors.numpy.load_file(path)
-        except Exception as error:  # the library raises whatever it meets
-            raise RequestError(f"{path}: is no readable safetensors file ({type(error).__name__})") from None
+        found[path.stem.replace("__", "/")] = read_images(path)
     return found
+
+
+def read_images(path: Path) -> Images:
+    """Images of one trial.
+
+    Raises
+    ------
+    RequestError
+        If the file cannot be read.
+    """
+    try:
+        images: Images = safetensors.numpy.load_file(path)
+    except Exception as error:  # the library raises whatever it meets
+        raise RequestError(f"{path}: is no readable safetensors file ({type(error).__name__})") from None
+    return images
 
 
 def reconstructions(examples: Mapping[str, Images], split: str) -> Figure | None:

@@ -1,10 +1,13 @@
 """Quality in distribution against quality out of it."""
 
+from contextlib import suppress
+
 import numpy as np
 from matplotlib.figure import Figure
 
 from leaderboards.board import Line, Panel
 from leaderboards.figures.style import colours, legend_below, markers, plots_for
+from leaderboards.statistics import dense_line
 
 
 def robustness(panel: Panel) -> Figure | None:
@@ -24,8 +27,8 @@ def robustness(panel: Panel) -> Figure | None:
             if line.arch == arch
         ]
         dense = np.array([(x, y) for line, x, y in points if line.trial["pruner"] == "dense"])
-        if len(dense) >= 3 and np.ptp(dense[:, 0]) > 0:
-            slope, intercept = np.polyfit(dense[:, 0], dense[:, 1], 1)
+        with suppress(ValueError):  # too few dense networks, or too close together
+            slope, intercept = dense_line(*dense.reshape(-1, 2).T)
             ends = np.array([min(x for _, x, _ in points), max(x for _, x, _ in points)])
             label = "through dense networks"
             axes.plot(ends, intercept + slope * ends, color="black", linewidth=1, linestyle="--", label=label)

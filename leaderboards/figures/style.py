@@ -13,7 +13,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#332288", "#882255", "#117733")
+OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#332288", "#882255")
 """After Okabe & Ito 2008 and Tol; shapes differ, too, for print in grey."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 FILLS: Mapping[str | None, Literal["full", "left", "none"]] = {
@@ -23,7 +23,7 @@ FILLS: Mapping[str | None, Literal["full", "left", "none"]] = {
     "after": "none",
 }
 """How a marker shows the timing."""
-DPI = 130
+DPI = 100
 
 
 @contextmanager
@@ -36,11 +36,11 @@ def styled() -> Iterator[None]:
         yield
 
 
-def save(figure: Figure, folder: Path, name: str) -> None:
+def save(figure: Figure, folder: Path, name: str, dpi: int = DPI) -> None:
     """Write ``name.svg`` and ``name.png``."""
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
-    figure.savefig(folder / f"{name}.png", dpi=DPI, metadata={"Software": None})
+    figure.savefig(folder / f"{name}.png", dpi=dpi, metadata={"Software": None})
     plt.close(figure)
 
 

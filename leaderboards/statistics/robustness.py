@@ -5,6 +5,8 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 FEWEST_POINTS = 3
+LEAST_SPREAD = 0.5
+"""dB between the worst and the best dense network in distribution: through closer ones a line means nothing."""
 
 
 def effective_robustness(
@@ -25,14 +27,26 @@ def effective_robustness(
     Raises
     ------
     ValueError
-        If there are too few dense networks, or all of the same score.
+        If there are too few dense networks, or they lie too close together.
     """
-    x, y = np.asarray(reference_inside, dtype=np.float64), np.asarray(reference_outside, dtype=np.float64)
-    if len(x) < FEWEST_POINTS or np.ptp(x) == 0:
-        raise ValueError(f"a line needs {FEWEST_POINTS} dense networks of different scores, there are {len(x)}")
-    slope, intercept = np.polyfit(x, y, 1)
+    slope, intercept = dense_line(reference_inside, reference_outside)
     found: Array = np.asarray(outside, dtype=np.float64) - (intercept + slope * np.asarray(inside, dtype=np.float64))
     return found
+
+
+def dense_line(inside: npt.ArrayLike, outside: npt.ArrayLike) -> tuple[float, float]:
+    """Slope and intercept of the least-squares line through dense networks.
+
+    Raises
+    ------
+    ValueError
+        If there are too few, or they lie too close together.
+    """
+    x, y = np.asarray(inside, dtype=np.float64), np.asarray(outside, dtype=np.float64)
+    if len(x) < FEWEST_POINTS or np.ptp(x) < LEAST_SPREAD:
+        raise ValueError(f"a line needs {FEWEST_POINTS} dense networks that are {LEAST_SPREAD} dB apart")
+    slope, intercept = np.polyfit(x, y, 1)
+    return float(slope), float(intercept)
 
 
 def sign_flips(change: npt.ArrayLike, change_scaled: npt.ArrayLike) -> npt.NDArray[np.bool_]:

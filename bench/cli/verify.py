@@ -1,0 +1,93 @@
+"""``verify``: does a recorded row come out again?"""
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.cli.leaderboard import PUBLISHED
+from registries import RequestError
+
+if TYPE_CHECKING:
+    from bench.record import Record
+
+WEIGHTS = "weights.safetensors"
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "verify",
+        help="run a recorded row again, or score its weights again",
+        description="Of a record with its weights beside it the weights are scored again; of a row of a board one seed "
+        "is run again.",
+    )
+    parser.add_argument("target", metavar="ROW|RECORD", help="row name, or the path of a record or its folder")
+    parser.add_argument("--records", metavar="DIR", help=f"board or folder that holds the row (default {PUBLISHED}/*)")
+    parser.add_argument("--seed", type=int, metavar="N", help="of a row (default: its first)")
+    parser.add_argument("--train-on", default="knee", metavar="SET", help="of a row (default knee)")
+    parser.add_argument("--acceleration", type=int, default=4, metavar="R", help="of a row (default 4)")
+    parser.add_argument("--track", metavar="FILE", help="of the record, if it is no built-in one")
+    parser.add_argument("--data", metavar="ROOT", help="folder with fastMRI's knee/ and brain/ (default: simulated)")
+    parser.add_argument("--rerun", action="store_true", help="run again, also where there are weights")
+    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda")
+    parser.add_argument("--out", default="verified", metavar="DIR", help="of what is run again (default verified)")
+    parser.set_defaults(execute=execute)
+
+
+def execute(chosen: argparse.Namespace) -> int:
+    """Carry out the command: 0 same or within tolerance, 1 different."""
+    os.environ.setdefault("TQDM_MININTERVAL", "1")
+    from bench.numerics import set_numerics
+    from bench.record import FILE, Record
+    from bench.verification import DIFFERENT, plan_again, request_of, verify_run, verify_weights
+
+    path = Path(chosen.target)
+    path = path / FILE if path.is_dir() else path
+    if path.is_file():
+        record, seeds = Record.read(path), [Record.read(path)]
+    else:
+        seeds = _row(chosen)
+        asked = chosen.seed if chosen.seed is not None else min(r.trial["seed"] for r in seeds)
+        record = _of_seed(seeds, asked)
+    planned = plan_again(record, request_of(record, chosen.data, chosen.device, chosen.out, chosen.track))
+    print(f"{record.row}, seed {record.trial['seed']}, track {record.trial['resolved']['track']}")
+    weights = path.with_name(WEIGHTS)
+    if path.is_file() and weights.is_file() and not chosen.rerun:
+        set_numerics(planned.resolved.track.threads)
+        verdict = verify_weights(record, planned, weights)
+    else:
+        verdict = verify_run(record, planned, seeds)
+    print("\n".join([*verdict.lines, f"verdict: {verdict.word}"]))
+    return 1 if verdict.word == DIFFERENT else 0
+
+
+def _row(chosen: argparse.Namespace) -> "list[Record]":
+    """All finished trials of the row, in one setting."""
+    from leaderboards.results import read_records
+
+    folders = [Path(chosen.records)] if chosen.records else sorted(Path(PUBLISHED).glob("*/"))
+    if not folders:
+        raise RequestError(f"{chosen.target}: is no file, and there is no board in {PUBLISHED}; name one by --records")
+    records = [record for folder in folders for record in read_records(folder) if record.ok]
+    found = [
+        record
+        for record in records
+        if record.row == chosen.target
+        and (record.trial["train_on"], record.trial["acceleration"]) == (chosen.train_on, chosen.acceleration)
+    ]
+    if not found:
+        names = sorted({record.row for record in records})
+        raise RequestError(f"row {chosen.target}: is not there; there are {', '.join(names[:8])}, …")
+    tracks = sorted({record.trial["resolved"]["track"] for record in found})
+    if len(tracks) > 1:
+        raise RequestError(f"row {chosen.target}: stands on the boards {', '.join(tracks)}; name one by --records")
+    return found
+
+
+def _of_seed(records: "Sequence[Record]", seed: int) -> "Record":
+    for record in records:
+        if record.trial["seed"] == seed:
+            return record
+    raise RequestError(f"--seed {seed}: there are {', '.join(str(r.trial['seed']) for r in records)}")

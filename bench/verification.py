@@ -1,0 +1,181 @@
+"""Running a recorded trial again, or scoring its weights again, and saying whether the same comes out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import safetensors.torch
+from scipy.stats import t
+
+from bench.evaluation import score, summarise
+from bench.planning import PlannedTrial, plan
+from bench.record import Record
+from bench.request import Request
+from bench.running import run, skeleton
+from bench.sweep.finished import asked
+from registries import RequestError
+
+TOLERANCE = 0.01
+"""dB, for equal weights or equal numerics."""
+SAME, WITHIN, DIFFERENT = "same", "within tolerance", "different"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of it.
+
+    Attributes
+    ----------
+    word : str
+        `SAME`, `WITHIN` or `DIFFERENT`.
+    lines : tuple of str
+        The figures behind it.
+    """
+
+    word: str
+    lines: tuple[str, ...]
+
+
+def request_of(record: Record, data: str | None, device: str, out: str, track: str | None = None) -> Request:
+    """The request that makes a recorded trial.
+
+    Parameters
+    ----------
+    record : Record
+    data, device, out
+        As in `Request`.
+    track : str, optional
+        Where the track of the record lies, if it is none of the built-in ones.
+
+    Raises
+    ------
+    RequestError
+        If the record says nothing of how it was made, or was made with weights from a file.
+    """
+    trial = record.trial
+    resolved = trial["resolved"]
+    if not record.ok:
+        raise RequestError(f"row {record.row}: its trial is {record.content['status']}: there is nothing to verify")
+    if "dense_weights" in trial["options"]:
+        raise RequestError(f"row {record.row}: began with weights from a file, which the record does not hold")
+    training = {**resolved["training"], "steps": resolved["budget"]}
+    options = {"pruner": trial["options"], "train": training, "maps": {"kind": resolved["preparation"]["maps"]["kind"]}}
+    settings = [f"{part}.{name}={_text(value)}" for part, values in options.items() for name, value in values.items()]
+    return Request(
+        arch=trial["arch"],
+        pruner=trial["pruner"],
+        timing=trial["timing"],
+        sparsity=trial["sparsity"] if trial["timing"] else None,
+        size=trial["size"],
+        track=track or resolved["track"],
+        data=data,
+        train_on=trial["train_on"],
+        acceleration=trial["acceleration"],
+        seed=trial["seed"],
+        protocol=trial["protocol"],
+        control=trial["control"],
+        settings=tuple(settings),
+        shifts=tuple(resolved["evaluation"]["shifts"]),
+        device=device,
+        out=out,
+    )
+
+
+def plan_again(record: Record, request: Request) -> PlannedTrial:
+    """Plan the trial of a record.
+
+    Raises
+    ------
+    RequestError
+        If this suite, or these data, make another trial of it.
+    """
+    planned = plan(request)
+    content = dict(skeleton(planned))
+    source = {**content["provenance"], "numerics": record.content["provenance"]["numerics"]}
+    if asked({**content, "provenance": source}) != asked(record.content):
+        raise RequestError(
+            f"row {record.row}: other data, settings or versions of entries than those of the record; "
+            f"check out commit {str(record.content['provenance']['git'])[:12]}, or name its data by --data"
+        )
+    return planned
+
+
+def verify_weights(record: Record, planned: PlannedTrial, weights: Path) -> Verdict:
+    """Score stored weights again.
+
+    Raises
+    ------
+    RequestError
+        If they cannot be read, or are of another network.
+    """
+    model = planned.workspace.initial_model()
+    try:
+        model.load_state_dict(safetensors.torch.load_file(weights))
+    except Exception as error:  # both libraries raise whatever they meet
+        raise RequestError(f"{weights}: are no weights of {record.row} ({type(error).__name__})") from None
+    model.to(planned.workspace.device).eval()
+    found = score({"network": lambda s: model(s.kspace, s.mask, s.maps)}, planned.test)["network"]
+    differences = _differences(record.content["metrics"], summarise(found, planned.test.splits))
+    word = SAME if all(abs(value) <= TOLERANCE for value in differences.values()) else DIFFERENT
+    return Verdict(word, ("stored weights, scored again", *_lines(differences)))
+
+
+def verify_run(record: Record, planned: PlannedTrial, seeds: Sequence[Record]) -> Verdict:
+    """Carry the trial out again, from its seed.
+
+    The same numerics (device, threads, torch) have to give the same mask and the same figures; others have to lie
+    where a further seed of the row would be expected.
+
+    Parameters
+    ----------
+    record : Record
+    planned : PlannedTrial
+    seeds : sequence of Record
+        All trials of the row.
+    """
+    again = run(planned, False, lambda line: None)
+    if not again.ok:
+        return Verdict(DIFFERENT, (f"run again: {again.content['status']}: {again.content['reason']}",))
+    differences = _differences(record.content["metrics"], again.content["metrics"])
+    close = all(abs(value) <= TOLERANCE for value in differences.values())
+    equal_numerics = record.content["provenance"]["numerics"] == again.content["provenance"]["numerics"]
+    equal_masks = record.content["mask"]["sha256"] == again.content["mask"]["sha256"]
+    lines = [
+        f"numerics: {'the same' if equal_numerics else 'others'}; mask: {'the same' if equal_masks else 'another'}",
+        *_lines(differences),
+    ]
+    if equal_masks and close:
+        return Verdict(SAME, tuple(lines))
+    if equal_numerics:
+        return Verdict(DIFFERENT, tuple(lines))
+    inside = _inside_of_seeds(again, seeds)
+    lines.append("inside the interval of the row's seeds" if inside else "outside the interval of the row's seeds")
+    return Verdict(WITHIN if inside else DIFFERENT, tuple(lines))
+
+
+def _inside_of_seeds(again: Record, seeds: Sequence[Record]) -> bool:
+    """Whether every split lies in the 95 % interval for one more seed; False where one seed says nothing of it."""
+    if len(seeds) < 2:
+        return False
+    for split, found in again.content["metrics"].items():
+        values = [record.content["metrics"][split]["psnr"] for record in seeds]
+        number = len(values)
+        half = float(t.ppf(0.975, number - 1)) * stdev(values) * (1 + 1 / number) ** 0.5
+        if abs(found["psnr"] - fmean(values)) > max(half, TOLERANCE):
+            return False
+    return True
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, float]:
+    return {split: after[split]["psnr"] - before[split]["psnr"] for split in before}
+
+
+def _lines(differences: Mapping[str, float]) -> Iterator[str]:
+    for split, value in differences.items():
+        yield f"{split}: PSNR differs by {value:+.4f} dB"

@@ -1,0 +1,133 @@
+"""From a board to one HTML file without any request to elsewhere."""
+
+import base64
+import html
+import json
+from collections.abc import Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+
+from leaderboards.board import Board, Line, Panel, Setting
+from leaderboards.questions import questions
+from leaderboards.references import Reference
+from leaderboards.statistics import Estimate
+from leaderboards.tables import Cells, contrast_cells, head_lines, reference_cells
+
+
+def page(board: Board, references: Sequence[Reference], figures: Sequence[tuple[str, str]], folder: Path) -> str:
+    """The page.
+
+    Parameters
+    ----------
+    board : Board
+    references : sequence of Reference
+    figures : sequence of (file name, caption)
+        Drawn before, as PNG and SVG in ``folder``.
+    folder : Path
+    """
+    rows = [row for panel in board.panels for line in panel.lines for row in _rows(board, panel, line)]
+    parts = resources.files("leaderboards.page")
+    vendor = parts.joinpath("vendor")
+    study = "Simulator study" if board.head.kind == "simulated" else "Real data"
+    values = {
+        "title": html.escape(f"PUN-Bench: {board.head.track}"),
+        "study": study,
+        "head": "".join(f"<li>{html.escape(line)}</li>" for line in head_lines(board.head)),
+        "questions": "".join(_question(*found) for found in questions(board)),
+        "contrasts": _table(contrast_cells(board)) if board.contrasts else "<p>No contrast has its rows yet.</p>",
+        "references": _table(reference_cells(references)),
+        "figures": "".join(_figure(folder / f"{name}.png", caption, name) for name, caption in figures),
+        "data": json.dumps(rows, sort_keys=True, ensure_ascii=False).replace("</", "<\\/"),
+        "library": vendor.joinpath("tabulator.min.js").read_text(encoding="utf-8"),
+        "library_style": vendor.joinpath("tabulator.min.css").read_text(encoding="utf-8"),
+        "style": parts.joinpath("page.css").read_text(encoding="utf-8"),
+        "script": parts.joinpath("page.js").read_text(encoding="utf-8"),
+    }
+    template = Template(parts.joinpath("page.html").read_text(encoding="utf-8"))
+    return template.substitute(values)
+
+
+def _rows(board: Board, panel: Panel, line: Line) -> Iterator[dict[str, Any]]:
+    """One row per condition, as the table library takes it; rows without results have one without figures."""
+    begin = {
+        "setting": str(panel.setting),
+        "row": line.name,
+        "architecture": line.arch,
+        "pruner": line.trial["pruner"],
+        "timing": line.trial["timing"] or "–",
+        "sparsity": float(line.trial["sparsity"]),
+        "control": line.trial["control"] or "–",
+        "seen": line.mask.get("seen", ""),
+        "seeds": len(line.seeds),
+        "compression": _rounded(line.mask.get("compression"), 2),
+        "cost": _rounded(line.cost.get("relative"), 3),
+        "macs": _rounded(line.cost["kept_macs"] / line.cost["macs"], 3) if line.cost else None,
+        "robustness": _rounded(line.robustness, 3),
+        "notes": "; ".join(line.notes),
+        "command": command(line, panel.setting, board.head.track),
+    }
+    if not line.scores:
+        yield {**begin, "split": "–", "shift": "–"}
+    for condition, found in line.scores.items():
+        rank = {panel.setting.inside: line.rank_inside, panel.setting.outside: line.rank_outside}.get(condition)
+        change = line.changes.get(condition)
+        yield {
+            **begin,
+            "split": condition.split,
+            "shift": condition.shift,
+            "rank": rank,
+            "patients": found.patients,
+            "psnr": _rounded(float(found.mean), 3),
+            "psnr_interval": _span(found),
+            "change": None if change is None else _rounded(float(change.mean), 3),
+            "change_interval": _span(change),
+        }
+
+
+def command(line: Line, setting: Setting, track: str) -> str:
+    """What runs a row again, for its first seed."""
+    trial = line.trial
+    words = ["python -m bench run", f"--arch {trial['arch']}", f"--pruner {trial['pruner']}"]
+    if trial["timing"]:
+        words += [f"--timing {trial['timing']}", f"--sparsity {trial['sparsity']}"]
+    if trial["control"]:
+        words.append(f"--control {trial['control']}")
+    words += [f"--size {setting.size}", f"--track {track}", f"--train-on {setting.train_on}"]
+    words += [f"--acceleration {setting.acceleration}", f"--seed {line.seeds[0] if line.seeds else 0}"]
+    return " ".join(words)
+
+
+def _question(question: str, answers: Sequence[str]) -> str:
+    items = "".join(f"<li>{html.escape(answer)}</li>" for answer in answers) or "<li>No records yet.</li>"
+    return f"<details open><summary>{html.escape(question)}</summary><ul>{items}</ul></details>"
+
+
+def _table(cells: Cells) -> str:
+    head, *body = cells
+    top = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in head)
+    rows = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in body)
+    return f'<div class="wide" tabindex="0"><table><thead><tr>{top}</tr></thead><tbody>{rows}</tbody></table></div>'
+
+
+def _figure(path: Path, caption: str, name: str) -> str:
+    image = base64.b64encode(path.read_bytes()).decode()
+    words = html.escape(caption)
+    return (
+        f'<figure><img alt="{words}" loading="lazy" src="data:image/png;base64,{image}">'
+        f"<figcaption>{words} (figures/{html.escape(name)}.svg)</figcaption></figure>"
+    )
+
+
+def _span(found: Estimate | None) -> str:
+    if found is None:
+        return ""
+    low, high = (float(end) for end in found.interval())
+    return f"{low:+.3f} to {high:+.3f} dB, {found.wording}" if np.isfinite(low) else "unknown: one seed and one patient"
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(float(value), digits)
