@@ -31,7 +31,7 @@
     return value === null || value === undefined ? "" : (sign && value > 0 ? "+" : "") + value.toFixed(digits);
   };
   const change = (cell) => {
-    const span = cell.getData().change_interval;
+    const span = cell.getData().change_interval || "";
     const [low, high] = (span.match(/[+-]\d+\.\d+/g) || []).map(Number);
     if (low > 0) cell.getElement().classList.add("better");
     if (high < 0) cell.getElement().classList.add("worse");

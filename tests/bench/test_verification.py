@@ -1,0 +1,97 @@
+"""Verified rows: the same weights score the same, the same seed gives the same mask; anything else is told apart."""
+
+import copy
+import json
+
+import pytest
+import safetensors.torch
+
+from bench.cli import main
+from bench.record import FILE, Record
+from bench.running import run
+from bench.verification import DIFFERENT, SAME, WITHIN, plan_again, request_of, verify_run, verify_weights
+from registries import RequestError
+from tests.bench.toy import toy_plan
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory, cache_root):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PUNBENCH_CACHE", str(cache_root))
+        planned = toy_plan(tmp_path_factory.mktemp("out"), settings=("pruner.batches=2", "train.loss=mse"))
+        return planned.folder, run(planned, False, lambda line: None)
+
+
+def again(record, out):
+    return plan_again(record, request_of(record, None, "cpu", str(out)))
+
+
+def changed(record, change):
+    content = json.loads(json.dumps(record.content))
+    change(content)
+    return Record.of(content)
+
+
+def test_the_record_plans_the_very_same_trial(original, tmp_path):
+    folder, record = original
+    assert again(record, tmp_path).folder.name == folder.name
+
+
+def test_stored_weights_score_the_same_and_others_do_not(original, tmp_path):
+    folder, record = original
+    planned = again(record, tmp_path)
+    assert verify_weights(record, planned, folder / "weights.safetensors").word == SAME
+    weights = safetensors.torch.load_file(folder / "weights.safetensors")
+    spoiled = {name: value * 1.3 if value.ndim == 4 else value for name, value in weights.items()}
+    safetensors.torch.save_file(spoiled, tmp_path / "weights.safetensors")
+    assert verify_weights(record, planned, tmp_path / "weights.safetensors").word == DIFFERENT
+    safetensors.torch.save_file({"a": weights.popitem()[1]}, tmp_path / "weights.safetensors")
+    with pytest.raises(RequestError, match="are no weights of"):
+        verify_weights(record, planned, tmp_path / "weights.safetensors")
+
+
+def test_the_same_seed_gives_the_same_and_another_mask_is_different(original, tmp_path):
+    _, record = original
+    planned = again(record, tmp_path)
+    assert verify_run(record, planned, [record]).word == SAME
+    masked = changed(record, lambda content: content["mask"].update(sha256="0" * 64))
+    assert verify_run(masked, planned, [masked]).word == DIFFERENT
+
+
+def test_on_other_numerics_the_seeds_of_the_row_say_what_is_within_tolerance(original, tmp_path):
+    _, record = original
+
+    def elsewhere(shift):
+        def change(content):
+            content["provenance"]["numerics"]["torch"] = "another"
+            content["mask"]["sha256"] = "0" * 64
+            for found in content["metrics"].values():
+                found["psnr"] += shift
+
+        return changed(record, change)
+
+    planned = again(record, tmp_path)
+    near, far = [elsewhere(-0.1), elsewhere(0.1)], [elsewhere(5.0), elsewhere(5.1)]
+    assert verify_run(near[0], planned, near).word == WITHIN
+    assert verify_run(far[0], planned, far).word == DIFFERENT
+    assert verify_run(near[0], planned, near[:1]).word == DIFFERENT  # one seed says nothing of others
+
+
+def test_what_this_suite_would_do_otherwise_is_refused(original, tmp_path):
+    _, record = original
+    other = copy.deepcopy(dict(record.content))
+    other["provenance"]["data"]["identity"] = "another"
+    with pytest.raises(RequestError, match="other data, settings or versions"):
+        again(Record.of(other), tmp_path)
+
+
+def test_the_command_verifies_a_record_and_ends_in_one_line_without_one(original, tmp_path, capsys):
+    folder, _ = original
+    assert main(["verify", str(folder), "--device", "cpu", "--out", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().out.strip().endswith("verdict: same")
+    assert main(["verify", str(folder / FILE), "--rerun", "--device", "cpu", "--out", str(tmp_path / "out")]) == 0
+    assert "mask: the same" in capsys.readouterr().out
+    assert main(["verify", "modl/snip/at-init/0.9", "--records", str(folder.parent), "--seed", "5"]) == 2
+    assert main(["verify", "modl/grasp/at-init/0.9", "--records", str(folder.parent)]) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert len([line for line in errors if line.startswith("bench:")]) == 2

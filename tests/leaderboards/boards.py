@@ -1,0 +1,57 @@
+"""Real toy records for boards: two seeds of a small grid, one cell that does not exist, one that failed."""
+
+from bench.cli.leaderboard import outline_of
+from bench.record import FILE
+from bench.running import fail, run
+from bench.sweep.cells import plan_cells, skipped_record
+from bench.sweep.grid import Surroundings, expand
+from bench.track import load_track
+from tests.bench.sweep.tracks import write_track
+
+GRID = """
+[[grid]]
+architectures = ["modl"]
+sizes = ["toy"]
+pruners = ["dense", "snip", "random", "rigl"]
+timings = ["at-init"]
+seeds = 2
+shifts = true
+
+[[grid]]
+architectures = ["modl"]
+sizes = ["toy"]
+pruners = ["magnitude", "pun"]
+timings = ["at-init", "after"]
+priority = 1
+
+[[contrasts]]
+a = "modl/snip/at-init/0.9"
+b = "modl/dense"
+split = "knee"
+
+[[contrasts]]
+a = "modl/lottery/at-init/0.9"
+b = "modl/dense"
+split = "knee"
+"""
+FAILED = "modl/magnitude/after/0.9"
+
+
+def make_records(folder):
+    """Run the grid; gives the track's path and the folder of the records."""
+    splits = 'splits = ["knee", "brain", "fastmri-plus"]\nshifts = ["noise-20"]'
+    path = write_track(folder, GRID, {'splits = ["knee"]': splits})
+    track, out = load_track(path), folder / "results"
+    cells = plan_cells(expand(track, Surroundings(str(path), device="cpu", out=str(out))))
+    for cell in cells:
+        if cell.planned is None:
+            skipped_record(cell, track).write(cell.folder / FILE)
+        elif cell.planned.resolved.trial.row == FAILED:
+            fail(cell.planned, "on purpose")
+        else:
+            run(cell.planned, False, lambda line: None)
+    return path, out
+
+
+def outline(path):
+    return outline_of(load_track(path), str(path))

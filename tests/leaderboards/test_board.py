@@ -1,0 +1,245 @@
+"""Boards from real toy records: nothing is lost, everything is shown, the same bytes come out again."""
+
+import copy
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from bench.cli import main
+from bench.record import FILE, Record
+from leaderboards.archive import read_archive, write_archive
+from leaderboards.board import build_board, under_trained
+from leaderboards.outline import Outline
+from leaderboards.publish import publish
+from leaderboards.questions import questions
+from leaderboards.references import read_references
+from leaderboards.results import Condition, read_records
+from leaderboards.tables import contrast_cells, latex, panel_cells, results_csv
+from registries import RequestError
+from tests.leaderboards.boards import FAILED, make_records, outline
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory, cache_root):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PUNBENCH_CACHE", str(cache_root))
+        return make_records(tmp_path_factory.mktemp("swept"))
+
+
+@pytest.fixture(scope="module")
+def board(swept):
+    path, out = swept
+    return build_board(read_records(out), outline(path), "here")
+
+
+@pytest.fixture(scope="module")
+def published(swept, tmp_path_factory):
+    path, out = swept
+    folder = tmp_path_factory.mktemp("board") / "tiny"
+    publish(outline(path), folder, [out])
+    return folder
+
+
+def contents(records):
+    return sorted(json.dumps(record.content, sort_keys=True) for record in records)
+
+
+def test_the_archive_loses_nothing_also_when_it_is_split(swept, tmp_path, monkeypatch):
+    records = read_records(swept[1])
+    assert {record.content["status"] for record in records} == {"ok", "failed", "skipped"}
+    write_archive(tmp_path, records)
+    assert contents(read_archive(tmp_path)) == contents(records)
+    whole = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert set(whole) == {"records.parquet", "volumes.parquet"}
+    write_archive(tmp_path, records[::-1])
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == whole
+    monkeypatch.setattr("leaderboards.archive.MOST_BYTES", 12_000)
+    parts = write_archive(tmp_path, records)
+    assert len(parts) > 2
+    assert contents(read_archive(tmp_path)) == contents(records)
+
+
+def test_a_damaged_archive_is_named(swept, tmp_path):
+    write_archive(tmp_path, read_records(swept[1]))
+    (tmp_path / "volumes.parquet").write_bytes(b"nonsense")
+    with pytest.raises(RequestError, match=r"volumes\.parquet: is no readable Parquet file"):
+        read_archive(tmp_path)
+
+
+def test_every_cell_of_the_grid_has_a_line_or_a_reason(board, swept):
+    (panel,) = board.panels
+    lines = {line.name: line for line in panel.lines}
+    assert set(lines) == {cell.row for cell in outline(swept[0]).cells}
+    assert lines["modl/snip/at-init/0.9"].seeds == (0, 1)
+    assert lines["modl/rigl/at-init/0.9"].notes[0].startswith("n/a: pruner 'rigl' does not exist at timing")
+    assert lines[FAILED].notes == ("failed: on purpose",)
+    assert not lines[FAILED].scores
+    dense = lines["modl/dense"]
+    assert dense.rank_inside is not None
+    assert dense.rank_inside >= 1
+    assert Condition("knee", "noise-20") in lines["modl/snip/at-init/0.9"].changes
+    assert Condition("knee", "noise-20") not in lines["modl/pun/at-init/0.9"].scores
+
+
+def test_scores_and_changes_are_those_of_the_records(board, swept):
+    records = [r for r in read_records(swept[1]) if r.ok and r.row in ("modl/snip/at-init/0.9", "modl/dense")]
+    line = next(line for line in board.panels[0].lines if line.name == "modl/snip/at-init/0.9")
+    means = {
+        row: [r.content["metrics"]["knee"]["psnr"] for r in records if r.row == row]
+        for row in ("modl/snip/at-init/0.9", "modl/dense")
+    }
+    snip, dense = (sum(values) / 2 for values in means.values())
+    assert float(line.scores[Condition("knee")].mean) == pytest.approx(snip)
+    assert float(line.changes[Condition("knee")].mean) == pytest.approx(snip - dense)
+
+
+def test_the_head_counts_the_grid_and_says_that_it_is_simulated(board):
+    head = board.head
+    assert (head.finished, head.failed, head.skipped, head.expected) == (9, 1, 2, 12)
+    assert head.kind == "simulated"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", head.date)
+    assert under_trained(head) == ()  # nobody to validate on, so nothing is known
+
+
+def test_contrasts_without_rows_are_missing_and_few_seeds_claim_nothing(board):
+    assert board.missing == ("modl/lottery/at-init/0.9 − modl/dense, knee",)
+    (_, line) = contrast_cells(board)
+    assert line[-1] == "too few seeds"
+    answers = dict(questions(board))
+    text = " ".join(answers["Does pruning at initialization beat dense?"])
+    assert "too few seeds for a claim" in text
+    assert "1 confirmatory contrasts have no finished rows yet" in text
+    assert "search" not in text
+
+
+def test_tables_hold_the_same_figures(board):
+    found = list(csv.DictReader(io.StringIO(results_csv(board))))
+    snip = next(
+        r for r in found if r["row"] == "modl/snip/at-init/0.9" and r["split"] == "knee" and r["shift"] == "none"
+    )
+    line = next(line for line in board.panels[0].lines if line.name == "modl/snip/at-init/0.9")
+    assert float(snip["psnr"]) == pytest.approx(float(line.scores[Condition("knee")].mean), rel=1e-5)
+    assert {r["row"] for r in found} == {line.name for line in board.panels[0].lines}
+    text = latex(panel_cells(board.panels[0], board.panels[0].lines), "all & more")
+    assert r"\caption{all \& more}" in text
+    assert text.count(r"\\") == len(board.panels[0].lines) + 1
+    assert "mask has seen" in text
+
+
+def test_a_board_is_written_whole_and_comes_out_again_byte_by_byte(published, swept, tmp_path):
+    files = {str(path.relative_to(published)): path.read_bytes() for path in published.rglob("*") if path.is_file()}
+    wanted = {
+        "README.md",
+        "index.html",
+        "leaderboard.md",
+        "results.csv",
+        "tables.tex",
+        "records.parquet",
+        "volumes.parquet",
+    }
+    assert wanted <= set(files)
+    assert {
+        f"figures/{name}.{suffix}" for name in ("overview", "cost", "sparsity") for suffix in ("svg", "png")
+    } <= set(files)
+    assert any(name.startswith("examples/") for name in files)
+    assert all(len(content) < 2_000_000 for content in files.values())
+    again = tmp_path / "tiny"
+    again.mkdir()
+    for name, content in files.items():
+        if name.endswith(".parquet") or name.startswith("examples/"):
+            (again / name).parent.mkdir(exist_ok=True)
+            (again / name).write_bytes(content)
+    publish(outline(swept[0]), again, [])
+    assert {str(p.relative_to(again)): p.read_bytes() for p in again.rglob("*") if p.is_file()} == files
+
+
+def test_the_page_asks_nobody_and_holds_every_row(published, board):
+    text = (published / "index.html").read_text()
+    data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])
+    assert {row["row"] for row in data} == {line.name for line in board.panels[0].lines}
+    snip = next(row for row in data if row["row"] == "modl/snip/at-init/0.9" and row["split"] == "brain")
+    assert snip["command"].startswith("python -m bench run --arch modl --pruner snip --timing at-init --sparsity 0.9")
+    assert not re.search(r'(src|href)="(?!data:|#)', text)
+    assert "Simulator study" in text
+
+
+def spoiled(records, change):
+    copies = [Record.of(copy.deepcopy(dict(record.content))) for record in records]
+    change(copies[0].content)
+    return copies
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c["trial"]["resolved"].update(track="other"), "holds records of other, tiny"),
+        (lambda c: c["trial"].update(protocol="equal-total"), "mixes the protocols"),
+        (lambda c: c["provenance"]["data"].update(kind="real"), "mixes simulated and real data"),
+        (lambda c: c["provenance"]["data"].update(identity="another"), "2 different sets of data"),
+    ],
+)
+def test_records_that_do_not_belong_together_are_refused(swept, change, message):
+    finished = [record for record in read_records(swept[1]) if record.ok]
+    with pytest.raises(RequestError, match=message):
+        build_board(spoiled(finished, change), outline(swept[0]), "here")
+
+
+def test_bad_requests_end_in_one_line(swept, tmp_path, capsys):
+    path, out = swept
+    broken = tmp_path / "broken" / "trial"
+    broken.mkdir(parents=True)
+    (broken / FILE).write_text("{")
+    for arguments in (
+        ["leaderboard", path, "--out", tmp_path / "nothing"],
+        ["leaderboard", path, "--records", tmp_path / "nothing", "--out", tmp_path / "board"],
+        ["leaderboard", path, "--records", broken.parent, "--out", tmp_path / "board"],
+        ["leaderboard", "demo", "--records", out, "--out", tmp_path / "board"],
+        ["leaderboard", "nothing"],
+    ):
+        assert main([str(argument) for argument in arguments]) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
+    assert not (tmp_path / "board").exists()
+
+
+def test_a_board_counts_as_records_for_sweeps(swept, published, tmp_path, capsys):
+    assert (
+        main(
+            [
+                "sweep",
+                str(swept[0]),
+                "--records",
+                str(published),
+                "--dry-run",
+                "--out",
+                str(tmp_path / "o"),
+                "--device",
+                "cpu",
+            ]
+        )
+        == 0
+    )
+    assert "9 recorded elsewhere, 1 pending" in capsys.readouterr().out
+
+
+def test_an_outline_of_another_track_is_refused(swept):
+    with pytest.raises(RequestError, match="not of track 'another'"):
+        build_board(read_records(swept[1]), Outline("another", (), ()), "here")
+
+
+def test_figures_of_papers_are_not_verified_unless_somebody_did():
+    found = read_references()
+    assert len(found) == 9
+    assert not any(reference.verified for reference in found)
+    assert all(reference.source and reference.caveat for reference in found)
+
+
+def test_old_records_keep_loading():
+    for path in sorted((Path(__file__).parents[1] / "bench" / "old_records").glob("*.json")):
+        record = Record.read(path)
+        assert record.content["schema"] == 2
+        assert record.ok
+    assert path.name == "schema-1.json"
