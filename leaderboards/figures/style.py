@@ -1,5 +1,6 @@
 """What all figures share: colours that most people can tell apart, and files without time stamps."""
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#332288", "#882255")
 """After Okabe & Ito 2008 and Tol; shapes differ, too, for print in grey."""
@@ -24,6 +26,7 @@ FILLS: Mapping[str | None, Literal["full", "left", "none"]] = {
 }
 """How a marker shows the timing."""
 DPI = 100
+PALETTE = 128
 
 
 @contextmanager
@@ -40,7 +43,10 @@ def save(figure: Figure, folder: Path, name: str, dpi: int = DPI) -> None:
     """Write ``name.svg`` and ``name.png``."""
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
-    figure.savefig(folder / f"{name}.png", dpi=dpi, metadata={"Software": None})
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=dpi)
+    # a palette: the page holds all figures and should stay small
+    Image.open(drawn).convert("RGB").quantize(PALETTE).save(folder / f"{name}.png", optimize=True)
     plt.close(figure)
 
 

@@ -3,7 +3,7 @@
 import base64
 import html
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -14,6 +14,7 @@ import numpy as np
 from leaderboards.board import Board, Line, Panel, Setting
 from leaderboards.questions import questions
 from leaderboards.references import Reference
+from leaderboards.results import Condition
 from leaderboards.statistics import Estimate
 from leaderboards.tables import Cells, contrast_cells, head_lines, reference_cells
 
@@ -29,7 +30,6 @@ def page(board: Board, references: Sequence[Reference], figures: Sequence[tuple[
         Drawn before, as PNG and SVG in ``folder``.
     folder : Path
     """
-    rows = [row for panel in board.panels for line in panel.lines for row in _rows(board, panel, line)]
     parts = resources.files("leaderboards.page")
     vendor = parts.joinpath("vendor")
     study = "Simulator study" if board.head.kind == "simulated" else "Real data"
@@ -41,7 +41,9 @@ def page(board: Board, references: Sequence[Reference], figures: Sequence[tuple[
         "contrasts": _table(contrast_cells(board)) if board.contrasts else "<p>No contrast has its rows yet.</p>",
         "references": _table(reference_cells(references)),
         "figures": "".join(_figure(folder / f"{name}.png", caption, name) for name, caption in figures),
-        "data": json.dumps(rows, sort_keys=True, ensure_ascii=False).replace("</", "<\\/"),
+        "data": json.dumps(_data(board), sort_keys=True, ensure_ascii=False, separators=(",", ":")).replace(
+            "</", "<\\/"
+        ),
         "library": vendor.joinpath("tabulator.min.js").read_text(encoding="utf-8"),
         "library_style": vendor.joinpath("tabulator.min.css").read_text(encoding="utf-8"),
         "style": parts.joinpath("page.css").read_text(encoding="utf-8"),
@@ -51,15 +53,22 @@ def page(board: Board, references: Sequence[Reference], figures: Sequence[tuple[
     return template.substitute(values)
 
 
-def _rows(board: Board, panel: Panel, line: Line) -> Iterator[dict[str, Any]]:
-    """One row per condition, as the table library takes it; rows without results have one without figures."""
-    begin = {
+def _data(board: Board) -> dict[str, Any]:
+    """Lines with short lists of figures, which the script of the page unfolds: one file holds thousands of them."""
+    conditions = list(dict.fromkeys(condition for panel in board.panels for condition in panel.conditions))
+    places = {condition: number for number, condition in enumerate(conditions)}
+    lines = [_line(board, panel, line, places) for panel in board.panels for line in panel.lines]
+    return {"conditions": [[c.split, c.shift] for c in conditions], "lines": lines}
+
+
+def _line(board: Board, panel: Panel, line: Line, places: Mapping[Condition, int]) -> dict[str, Any]:
+    ranks = {panel.setting.inside: line.rank_inside, panel.setting.outside: line.rank_outside}
+    return {
         "setting": str(panel.setting),
         "row": line.name,
         "architecture": line.arch,
         "pruner": line.trial["pruner"],
         "timing": line.trial["timing"] or "–",
-        "sparsity": float(line.trial["sparsity"]),
         "control": line.trial["control"] or "–",
         "seen": line.mask.get("seen", ""),
         "seeds": len(line.seeds),
@@ -69,23 +78,13 @@ def _rows(board: Board, panel: Panel, line: Line) -> Iterator[dict[str, Any]]:
         "robustness": _rounded(line.robustness, 3),
         "notes": "; ".join(line.notes),
         "command": command(line, panel.setting, board.head.track),
+        "wording": next((found.wording for found in line.scores.values()), ""),
+        # condition, patients, rank, PSNR and its interval, change and its interval
+        "figures": [
+            [places[c], found.patients, ranks.get(c), *_figures(found), *_figures(line.changes.get(c))]
+            for c, found in line.scores.items()
+        ],
     }
-    if not line.scores:
-        yield {**begin, "split": "–", "shift": "–"}
-    for condition, found in line.scores.items():
-        rank = {panel.setting.inside: line.rank_inside, panel.setting.outside: line.rank_outside}.get(condition)
-        change = line.changes.get(condition)
-        yield {
-            **begin,
-            "split": condition.split,
-            "shift": condition.shift,
-            "rank": rank,
-            "patients": found.patients,
-            "psnr": _rounded(float(found.mean), 3),
-            "psnr_interval": _span(found),
-            "change": None if change is None else _rounded(float(change.mean), 3),
-            "change_interval": _span(change),
-        }
 
 
 def command(line: Line, setting: Setting, track: str) -> str:
@@ -122,11 +121,12 @@ def _figure(path: Path, caption: str, name: str) -> str:
     )
 
 
-def _span(found: Estimate | None) -> str:
+def _figures(found: Estimate | None) -> list[float | None]:
+    """Mean and both ends of the interval; None where there is none."""
     if found is None:
-        return ""
-    low, high = (float(end) for end in found.interval())
-    return f"{low:+.3f} to {high:+.3f} dB, {found.wording}" if np.isfinite(low) else "unknown: one seed and one patient"
+        return [None, None, None]
+    values = [float(found.mean), *(float(end) for end in found.interval())]
+    return [_rounded(value, 3) if np.isfinite(value) else None for value in values]
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

@@ -1,8 +1,14 @@
 "use strict";
 (() => {
-  const rows = JSON.parse(document.getElementById("data").textContent);
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const span = (low, high, wording) => low === null ? "" : [low, high].map((end) => (end > 0 ? "+" : "") + end.toFixed(3)).join(" to ") + " dB, " + wording;
+  const rows = data.lines.flatMap((line) => line.figures.length === 0 ? [{ ...line, split: "–", shift: "–" }] : line.figures.map(
+    ([place, patients, rank, psnr, low, high, change, changeLow, changeHigh]) => ({
+      ...line, split: data.conditions[place][0], shift: data.conditions[place][1], patients, rank, psnr, change, changeLow, changeHigh,
+      psnr_interval: span(low, high, line.wording), change_interval: change === null ? "" : span(changeLow, changeHigh, line.wording),
+    })));
   const filters = { setting: "setting", architecture: "architecture", pruner: "pruner", timing: "timing", split: "split", shift: "shift", control: "control" };
-  const first = { setting: rows.length ? rows[0].setting : "", split: "knee", shift: "none" };
+  const first = { setting: rows[0].setting, split: data.conditions[0][0], shift: "none" };
   const form = document.getElementById("filters");
   const chosen = {};
   for (const [field, name] of Object.entries(filters)) {
@@ -31,10 +37,9 @@
     return value === null || value === undefined ? "" : (sign && value > 0 ? "+" : "") + value.toFixed(digits);
   };
   const change = (cell) => {
-    const span = cell.getData().change_interval || "";
-    const [low, high] = (span.match(/[+-]\d+\.\d+/g) || []).map(Number);
-    if (low > 0) cell.getElement().classList.add("better");
-    if (high < 0) cell.getElement().classList.add("worse");
+    const { changeLow, changeHigh } = cell.getData();
+    if (changeLow > 0) cell.getElement().classList.add("better");
+    if (changeHigh < 0) cell.getElement().classList.add("worse");
     return figure(2, true)(cell);
   };
   const columns = [
@@ -56,7 +61,7 @@
   ];
   const table = new Tabulator("#table", {
     data: rows, columns, layout: "fitDataFill", height: Math.max(320, Math.min(640, window.innerHeight * 0.8)), renderHorizontal: "basic",
-    initialSort: [{ column: "rank", dir: "asc" }], placeholder: "no row fits these filters",
+    placeholder: "no row fits these filters",
     rowFormatter: (row) => { row.getElement().tabIndex = 0; row.getElement().setAttribute("aria-label", row.getData().row); },
   });
   function apply() {

@@ -160,9 +160,14 @@ def test_a_board_is_written_whole_and_comes_out_again_byte_by_byte(published, sw
 def test_the_page_asks_nobody_and_holds_every_row(published, board):
     text = (published / "index.html").read_text()
     data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])
-    assert {row["row"] for row in data} == {line.name for line in board.panels[0].lines}
-    snip = next(row for row in data if row["row"] == "modl/snip/at-init/0.9" and row["split"] == "brain")
+    assert {line["row"] for line in data["lines"]} == {line.name for line in board.panels[0].lines}
+    snip = next(line for line in data["lines"] if line["row"] == "modl/snip/at-init/0.9")
     assert snip["command"].startswith("python -m bench run --arch modl --pruner snip --timing at-init --sparsity 0.9")
+    place = data["conditions"].index(["brain", "none"])
+    figures = next(found for found in snip["figures"] if found[0] == place)
+    wanted = next(line for line in board.panels[0].lines if line.name == snip["row"])
+    assert figures[3] == pytest.approx(float(wanted.scores[Condition("brain")].mean), abs=1e-3)
+    assert figures[6] == pytest.approx(float(wanted.changes[Condition("brain")].mean), abs=1e-3)
     assert not re.search(r'(src|href)="(?!data:|#)', text)
     assert "Simulator study" in text
 
