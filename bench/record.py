@@ -11,6 +11,7 @@ from typing import Any
 
 import jsonschema
 
+from bench.context import content_key
 from bench.trial import row_name
 from datasets.files import write_json
 from registries import RequestError
@@ -98,9 +99,18 @@ class Record:
         return bool(self.content["status"] == "ok")
 
 
+def asked(content: Mapping[str, Any]) -> str:
+    """Key of what a record is of: the trial, its settings, the data, whose code; not where and when it ran."""
+    trial, source = dict(content["trial"]), content["provenance"]
+    resolved = dict(trial.pop("resolved"))
+    resolved["evaluation"] = {name: v for name, v in resolved["evaluation"].items() if name != "shifts"}
+    parts = [trial, resolved, source["data"]["identity"], source["numerics"]["device"], source["entries"]]
+    return content_key(parts)
+
+
 def upgraded(content: Any) -> Any:
     """The content of an older record as it would be written now; anything else as it is."""
-    if isinstance(content, dict) and content.get("schema") == 1:
+    if isinstance(content, dict) and content.get("schema") == 1 and isinstance(content.get("provenance"), dict):
         # neither was noted
         return {**content, "schema": 2, "convergence": None, "provenance": {**content["provenance"], "date": None}}
     return content

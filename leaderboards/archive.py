@@ -2,6 +2,7 @@
 
 import json
 import math
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -65,12 +66,17 @@ def from_rows(of_records: Sequence[Mapping[str, Any]], of_volumes: Sequence[Mapp
 
 
 def write_archive(folder: Path, records: Iterable[Record]) -> list[Path]:
-    """Write ``records.parquet`` and ``volumes.parquet``, or numbered parts of them; older ones are removed."""
-    for name in (RECORDS, VOLUMES):
-        for old in _parts(folder, name):
-            old.unlink()
+    """Write ``records.parquet`` and ``volumes.parquet``, or numbered parts of them.
+
+    An older archive in the folder is replaced once the new one is written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     of_records, of_volumes = to_rows(records)
-    return [*_write(folder, RECORDS, of_records), *_write(folder, VOLUMES, of_volumes)]
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        new = [*_write(Path(place), RECORDS, of_records), *_write(Path(place), VOLUMES, of_volumes)]
+        for old in (path for name in (RECORDS, VOLUMES) for path in _parts(folder, name)):
+            old.unlink()
+        return [path.replace(folder / path.name) for path in new]
 
 
 def read_archive(folder: Path) -> list[Record]:
@@ -81,7 +87,12 @@ def read_archive(folder: Path) -> list[Record]:
     RequestError
         Naming the file that is missing or cannot be read.
     """
-    return from_rows(*(_read(folder, name) for name in (RECORDS, VOLUMES)))
+    try:
+        return from_rows(*(_read(folder, name) for name in (RECORDS, VOLUMES)))
+    except (KeyError, TypeError, ValueError) as error:
+        raise RequestError(f"{folder}: its Parquet files are no archive of records ({error!r})") from None
+    except RequestError as error:
+        raise RequestError(f"{folder}: {error}") from None
 
 
 def holds_archive(folder: Path) -> bool:
@@ -98,18 +109,17 @@ def _parts(folder: Path, name: str) -> list[Path]:
 
 
 def _write(folder: Path, name: str, rows: Rows) -> list[Path]:
-    folder.mkdir(parents=True, exist_ok=True)
     table = pa.Table.from_pylist(rows, schema=_schema(rows))
-    whole = folder / f"{name}.parquet"
-    _write_table(table, whole)
-    number = math.ceil(whole.stat().st_size / MOST_BYTES)
-    if number <= 1:
-        return [whole]
-    whole.unlink()
-    size = math.ceil(table.num_rows / number)
-    paths = [folder / f"{name}-{index}.parquet" for index in range(math.ceil(table.num_rows / size))]
-    for index, path in enumerate(paths):
-        _write_table(table.slice(index * size, size), path)
+    paths = [folder / f"{name}.parquet"]
+    _write_table(table, paths[0])
+    while len(paths) < table.num_rows and any(path.stat().st_size > MOST_BYTES for path in paths):
+        largest = max(path.stat().st_size for path in paths)
+        for path in paths:
+            path.unlink()
+        size = math.ceil(table.num_rows / (len(paths) * math.ceil(largest / MOST_BYTES)))
+        paths = [folder / f"{name}-{index:03d}.parquet" for index in range(math.ceil(table.num_rows / size))]
+        for index, path in enumerate(paths):
+            _write_table(table.slice(index * size, size), path)
     return paths
 
 

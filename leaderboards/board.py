@@ -1,13 +1,13 @@
 """A board: every row of one track, with its scores, its changes against dense and its rank."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from bench.record import Record
-from leaderboards.compare import Comparison, compare
+from leaderboards.compare import Comparison, compare, paired_by_weights
 from leaderboards.outline import Cell, Outline
 from leaderboards.results import USUAL, Condition, Row, conditions_of, paired, row_of, scores
 from leaderboards.statistics import Estimate, effective_robustness, two_way
@@ -49,9 +49,14 @@ class Setting:
         return Condition(self.train_on.split("-")[0].split("+")[0])
 
     @property
-    def outside(self) -> Condition:
-        """Out of distribution: the other anatomy; a network trained on both has none, and the inside is repeated."""
-        return Condition(OTHER[self.inside.split]) if "+" not in self.train_on else self.inside
+    def outside(self) -> Condition | None:
+        """Out of distribution: the other anatomy; a network trained on both has none."""
+        return None if "+" in self.train_on else Condition(OTHER[self.inside.split])
+
+    @property
+    def both(self) -> tuple[Condition, ...]:
+        """In and out of distribution, where there is an outside."""
+        return (self.inside,) if self.outside is None else (self.inside, self.outside)
 
     def __str__(self) -> str:
         return f"size {self.size}, trained on {self.train_on}, {self.acceleration}×, {self.device}"
@@ -69,7 +74,7 @@ class Line:
     seeds : tuple of int
         Finished.
     scores, changes : mapping of Condition to Estimate
-        Absolute, and paired against dense.
+        Absolute over its seeds, and paired against dense over common ones.
     rank_inside, rank_outside : int or None
         Within the architecture.
     robustness : float or None
@@ -111,12 +116,15 @@ class Panel:
         The records behind the lines that have any.
     conditions : tuple of Condition
         Evaluated in any row.
+    baselines : mapping of (architecture, baseline) to mapping of split to PSNR
+        What a network has to beat, and the ceiling of its coil maps; not ranked.
     """
 
     setting: Setting
     lines: tuple[Line, ...]
     rows: Mapping[str, Row]
     conditions: tuple[Condition, ...]
+    baselines: Mapping[tuple[str, str], Mapping[str, float]]
 
     def lines_of(self, arch: str) -> tuple[Line, ...]:
         """Those of an architecture."""
@@ -141,7 +149,7 @@ class Head:
     finished, failed, skipped, expected : int
         Trials of the track's grid.
     gains : mapping of str to tuple of float
-        By architecture, for each seed of dense, the dB gained in the last fifth of the steps.
+        By architecture, for each seed of dense in the main table, the dB gained in the last fifth of the steps.
     date, commit : str
         Of the newest record.
     dirty : bool
@@ -187,6 +195,11 @@ class Board:
     contrasts: tuple[Comparison, ...]
     missing: tuple[str, ...]
 
+    @property
+    def family(self) -> int:
+        """Number of contrasts that are corrected together."""
+        return len(self.contrasts) + len(self.missing)
+
 
 def build_board(records: Sequence[Record], outline: Outline, where: str) -> Board:
     """Put the records of a track together.
@@ -202,8 +215,8 @@ def build_board(records: Sequence[Record], outline: Outline, where: str) -> Boar
         raise RequestError(f"{where}: no trial of track '{outline.track}' is finished")
     panels = [_panel(setting, records, outline, where) for setting in settings]
     panels.sort(key=lambda panel: -len(panel.rows))
-    contrasts, missing = _contrasts(outline, panels[0])
-    return Board(_head(records, outline), tuple(panels), contrasts, missing)
+    contrasts, missing = _contrasts(outline, panels)
+    return Board(_head(records, outline, panels[0]), tuple(panels), contrasts, missing)
 
 
 def _check(records: Sequence[Record], outline: Outline, where: str) -> None:
@@ -235,7 +248,17 @@ def _panel(setting: Setting, records: Sequence[Record], outline: Outline, where:
         lines += sorted(found, key=lambda line: (line.rank_inside or 10**6, -_mean(line, setting.inside), line.name))
         absent = [cell for cell in outline.cells if cell.arch == arch and _belongs(cell, setting)]
         lines += _nothing(absent, rows, records, setting)
-    return Panel(setting, tuple(lines), rows, conditions)
+    return Panel(setting, tuple(lines), rows, conditions, _baselines(own))
+
+
+def _baselines(records: Iterable[Record]) -> dict[tuple[str, str], dict[str, float]]:
+    """PSNR of the baselines by architecture and split; those of the data alone are the same for all architectures."""
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for record in records:
+        for name, by_split in record.content["baselines"].items():
+            values = {split: metrics["psnr"] for split, metrics in by_split.items()}
+            found.setdefault((record.trial["arch"], name), values)
+    return found
 
 
 def _belongs(cell: Cell, setting: Setting) -> bool:
@@ -250,15 +273,18 @@ def _mean(line: Line, condition: Condition) -> float:
 def _lines(rows: Mapping[str, Row], setting: Setting, records: Sequence[Record]) -> list[Line]:
     """Lines of one architecture."""
     dense = next((row for row in rows.values() if row.trial["pruner"] == "dense" and not row.trial["control"]), None)
-    inside, outside = (_ranks(rows, condition) for condition in (setting.inside, setting.outside))
+    inside = _ranks(rows, setting.inside)
+    outside = _ranks(rows, setting.outside) if setting.outside else {}
     robust = _robustness(rows, setting)
     lines = []
     for name, row in rows.items():
         conditions = conditions_of(row, METRIC)
-        changes = {}
+        changes, notes = {}, _notes(row, setting, records)
         if dense is not None and row is not dense and set(row.seeds) & set(dense.seeds):
             shared = [c for c in conditions_of(dense, METRIC) if c in conditions]
-            changes = {one.condition: one.estimate for one in compare(row, dense, METRIC, shared)}
+            compared = compare(row, dense, METRIC, shared)
+            changes = {one.condition: one.estimate for one in compared}
+            notes = (*notes, *_warnings(compared, row))
         found = {condition: two_way(scores(row, condition, METRIC)) for condition in conditions}
         lines.append(
             Line(
@@ -272,7 +298,7 @@ def _lines(rows: Mapping[str, Row], setting: Setting, records: Sequence[Record])
                 robust.get(name),
                 row.records[row.seeds[0]].content["mask"],
                 _costs(row),
-                _notes(row, setting, records),
+                notes,
             )
         )
     return lines
@@ -293,17 +319,22 @@ def _ranks(rows: Mapping[str, Row], condition: Condition) -> dict[str, int]:
 
 def _robustness(rows: Mapping[str, Row], setting: Setting) -> dict[str, float]:
     """Distance of each row from the line through the dense networks, trained in several ways."""
-    points = {}
+    points: dict[str, tuple[float, ...]] = {}
+    if setting.outside is None:
+        return {}
     for name, row in rows.items():
-        if {setting.inside, setting.outside} <= set(conditions_of(row, METRIC)):
-            points[name] = tuple(float(scores(row, c, METRIC).mean()) for c in (setting.inside, setting.outside))
+        if set(setting.both) <= set(conditions_of(row, METRIC)):
+            points[name] = tuple(float(scores(row, condition, METRIC).mean()) for condition in setting.both)
     dense = [point for name, point in points.items() if rows[name].trial["pruner"] == "dense"]
     try:
         reference = np.array(dense).reshape(-1, 2).T
         found = effective_robustness(*np.array(list(points.values())).reshape(-1, 2).T, *reference)
     except ValueError:  # too few dense networks
         return {}
-    return {name: float(value) for name, value in zip(points, found, strict=True)}
+    low, high = float(reference[0].min()), float(reference[0].max())
+    reach = high - low  # beyond that the line is a guess
+    near = {name for name, point in points.items() if low - reach <= point[0] <= high + reach}
+    return {name: float(value) for name, value in zip(points, found, strict=True) if name in near}
 
 
 def _costs(row: Row) -> dict[str, float]:
@@ -313,6 +344,7 @@ def _costs(row: Row) -> dict[str, float]:
         "relative": float(np.mean([cost["relative"] for cost in costs])),
         "macs": macs["dense"],
         "kept_macs": macs["kept"],
+        "latency_ms": float(np.median([cost["latency_ms"] for cost in costs])),
     }
 
 
@@ -328,6 +360,18 @@ def _notes(row: Row, setting: Setting, records: Sequence[Record]) -> tuple[str, 
     if any(not layer["kept"] for record in row.records.values() for layer in record.content["mask"]["layers"]):
         notes.append("an emptied layer")
     return tuple(notes)
+
+
+def _warnings(compared: Sequence[Comparison], row: Row) -> Iterator[str]:
+    """What to mind about the changes of a row."""
+    flipped = [str(one.condition) for one in compared if one.flips]
+    if flipped:
+        yield f"sign flips after scaling: {', '.join(flipped)}"
+    if not paired_by_weights(compared[0].a, compared[0].b):
+        yield "begins with other weights than dense: paired by data and patients alone"
+    seeds = compared[0].estimate.seeds
+    if seeds != len(row.seeds):
+        yield f"change over the {seeds} seeds that dense has, too"
 
 
 def _same_setting(record: Record, setting: Setting) -> bool:
@@ -355,35 +399,44 @@ def _nothing(cells: Iterable[Cell], rows: Mapping[str, Row], records: Sequence[R
     return [found[name] for name in sorted(found)]
 
 
-def _contrasts(outline: Outline, panel: Panel) -> tuple[tuple[Comparison, ...], tuple[str, ...]]:
+def _contrasts(outline: Outline, panels: Sequence[Panel]) -> tuple[tuple[Comparison, ...], tuple[str, ...]]:
+    """Each in the fullest table of its training set and acceleration."""
     found: list[Comparison] = []
     missing: list[str] = []
     for contrast in outline.contrasts:
+        if contrast.metric != METRIC:
+            raise RequestError(f"track '{outline.track}': a board shows contrasts in {METRIC}, not {contrast.metric}")
         condition = Condition(contrast.split, contrast.shift)
-        a, b = panel.rows.get(contrast.a), panel.rows.get(contrast.b)
-        if a is None or b is None or not set(a.seeds) & set(b.seeds):
-            missing.append(f"{contrast.a} − {contrast.b}, {condition}")
+        asked = contrast.train_on, contrast.acceleration
+        fitting = [panel for panel in panels if (panel.setting.train_on, panel.setting.acceleration) == asked]
+        rows = fitting[0].rows if fitting else {}
+        pair = [row for name in (contrast.a, contrast.b) if (row := rows.get(name)) is not None]
+        evaluated = all(condition in conditions_of(row, METRIC) for row in pair)
+        if len(pair) == 2 and evaluated and set(pair[0].seeds) & set(pair[1].seeds):
+            found += compare(pair[0], pair[1], METRIC, [condition])
         else:
-            found += compare(a, b, contrast.metric, [condition])
+            missing.append(f"{contrast.a} − {contrast.b}, {condition}")
     return tuple(found), tuple(missing)
 
 
-def _head(records: Sequence[Record], outline: Outline) -> Head:
+def _head(records: Sequence[Record], outline: Outline, main: Panel) -> Head:
     finished = [record for record in records if record.ok]
-    newest = max(finished, key=lambda record: record.content["provenance"]["date"] or "")
+    newest = max(finished, key=lambda record: (record.content["provenance"]["date"] or "", record.row))
     sources = [record.content["provenance"] for record in finished]
-    done = {(r.row, r.trial["size"], r.trial["train_on"], r.trial["acceleration"], r.trial["seed"]) for r in finished}
-    states = [record.content["status"] for record in records]
+    names = ("size", "train_on", "acceleration", "seed")
+    status = {(r.row, *(r.trial[name] for name in names)): r.content["status"] for r in records if not r.ok}
+    status |= {(r.row, *(r.trial[name] for name in names)): "ok" for r in finished}
+    states = [status.get(cell.key) for cell in outline.cells]
     return Head(
         track=outline.track,
         kind=sources[0]["data"]["kind"],
         protocol=finished[0].trial["protocol"],
         steps=max(record.trial["resolved"]["training"]["steps"] for record in finished),
-        finished=sum(cell.key in done for cell in outline.cells),
+        finished=states.count("ok"),
         failed=states.count("failed"),
         skipped=states.count("skipped"),
         expected=len(outline.cells),
-        gains=_gains(finished),
+        gains=_gains(main),
         date=newest.content["provenance"]["date"] or "unknown",
         commit=newest.content["provenance"]["git"] or "unknown",
         dirty=any(source["dirty"] for source in sources),
@@ -392,18 +445,20 @@ def _head(records: Sequence[Record], outline: Outline) -> Head:
     )
 
 
-def _gains(finished: Iterable[Record]) -> dict[str, tuple[float, ...]]:
-    gains: dict[str, list[float]] = {}
-    for record in finished:
-        found = record.content["convergence"]
-        if found is not None:
-            gains.setdefault(record.trial["arch"], []).append(found["psnr_at_end"] - found["psnr_at_gate"])
+def _gains(panel: Panel) -> dict[str, tuple[float, ...]]:
+    """None for an architecture whose dense trials measured nothing."""
+    gains: dict[str, list[float]] = {arch: [] for arch in panel.archs}
+    for row in panel.rows.values():
+        for record in row.records.values():
+            found = record.content["convergence"]
+            if found is not None:
+                gains[row.trial["arch"]].append(found["psnr_at_end"] - found["psnr_at_gate"])
     return {arch: tuple(values) for arch, values in sorted(gains.items())}
 
 
 def under_trained(head: Head) -> tuple[str, ...]:
     """Architectures that miss the convergence gate on average."""
-    return tuple(arch for arch, gains in head.gains.items() if np.mean(gains) >= GATE)
+    return tuple(arch for arch, gains in head.gains.items() if gains and np.mean(gains) >= GATE)
 
 
 def usual(conditions: Iterable[Condition]) -> list[Condition]:

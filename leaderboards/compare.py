@@ -77,12 +77,24 @@ def lines(found: Sequence[Comparison]) -> Iterator[list[str]]:
         yield [str(one.condition), mind, f"{float(one.estimate.mean):+.3f}", span, *numbers]
 
 
-def confirmed(found: Sequence[Comparison], level: float = 0.05) -> list[tuple[float, bool | None]]:
+def confirmed(
+    found: Sequence[Comparison], family: int | None = None, level: float = 0.05
+) -> list[tuple[float, bool | None]]:
     """Holm-adjusted p-value of each comparison, and whether it is below the level; None with too few seeds to claim.
 
-    Contrasts of few seeds still count in the family that is corrected.
+    Contrasts of few seeds, and those whose rows are not there yet, count in the family with a p-value of 1: what they
+    seem to show helps no other one.
+
+    Parameters
+    ----------
+    found : sequence of Comparison
+    family : int, optional
+        Number of contrasts that were fixed beforehand; by default those found.
+    level : float
     """
-    adjusted = holm([float(one.estimate.p_value()) for one in found])
+    few = [one.estimate.seeds < FEW_SEEDS for one in found]
+    values = [1.0 if none else float(one.estimate.p_value()) for one, none in zip(found, few, strict=True)]
+    adjusted = holm([*values, *[1.0] * max(0, (family or 0) - len(values))])[: len(values)]
     return [
         (float(value), bool(value < level) if one.estimate.seeds >= FEW_SEEDS else None)
         for one, value in zip(found, adjusted, strict=True)

@@ -31,14 +31,24 @@ def forest_plot(path: Path, found: Sequence[Comparison], title: str) -> None:
     plt.close(figure)
 
 
-def draw_forest(found: Sequence[Comparison], title: str) -> Figure:
-    """The same as a figure."""
+def draw_forest(found: Sequence[Comparison], title: str, claims: Sequence[bool | None] | None = None) -> Figure:
+    """The same as a figure.
+
+    Parameters
+    ----------
+    found : sequence of Comparison
+    title : str
+    claims : sequence of (bool or None), optional
+        Whether each one is confirmed; what is not stays grey. By default the intervals alone decide.
+    """
     figure, axes = plt.subplots(figsize=(7, 1.2 + 0.32 * len(found)), layout="constrained")
     for place, one in enumerate(found):
         low, high = (float(end) for end in one.estimate.interval())
         mean = float(one.estimate.mean)
         up, down = ((WORSE, "v"), (BETTER, "^")) if one.metric in LOWER_IS_BETTER else ((BETTER, "^"), (WORSE, "v"))
         colour, marker = up if low > 0 else down if high < 0 else (OPEN, "o")
+        if claims is not None and not claims[place]:
+            colour, marker = OPEN, "o"
         if np.isfinite(low):
             axes.plot([low, high], [place, place], color=colour, linewidth=2)
         axes.plot([mean], [place], marker=marker, color=colour, markersize=7, linestyle="none")
@@ -48,6 +58,7 @@ def draw_forest(found: Sequence[Comparison], title: str) -> Figure:
     axes.set_yticks(range(len(found)), labels)
     axes.set_ylim(len(found) - 0.5, -0.5)
     unit = UNITS.get(found[0].metric, found[0].metric)
-    axes.set_xlabel(f"{unit}, a − b, 95 % interval\n({found[0].estimate.wording})")
+    wording = "; ".join(dict.fromkeys(one.estimate.wording for one in found))
+    axes.set_xlabel(f"{unit}, a − b, 95 % interval\n({wording})")
     axes.set_title(title, fontsize=10)
     return figure

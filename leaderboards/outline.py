@@ -32,13 +32,15 @@ class Cell:
 
 @dataclass(frozen=True)
 class Question:
-    """A confirmatory contrast a − b on a split, under a shift."""
+    """A confirmatory contrast a − b on a split, under a shift, of networks trained so."""
 
     a: str
     b: str
     split: str
     shift: str
     metric: str
+    train_on: str
+    acceleration: int
 
 
 @dataclass(frozen=True)

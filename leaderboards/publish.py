@@ -3,11 +3,12 @@
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import safetensors.numpy
 
-from bench.record import FILE, Record
-from leaderboards.archive import holds_archive, read_archive, write_archive
+from bench.record import FILE, Record, asked
+from leaderboards.archive import from_rows, holds_archive, read_archive, to_rows, write_archive
 from leaderboards.board import Board, Setting, build_board
 from leaderboards.card import card
 from leaderboards.figures.all import draw_all
@@ -21,7 +22,8 @@ from registries import RequestError
 
 EXAMPLES = "examples"
 EXAMPLE_FILE = "examples.safetensors"
-MOST_EXAMPLES = 8
+EXAMPLE_PRUNERS = ("dense", "snip")
+"""Of each architecture."""
 EXAMPLE_SEED = 0
 
 
@@ -65,21 +67,28 @@ def _records(folder: Path, sources: Sequence[Path]) -> list[Record]:
         if not holds_archive(folder):
             raise RequestError(f"{folder}: holds no records.parquet; name records by --records")
         return read_archive(folder)
+    records = [record for source in sources for record in read_records(source)]
+    finished = {_cell(record) for record in records if record.ok}
     found: dict[tuple[object, ...], Record] = {}
-    for record in (record for source in sources for record in read_records(source)):
-        trial = record.trial
-        names = ("size", "train_on", "acceleration", "seed", "protocol")
-        key = (record.row, *(trial[name] for name in names), str(sorted(trial["options"].items())), _device(record))
-        # a trial that was carried out replaces one that failed or was skipped; more shifts replace fewer
-        weight = (record.ok, len(record.content["volumes"]))
+    for record in records:
+        if not record.ok and _cell(record) in finished:
+            continue  # it was carried out since
+        key = (_cell(record), asked(record.content) if record.ok else record.content["status"])
         known = found.get(key)
-        if known is None or weight > (known.ok, len(known.content["volumes"])):
+        if known is not None and record.ok and _usual(record) != _usual(known):
+            seed = record.trial["seed"]
+            raise RequestError(f"row {record.row}, seed {seed}: is there twice, with other results; keep one")
+        if known is None or len(record.content["volumes"]) > len(known.content["volumes"]):  # under more shifts
             found[key] = record
-    return list(found.values())
+    return from_rows(*to_rows(found.values()))  # in the order in which they are read again
 
 
-def _device(record: Record) -> str:
-    return str(record.content["provenance"]["numerics"]["device"])
+def _cell(record: Record) -> tuple[object, ...]:
+    return (record.row, *(record.trial[name] for name in ("size", "train_on", "acceleration", "seed")))
+
+
+def _usual(record: Record) -> list[Any]:
+    return [volume for volume in record.content["volumes"] if volume["shift"] is None]
 
 
 def _keep_examples(board: Board, sources: Sequence[Path], folder: Path) -> None:
@@ -94,16 +103,15 @@ def _keep_examples(board: Board, sources: Sequence[Path], folder: Path) -> None:
                 available[record.row] = path
     if not available:
         return
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     best = sorted(panel.lines, key=lambda line: (line.trial["pruner"] != "dense", line.rank_inside or 10**6, line.name))
     chosen: list[str] = []
     for arch in panel.archs:
         own = [line for line in best if line.arch == arch and not line.trial["control"] and line.name in available]
         kinds = {str(line.trial["pruner"]): line.name for line in reversed(own)}
-        chosen += list(dict.fromkeys([kinds[k] for k in ("dense", "snip", "pun", "random") if k in kinds]))
-    splits = {panel.setting.inside.split, panel.setting.outside.split}
-    for name in chosen[:MOST_EXAMPLES]:
+        chosen += list(dict.fromkeys([kinds[k] for k in EXAMPLE_PRUNERS if k in kinds]))
+    splits = {condition.split for condition in panel.setting.both}
+    for name in chosen:
         images = read_images(available[name])
         kept = {key: image for key, image in images.items() if key.split(".")[0] in splits}
         safetensors.numpy.save_file(kept, folder / f"{name.replace('/', '__')}.safetensors")

@@ -4,16 +4,17 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from leaderboards.board import Board, Line, Panel, under_trained, usual
-from leaderboards.compare import Comparison, confirmed
-from leaderboards.results import Condition
+from leaderboards.board import METRIC, Board, Line, Panel, under_trained
+from leaderboards.compare import Comparison, compare, confirmed
+from leaderboards.results import Condition, Row
 from leaderboards.statistics import FEW_SEEDS, Estimate
 
 CONTROLS = ("shuffle", "reinit", "random-layerwise")
 PARTNERS = {
     "wd": "weight decay",
     "early-stop": "early stopping",
-    "small": "fewer channels",
+    "small": "fewer channels (as many weights as 90 % leave)",
+    "small-0.97": "fewer channels (as many weights as 97 % leave)",
     "long": "a quarter more steps",
 }
 
@@ -22,7 +23,7 @@ def questions(board: Board) -> Iterator[tuple[str, list[str]]]:
     """Each question with the sentences that answer it, as far as the records do."""
     panel = board.panels[0]
     yield "Does pruning at initialization beat dense?", [*_confirmatory(board), *_shifts(panel)]
-    yield "Do plain regularisers do as well?", list(_partners(panel))
+    yield "Does a plain regulariser, or a smaller network, do as well?", list(_partners(panel))
     yield "Do the masks beat their shuffled selves?", list(_controls(panel))
     yield "Does timing matter?", list(_timings(panel))
     yield "What does it cost?", list(_costs(panel))
@@ -31,7 +32,7 @@ def questions(board: Board) -> Iterator[tuple[str, list[str]]]:
 def _confirmatory(board: Board) -> Iterator[str]:
     """One sentence for each contrast that the track fixed beforehand."""
     by_pair: dict[tuple[str, str], list[str]] = {}
-    verdicts = confirmed(board.contrasts)
+    verdicts = confirmed(board.contrasts, board.family)
     for one, (value, claim) in zip(board.contrasts, verdicts, strict=True):
         by_pair.setdefault((one.a, one.b), []).append(_contrast(one, value, claim))
     for (a, b), parts in by_pair.items():
@@ -88,50 +89,59 @@ def _sorted_by_sign(where: str, lines: Sequence[Line], condition: Condition) -> 
 
 
 def _partners(panel: Panel) -> Iterator[str]:
+    """Rows at initialization against dense with a plain regulariser: what pruning adds to that."""
     for arch in panel.archs:
-        for condition in (panel.setting.inside, panel.setting.outside):
-            parts = []
-            for line in panel.lines_of(arch):
-                control = str(line.trial["control"] or "")
-                if line.trial["pruner"] == "dense" and condition in line.changes:
-                    name = PARTNERS.get(control.partition("-0")[0], control)
-                    parts.append(f"{name} {interval(line.changes[condition])}")
-            if parts:
-                yield f"{arch}, {condition}, change of dense by {'; by '.join(parts)}."
+        for row in _rows(panel, arch, "at-init"):
+            for control, words in PARTNERS.items():
+                partner = panel.rows.get(f"{arch}/dense+{control}")
+                if partner is not None and set(row.seeds) & set(partner.seeds):
+                    yield f"{row.name} − dense with {words} (exploratory): {_on_both(panel, row, partner)}."
 
 
 def _controls(panel: Panel) -> Iterator[str]:
-    """A pruned row against its controls, by the difference of their changes against dense."""
-    from leaderboards.compare import compare
-
+    """A pruned row against its controls."""
     for name, row in panel.rows.items():
         control = row.trial["control"]
         original = panel.rows.get(name.removesuffix(f"+{control}"))
-        if control not in CONTROLS or original is None or not set(row.seeds) & set(original.seeds):
-            continue
-        conditions = [panel.setting.inside, *([panel.setting.outside] if _other(panel) else [])]
-        found = compare(original, row, "psnr", conditions)
-        parts = [f"{one.condition} {interval(one.estimate)}" for one in found]
-        yield f"{original.name} − its {control} control: {'; '.join(parts)}."
-
-
-def _other(panel: Panel) -> bool:
-    return panel.setting.outside != panel.setting.inside
+        if control in CONTROLS and original is not None and set(row.seeds) & set(original.seeds):
+            yield f"{original.name} − its control {control} (exploratory): {_on_both(panel, original, row)}."
 
 
 def _timings(panel: Panel) -> Iterator[str]:
-    condition = panel.setting.inside
+    """Each pruner at equal sparsity: later timings against at-init, and after against dense trained as long."""
     for arch in panel.archs:
-        for kind, belongs in (("scores and learned masks", False), ("lottery", True)):
-            means: dict[str, list[float]] = {}
-            for line in panel.lines_of(arch):
-                pruner = line.trial["pruner"]
-                meant = pruner not in ("random", "dense") and not line.trial["control"] and condition in line.changes
-                if meant and (pruner == "lottery") is belongs:
-                    means.setdefault(str(line.trial["timing"]), []).append(float(line.changes[condition].mean))
-            if len(means) > 1:
-                parts = [f"{timing} {np.mean(values):+.2f} dB ({len(values)} rows)" for timing, values in means.items()]
-                yield f"{arch}, {condition}, {kind}, mean change against dense: {', '.join(parts)} (descriptive)."
+        for row in _rows(panel, arch, "at-init"):
+            parts = []
+            for timing in ("while", "after"):
+                other = panel.rows.get(row.name.replace("/at-init/", f"/{timing}/"))
+                if other is not None and set(row.seeds) & set(other.seeds):
+                    parts.append(f"{timing} − at-init: {_on_both(panel, other, row)}")
+            long = panel.rows.get(f"{arch}/dense+long")
+            after = panel.rows.get(row.name.replace("/at-init/", "/after/"))
+            if long is not None and after is not None and set(long.seeds) & set(after.seeds):
+                parts.append(f"after − dense trained as long: {_on_both(panel, after, long)}")
+            if parts:
+                apart = " (lottery: every timing has seen trained weights)" if row.trial["pruner"] == "lottery" else ""
+                name = f"{arch}/{row.trial['pruner']} {row.trial['sparsity']}"
+                yield f"{name}{apart} (exploratory): {'; '.join(parts)}."
+
+
+def _rows(panel: Panel, arch: str, timing: str) -> list[Row]:
+    """Rows without control, random ones aside."""
+    return [
+        row
+        for row in panel.rows.values()
+        if row.trial["arch"] == arch
+        and row.trial["timing"] == timing
+        and not row.trial["control"]
+        and row.trial["pruner"] != "random"
+    ]
+
+
+def _on_both(panel: Panel, a: Row, b: Row) -> str:
+    """Paired difference in and out of distribution, in words."""
+    found = compare(a, b, METRIC, panel.setting.both)
+    return ", ".join(f"{one.condition} {interval(one.estimate)}" for one in found)
 
 
 def _costs(panel: Panel) -> Iterator[str]:
@@ -160,10 +170,3 @@ def interval(found: Estimate) -> str:
     low, high = (float(end) for end in found.interval())
     span = f"{low:+.2f} to {high:+.2f}" if np.isfinite(low) else "unknown"
     return f"{float(found.mean):+.2f} dB ({span})"
-
-
-def absolute_conditions(panel: Panel) -> list[Condition]:
-    """Splits of the table, those of interest first."""
-    plain = usual(panel.conditions)
-    first = [c for c in (panel.setting.inside, panel.setting.outside) if c in plain]
-    return list(dict.fromkeys([*first, *plain]))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from leaderboards.board import Board, Head, Line, Panel, under_trained, usual
+from leaderboards.board import GATE, Board, Head, Line, Panel, under_trained, usual
 from leaderboards.compare import confirmed
 from leaderboards.questions import questions
 from leaderboards.references import Reference
@@ -28,7 +28,8 @@ COLUMNS = (
         "patients",
     ),
     *("split", "shift", "psnr", "psnr_low", "psnr_high", "change", "change_low", "change_high", *OTHERS),
-    *("rank_inside", "rank_outside", "effective_robustness", "compression", "macs", "kept_macs", "cost", "notes"),
+    *("rank_inside", "rank_outside", "effective_robustness", "compression", "macs", "kept_macs"),
+    *("cost", "latency_ms_indicative", "notes"),
 )
 Cells = list[list[str]]
 
@@ -38,17 +39,22 @@ def head_lines(head: Head) -> Iterator[str]:
     study = "Simulator study: all data are simulated." if head.kind == "simulated" else "Real fastMRI data."
     yield f"{study} Never compare these figures with those of other data."
     share = 100 * head.finished / max(1, head.expected)
-    state = "complete" if head.finished == head.expected else "incomplete: what is missing has not been run yet"
+    missing = head.expected - head.finished - head.failed - head.skipped
+    state = f"{missing} have not been run yet" if missing else "complete"
     yield (
-        f"Grid of track {head.track}: {head.finished} of {head.expected} trials finished ({share:.0f} %, {state}), "
-        f"{head.failed} failed, {head.skipped} do not exist."
+        f"Grid of track {head.track}: {head.finished} of {head.expected} trials finished ({share:.0f} %), "
+        f"{head.failed} failed, {head.skipped} do not exist; {state}."
     )
     yield f"Protocol {head.protocol}; one dense training has T = {head.steps} steps."
-    gains = "; ".join(f"{arch} {np.mean(g):+.2f} dB ({len(g)} seeds)" for arch, g in head.gains.items())
     late = under_trained(head)
-    verdict = f"under-trained: {', '.join(late)}" if late else "met (below 0.1 dB)"
-    what = "Convergence gate, gain of dense in its last fifth on validation patients"
-    yield f"{what}: {gains or 'unknown'}; {verdict}."
+    parts = []
+    for arch, gains in head.gains.items():
+        verdict = "under-trained" if arch in late else "met"
+        parts.append(
+            f"{arch} {np.mean(gains):+.2f} dB over {len(gains)} seeds, {verdict}" if gains else f"{arch} unknown"
+        )
+    what = f"Convergence gate (dense gains less than {GATE} dB in its last fifth, on validation patients)"
+    yield f"{what}: {'; '.join(parts)}."
     dirty = ", some from changed code" if head.dirty else ""
     machine = f"{', '.join(head.devices)}; torch {', '.join(head.torch)}"
     yield f"Newest record {head.date}, commit {head.commit[:12]}{dirty}; {machine}."
@@ -60,7 +66,7 @@ def panel_cells(panel: Panel, lines: Sequence[Line]) -> Cells:
     header = ["rank in", "rank out", "row", "mask has seen", "seeds"]
     for condition in conditions:
         header += [f"{condition} PSNR", f"{condition} − dense"]
-    header += ["effective robustness", "compression", "cost", "notes"]
+    header += ["effective robustness", "compression", "MACs kept", "cost", "notes"]
     cells = [header]
     for line in lines:
         cells.append(
@@ -73,6 +79,7 @@ def panel_cells(panel: Panel, lines: Sequence[Line]) -> Cells:
                 *(c for condition in conditions for c in (_score(line, condition), _change(line, condition))),
                 "" if line.robustness is None else f"{line.robustness:+.2f}",
                 f"{line.mask['compression']:.1f}×" if line.mask else "",
+                f"{line.cost['kept_macs'] / line.cost['macs']:.2f}" if line.cost else "",
                 f"{line.cost['relative']:.2f}" if line.cost else "",
                 "; ".join(line.notes),
             ]
@@ -93,7 +100,7 @@ def shift_cells(panel: Panel, split: str) -> Cells:
 def contrast_cells(board: Board) -> Cells:
     """The confirmatory contrasts."""
     cells = [["contrast", "where", "difference, dB", "95 % interval", "seeds", "p (Holm)", "verdict"]]
-    for one, (value, claim) in zip(board.contrasts, confirmed(board.contrasts), strict=True):
+    for one, (value, claim) in zip(board.contrasts, confirmed(board.contrasts, board.family), strict=True):
         low, high = (float(end) for end in one.estimate.interval())
         mean = float(one.estimate.mean)
         verdict = "too few seeds" if claim is None else ("better" if mean > 0 else "worse") if claim else "open"
@@ -104,14 +111,27 @@ def contrast_cells(board: Board) -> Cells:
     return cells
 
 
+BASELINES = {"zero_filled": "zero-filled", "cg_sense": "CG-SENSE", "empty": "empty", "oracle": "oracle"}
+
+
+def baseline_cells(panel: Panel) -> Cells:
+    """Mean PSNR of what a network has to beat, and of the oracle."""
+    splits = [str(condition) for condition in usual(panel.conditions)]
+    cells = [["architecture", "baseline", *splits]]
+    for (arch, name), values in panel.baselines.items():
+        shown = [f"{values[split]:.2f}" if split in values else "" for split in splits]
+        cells.append([arch, BASELINES.get(name, name), *shown])
+    return cells
+
+
 def reference_cells(references: Sequence[Reference]) -> Cells:
     """Figures of papers, apart from ours."""
-    cells = [["method", "data", "acceleration", "PSNR", "SSIM", "source", "caveat", "verified"]]
+    cells = [["method", "data", "acceleration", "PSNR", "SSIM", "protocol", "source", "caveat", "verified"]]
     for one in references:
         ssim = "" if one.ssim is None else f"{one.ssim:.4f}"
         known = "yes" if one.verified else "no"
         figures = [f"{one.acceleration}×", f"{one.psnr:.2f}", ssim]
-        cells.append([one.method, one.data, *figures, one.source, one.caveat, known])
+        cells.append([one.method, one.data, *figures, one.protocol, one.source, one.caveat, known])
     return cells
 
 
@@ -138,13 +158,11 @@ def markdown(board: Board, references: Sequence[Reference], figures: Sequence[tu
         )
         for arch in panel.archs:
             parts += [f"### {arch}\n", _markdown(panel_cells(panel, panel.lines_of(arch))), ""]
-        cells = shift_cells(panel, panel.setting.inside.split)
-        if len(cells) > 1:
-            parts += [
-                f"### Change against dense on {panel.setting.inside.split} under each shift, dB\n",
-                _markdown(cells),
-                "",
-            ]
+        parts += ["### Baselines, PSNR in dB, not ranked\n", _markdown(baseline_cells(panel)), ""]
+        for split in dict.fromkeys(condition.split for condition in usual(panel.conditions)):
+            cells = shift_cells(panel, split)
+            if len(cells) > 1:
+                parts += [f"### Change against dense on {split} under each shift, dB\n", _markdown(cells), ""]
     parts.append("## Figures\n")
     parts += [f"![{caption}](figures/{name}.png)\n" for name, caption in figures]
     parts += ["## Figures of papers, not ranked\n", _markdown(reference_cells(references)), ""]
@@ -163,7 +181,9 @@ def results_csv(board: Board) -> str:
             begin += [trial["sparsity"], trial["control"] or "", line.mask.get("seen", ""), len(line.seeds)]
             end = [line.rank_inside or "", line.rank_outside or "", _plain(line.robustness)]
             end += [_plain(line.mask.get("compression"))]
-            end += [_plain(line.cost.get(name)) for name in ("macs", "kept_macs", "relative")] + ["; ".join(line.notes)]
+            end += [_plain(line.cost.get(name)) for name in ("macs", "kept_macs", "relative", "latency_ms")] + [
+                "; ".join(line.notes)
+            ]
             if not line.scores:
                 writer.writerow([*begin, "", "", "", *[""] * (6 + len(OTHERS)), *end])
             for condition, found in line.scores.items():
@@ -217,7 +237,7 @@ def _numbers(found: Estimate | None) -> list[str]:
 
 
 def _plain(value: float | None) -> str:
-    return "" if value is None or not np.isfinite(value) else f"{value:.6g}"
+    return "" if value is None or not np.isfinite(value) else f"{value:.10g}"
 
 
 def _whole(value: int | None) -> str:

@@ -40,6 +40,8 @@ def execute(chosen: argparse.Namespace) -> int:
 
 def outline_of(track: "Track", name: str) -> "Outline":
     """What the board of a track is to hold."""
+    from dataclasses import asdict
+
     from bench.sweep.grid import Surroundings, expand, row_of
     from leaderboards.outline import Cell, Outline, Question
 
@@ -58,5 +60,5 @@ def outline_of(track: "Track", name: str) -> "Outline":
         )
         for request in expand(track, Surroundings(name))
     )
-    contrasts = tuple(Question(c.a, c.b, c.split, c.shift, c.metric) for c in track.contrasts)
+    contrasts = tuple(Question(**asdict(c)) for c in track.contrasts)
     return Outline(track.name, cells, contrasts)

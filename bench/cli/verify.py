@@ -37,11 +37,11 @@ def add(commands: Any) -> None:
 
 
 def execute(chosen: argparse.Namespace) -> int:
-    """Carry out the command: 0 same or within tolerance, 1 different."""
+    """Carry out the command: 0 same or within tolerance, 1 different or not to be told."""
     os.environ.setdefault("TQDM_MININTERVAL", "1")
     from bench.numerics import set_numerics
     from bench.record import FILE, Record
-    from bench.verification import DIFFERENT, plan_again, request_of, verify_run, verify_weights
+    from bench.verification import SAME, WITHIN, plan_again, request_of, verify_run, verify_weights
 
     path = Path(chosen.target)
     path = path / FILE if path.is_dir() else path
@@ -60,7 +60,7 @@ def execute(chosen: argparse.Namespace) -> int:
     else:
         verdict = verify_run(record, planned, seeds)
     print("\n".join([*verdict.lines, f"verdict: {verdict.word}"]))
-    return 1 if verdict.word == DIFFERENT else 0
+    return 0 if verdict.word in (SAME, WITHIN) else 1
 
 
 def _row(chosen: argparse.Namespace) -> "list[Record]":
@@ -83,7 +83,10 @@ def _row(chosen: argparse.Namespace) -> "list[Record]":
     tracks = sorted({record.trial["resolved"]["track"] for record in found})
     if len(tracks) > 1:
         raise RequestError(f"row {chosen.target}: stands on the boards {', '.join(tracks)}; name one by --records")
-    return found
+    kinds = {(r.trial["size"], r.content["provenance"]["numerics"]["device"]) for r in found}
+    if len(kinds) > 1:
+        raise RequestError(f"row {chosen.target}: is there in {len(kinds)} sizes or kinds of device; name a record")
+    return list({record.trial["seed"]: record for record in found}.values())
 
 
 def _of_seed(records: "Sequence[Record]", seed: int) -> "Record":

@@ -1,11 +1,9 @@
 """Which cells are done already: here, or in records from other days and machines."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
-from bench.context import content_key
 from bench.planning import PlannedTrial
-from bench.record import Record
+from bench.record import Record, asked
 from bench.running import skeleton
 
 
@@ -31,12 +29,3 @@ class Finished:
         content = skeleton(planned)
         wanted = set(content["trial"]["resolved"]["evaluation"]["shifts"])
         return any(wanted <= shifts for shifts in self._shifts.get(asked(content), ()))
-
-
-def asked(content: Mapping[str, Any]) -> str:
-    """Key of what a record is of: the trial, its settings, the data, whose code; not where and when it ran."""
-    trial, source = dict(content["trial"]), content["provenance"]
-    resolved = dict(trial.pop("resolved"))
-    resolved["evaluation"] = {name: v for name, v in resolved["evaluation"].items() if name != "shifts"}
-    parts = [trial, resolved, source["data"]["identity"], source["numerics"]["device"], source["entries"]]
-    return content_key(parts)

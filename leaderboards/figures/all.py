@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from leaderboards.board import Board, Panel
+from leaderboards.compare import confirmed
 from leaderboards.figures.cost import quality_against_cost
 from leaderboards.figures.densities import layer_densities
 from leaderboards.figures.examples import Images, reconstructions
@@ -13,10 +14,13 @@ from leaderboards.figures.sparsity import quality_against_sparsity
 from leaderboards.figures.style import save, styled
 from leaderboards.forest import draw_forest
 
-IMAGE_DPI = 60
+IMAGE_DPI = 75
 """Images of few pixels need no more, and the page holds them."""
 OF_PANEL: Mapping[str, tuple[str, Callable[[Panel], object]]] = {
-    "sparsity": ("Quality against sparsity, with 95 % intervals and the dense line", quality_against_sparsity),
+    "sparsity": (
+        "Change against dense by sparsity, with 95 % intervals",
+        quality_against_sparsity,
+    ),
     "robustness": ("In against out of distribution", robustness),
     "cost": ("Quality against cost, with the Pareto front", quality_against_cost),
     "overview": ("Change against dense by architecture, timing and pruner", overview),
@@ -36,14 +40,15 @@ def draw_all(board: Board, examples: Mapping[str, Images], folder: Path) -> list
     panel = board.panels[0]
     with styled():
         if board.contrasts:
-            save(draw_forest(board.contrasts, "confirmatory contrasts"), folder, "contrasts")
-            drawn.append(("contrasts", "Confirmatory contrasts with 95 % intervals"))
+            claims = [claim for _, claim in confirmed(board.contrasts, board.family)]
+            save(draw_forest(board.contrasts, "confirmatory contrasts", claims), folder, "contrasts")
+            drawn.append(("contrasts", "Confirmatory contrasts with 95 % intervals; grey: nothing is confirmed"))
         for name, (caption, draw) in OF_PANEL.items():
             figure = draw(panel)
             if figure is not None:
                 save(figure, folder, name)  # type: ignore[arg-type]
                 drawn.append((name, caption))
-        for split in dict.fromkeys((panel.setting.inside.split, panel.setting.outside.split)):
+        for split in (condition.split for condition in panel.setting.both):
             figure = reconstructions(examples, split)
             if figure is not None:
                 save(figure, folder, f"reconstructions-{split}", IMAGE_DPI)

@@ -1,6 +1,7 @@
 """Quality against cost, with the rows that no other one beats in both."""
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 
 from leaderboards.board import Panel
 from leaderboards.figures.style import FILLS, colours, legend_below, markers, plots_for
@@ -26,6 +27,9 @@ def quality_against_cost(panel: Panel) -> Figure | None:
             kind, fill = str(line.trial["pruner"]), FILLS[line.trial["timing"]]
             axes.plot(cost, quality, shapes[kind], color=hues[kind], fillstyle=fill, markersize=6, label=kind)
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.set_minor_formatter(ScalarFormatter())
+        axes.tick_params(axis="x", which="both", labelsize=7)
         axes.set_title(arch)
         axes.set_xlabel("cost in dense trainings (log)")
         axes.set_ylabel(f"{condition}: PSNR, dB")

@@ -64,7 +64,7 @@ def reconstructions(examples: Mapping[str, Images], split: str) -> Figure | None
     for number, (name, image) in enumerate(images.items()):
         block, column = divmod(number, columns)
         grid[2 * block, column].imshow(image, cmap="gray", vmin=0, vmax=top)
-        grid[2 * block, column].set_title(name.replace("/", "/\u200b"), fontsize=7, wrap=True)
+        grid[2 * block, column].set_title(name.replace("/", "/\u200b"), fontsize=9, wrap=True)
         grid[2 * block + 1, column].imshow(GAIN * np.abs(image - target), cmap="gray", vmin=0, vmax=top)
     figure.suptitle(f"{split}; below each: error × {GAIN}", fontsize=9)
     return figure

@@ -18,7 +18,7 @@ def overview(panel: Panel) -> Figure | None:
     sparsity = max(sorted(set(sparsities)), key=sparsities.count)
     pruners = sorted({str(line.trial["pruner"]) for line in lines})
     archs = panel.archs
-    conditions = list(dict.fromkeys((panel.setting.inside, panel.setting.outside)))
+    conditions = list(panel.setting.both)
     tables = []
     for condition in conditions:
         values = np.full((len(archs) * len(TIMINGS), len(pruners)), np.nan)

@@ -14,7 +14,7 @@ def robustness(panel: Panel) -> Figure | None:
     """PSNR in against out of distribution; the line goes through the dense networks of an architecture."""
     inside, outside = panel.setting.inside, panel.setting.outside
     lines = [line for line in panel.lines if inside in line.scores and outside in line.scores]
-    if inside == outside or not lines:
+    if outside is None or not lines:
         return None
     archs = [arch for arch in panel.archs if any(line.arch == arch for line in lines)]
     kinds = sorted({str(line.trial["pruner"]) for line in lines})

@@ -1,4 +1,4 @@
-"""Quality against sparsity, with intervals and the dense line."""
+"""Paired change against dense by sparsity, with intervals; dense is the line at zero."""
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -9,13 +9,13 @@ from leaderboards.board import Line, Panel
 from leaderboards.figures.style import FILLS, colours, legend_below, markers
 from leaderboards.results import Condition
 
-APART = 0.004
-"""How far rows of equal sparsity are drawn beside each other."""
+SPREAD = 0.012
+"""Over which rows of equal sparsity are drawn beside each other."""
 
 
 def quality_against_sparsity(panel: Panel) -> Figure | None:
     """One plot per architecture, in and out of distribution."""
-    conditions = list(dict.fromkeys((panel.setting.inside, panel.setting.outside)))
+    conditions = list(panel.setting.both)
     archs, size = panel.archs, (5.2 * len(conditions), 3.0 * len(panel.archs))
     figure, grid = plt.subplots(len(archs), len(conditions), figsize=size, squeeze=False, layout="constrained")
     lines = [line for line in panel.lines if line.scores and not line.trial["control"]]
@@ -26,7 +26,7 @@ def quality_against_sparsity(panel: Panel) -> Figure | None:
             _plot(axes, [line for line in lines if line.arch == arch], condition, hues, shapes)
             axes.set_title(f"{arch}, {condition}")
             axes.set_xlabel("sparsity")
-            axes.set_ylabel("PSNR, dB")
+            axes.set_ylabel("PSNR − dense, dB")
     legend_below(figure, 4)
     return figure
 
@@ -34,18 +34,15 @@ def quality_against_sparsity(panel: Panel) -> Figure | None:
 def _plot(axes: Axes, lines: list[Line], condition: Condition, hues: dict[str, str], shapes: dict[str, str]) -> None:
     groups: dict[tuple[str, str], list[Line]] = {}
     for line in lines:
-        if condition in line.scores and line.trial["timing"]:
+        if condition in line.changes and line.trial["timing"]:
             groups.setdefault((str(line.trial["pruner"]), str(line.trial["timing"])), []).append(line)
-        elif condition in line.scores:
-            low, high = (float(end) for end in line.scores[condition].interval())
-            axes.axhline(float(line.scores[condition].mean), color="black", linewidth=1, label="dense")
-            if np.isfinite(low):
-                axes.axhspan(low, high, color="black", alpha=0.08, linewidth=0)
+    axes.axhline(0, color="black", linewidth=1, label="dense")
     for number, ((pruner, timing), members) in enumerate(sorted(groups.items())):
         members.sort(key=lambda line: float(line.trial["sparsity"]))
-        x = np.array([float(line.trial["sparsity"]) for line in members]) + APART * (number - len(groups) / 2)
-        y = np.array([float(line.scores[condition].mean) for line in members])
-        ends = np.array([[float(end) for end in line.scores[condition].interval()] for line in members])
+        x = np.array([float(line.trial["sparsity"]) for line in members])
+        x = x + SPREAD * ((number + 0.5) / len(groups) - 0.5)
+        y = np.array([float(line.changes[condition].mean) for line in members])
+        ends = np.array([[float(end) for end in line.changes[condition].interval()] for line in members])
         axes.errorbar(
             x,
             y,

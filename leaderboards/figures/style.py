@@ -17,6 +17,7 @@ from PIL import Image
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#332288", "#882255")
 """After Okabe & Ito 2008 and Tol; shapes differ, too, for print in grey."""
+PRUNERS = ("dense", "snip", "pun", "random", "magnitude", "grasp", "lottery", "synflow")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 FILLS: Mapping[str | None, Literal["full", "left", "none"]] = {
     None: "full",
@@ -70,11 +71,17 @@ def plots_for(names: Sequence[str], height: float) -> tuple[Figure, dict[str, Ax
     return figure, dict(zip(names, grid.flat, strict=False))
 
 
-def colours(names: list[str]) -> dict[str, str]:
-    """A colour for each name, in their order."""
-    return {name: OKABE_ITO[number % len(OKABE_ITO)] for number, name in enumerate(names)}
+def colours(names: Sequence[str]) -> dict[str, str]:
+    """A colour for each name; a pruner has the same one in every figure."""
+    return {name: OKABE_ITO[place % len(OKABE_ITO)] for name, place in _places(names).items()}
 
 
-def markers(names: list[str]) -> dict[str, str]:
-    """A shape for each name, in their order."""
-    return {name: MARKERS[number % len(MARKERS)] for number, name in enumerate(names)}
+def markers(names: Sequence[str]) -> dict[str, str]:
+    """A shape for each name, likewise."""
+    return {name: MARKERS[place % len(MARKERS)] for name, place in _places(names).items()}
+
+
+def _places(names: Sequence[str]) -> dict[str, int]:
+    """Known pruners first, others after them."""
+    others = sorted(set(names) - set(PRUNERS))
+    return {name: [*PRUNERS, *others].index(name) for name in names}

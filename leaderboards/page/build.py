@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from leaderboards.board import Board, Line, Panel, Setting
+from leaderboards.board import Board, Head, Line, Panel, Setting
 from leaderboards.questions import questions
 from leaderboards.references import Reference
-from leaderboards.results import Condition
+from leaderboards.results import USUAL, Condition
 from leaderboards.statistics import Estimate
-from leaderboards.tables import Cells, contrast_cells, head_lines, reference_cells
+from leaderboards.tables import Cells, baseline_cells, contrast_cells, head_lines, reference_cells
 
 
 def page(board: Board, references: Sequence[Reference], figures: Sequence[tuple[str, str]], folder: Path) -> str:
@@ -39,6 +39,9 @@ def page(board: Board, references: Sequence[Reference], figures: Sequence[tuple[
         "head": "".join(f"<li>{html.escape(line)}</li>" for line in head_lines(board.head)),
         "questions": "".join(_question(*found) for found in questions(board)),
         "contrasts": _table(contrast_cells(board)) if board.contrasts else "<p>No contrast has its rows yet.</p>",
+        "baselines": "".join(
+            f"<h3>{html.escape(str(p.setting))}</h3>{_table(baseline_cells(p))}" for p in board.panels
+        ),
         "references": _table(reference_cells(references)),
         "figures": "".join(_figure(folder / f"{name}.png", caption, name) for name, caption in figures),
         "data": json.dumps(_data(board), sort_keys=True, ensure_ascii=False, separators=(",", ":")).replace(
@@ -58,11 +61,17 @@ def _data(board: Board) -> dict[str, Any]:
     conditions = list(dict.fromkeys(condition for panel in board.panels for condition in panel.conditions))
     places = {condition: number for number, condition in enumerate(conditions)}
     lines = [_line(board, panel, line, places) for panel in board.panels for line in panel.lines]
-    return {"conditions": [[c.split, c.shift] for c in conditions], "lines": lines}
+    first = board.panels[0].setting
+    return {
+        "setting": str(first),
+        "split": first.inside.split,
+        "conditions": [[c.split, c.shift] for c in conditions],
+        "lines": lines,
+    }
 
 
 def _line(board: Board, panel: Panel, line: Line, places: Mapping[Condition, int]) -> dict[str, Any]:
-    ranks = {panel.setting.inside: line.rank_inside, panel.setting.outside: line.rank_outside}
+    ranks = dict(zip(panel.setting.both, (line.rank_inside, line.rank_outside), strict=False))
     return {
         "setting": str(panel.setting),
         "row": line.name,
@@ -77,7 +86,7 @@ def _line(board: Board, panel: Panel, line: Line, places: Mapping[Condition, int
         "macs": _rounded(line.cost["kept_macs"] / line.cost["macs"], 3) if line.cost else None,
         "robustness": _rounded(line.robustness, 3),
         "notes": "; ".join(line.notes),
-        "command": command(line, panel.setting, board.head.track),
+        "command": command(line, panel.setting, board.head) if line.seeds else "",
         "wording": next((found.wording for found in line.scores.values()), ""),
         # condition, patients, rank, PSNR and its interval, change and its interval
         "figures": [
@@ -87,7 +96,7 @@ def _line(board: Board, panel: Panel, line: Line, places: Mapping[Condition, int
     }
 
 
-def command(line: Line, setting: Setting, track: str) -> str:
+def command(line: Line, setting: Setting, head: Head) -> str:
     """What runs a row again, for its first seed."""
     trial = line.trial
     words = ["python -m bench run", f"--arch {trial['arch']}", f"--pruner {trial['pruner']}"]
@@ -95,8 +104,12 @@ def command(line: Line, setting: Setting, track: str) -> str:
         words += [f"--timing {trial['timing']}", f"--sparsity {trial['sparsity']}"]
     if trial["control"]:
         words.append(f"--control {trial['control']}")
-    words += [f"--size {setting.size}", f"--track {track}", f"--train-on {setting.train_on}"]
+    words += [f"--size {setting.size}", f"--track {head.track}", f"--train-on {setting.train_on}"]
     words += [f"--acceleration {setting.acceleration}", f"--seed {line.seeds[0] if line.seeds else 0}"]
+    shifts = list(dict.fromkeys(condition.shift for condition in line.scores if condition.shift != USUAL))
+    words += [f"--protocol {head.protocol}", f"--device {setting.device}"]
+    words += ["--data ROOT"] if head.kind == "real" else []
+    words += [f"--shifts {' '.join(shifts)}"] if shifts else []
     return " ".join(words)
 
 

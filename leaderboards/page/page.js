@@ -8,7 +8,7 @@
       psnr_interval: span(low, high, line.wording), change_interval: change === null ? "" : span(changeLow, changeHigh, line.wording),
     })));
   const filters = { setting: "setting", architecture: "architecture", pruner: "pruner", timing: "timing", split: "split", shift: "shift", control: "control" };
-  const first = { setting: rows[0].setting, split: data.conditions[0][0], shift: "none" };
+  const first = { setting: data.setting, split: data.split, shift: "none" };
   const form = document.getElementById("filters");
   const chosen = {};
   for (const [field, name] of Object.entries(filters)) {
@@ -66,7 +66,7 @@
   });
   function apply() {
     const wanted = Object.entries(chosen).filter(([, select]) => select.value !== "all");
-    table.setFilter((row) => wanted.every(([field, select]) => String(row[field]) === select.value));
+    table.setFilter((row) => wanted.every(([field, select]) => row[field] === "–" && ["split", "shift"].includes(field) || String(row[field]) === select.value));
   }
   function show(data) {
     const place = document.getElementById("details");
@@ -76,9 +76,9 @@
     if (data.psnr_interval) add("p", "PSNR " + data.psnr + " dB, 95 % interval " + data.psnr_interval);
     if (data.change_interval) add("p", "change against dense " + data.change + " dB, 95 % interval " + data.change_interval);
     if (data.notes) add("p", data.notes);
-    add("span", "again:");
-    add("code", data.command);
+    if (data.command) { add("span", "again:"); add("code", data.command); }
     place.hidden = false;
+    place.scrollIntoView({ block: "nearest" });
   }
   table.on("tableBuilt", () => {
     apply();
@@ -92,9 +92,9 @@
   });
   table.on("rowClick", (event, row) => show(row.getData()));
   document.getElementById("table").addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || !event.target.classList.contains("tabulator-row")) return;
+    if (!["Enter", " "].includes(event.key) || !event.target.classList.contains("tabulator-row")) return;
     const row = table.getRows("visible").find((candidate) => candidate.getElement() === event.target);
-    if (row) show(row.getData());
+    if (row) { event.preventDefault(); show(row.getData()); }
   });
   table.on("dataFiltered", (active, found) => { document.getElementById("count").textContent = found.length + " of " + rows.length + " rows"; });
   window.leaderboard = table;

@@ -24,6 +24,14 @@ pruners = ["magnitude", "pun"]
 timings = ["at-init", "after"]
 priority = 1
 
+[[grid]]
+architectures = ["modl"]
+sizes = ["toy"]
+pruners = ["snip"]
+timings = ["at-init"]
+controls = ["shuffle", "reinit"]
+priority = 1
+
 [[contrasts]]
 a = "modl/snip/at-init/0.9"
 b = "modl/dense"

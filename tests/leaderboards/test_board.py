@@ -99,7 +99,7 @@ def test_scores_and_changes_are_those_of_the_records(board, swept):
 
 def test_the_head_counts_the_grid_and_says_that_it_is_simulated(board):
     head = board.head
-    assert (head.finished, head.failed, head.skipped, head.expected) == (9, 1, 2, 12)
+    assert (head.finished, head.failed, head.skipped, head.expected) == (11, 1, 2, 14)
     assert head.kind == "simulated"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", head.date)
     assert under_trained(head) == ()  # nobody to validate on, so nothing is known
@@ -227,7 +227,7 @@ def test_a_board_counts_as_records_for_sweeps(swept, published, tmp_path, capsys
         )
         == 0
     )
-    assert "9 recorded elsewhere, 1 pending" in capsys.readouterr().out
+    assert "11 recorded elsewhere, 1 pending" in capsys.readouterr().out
 
 
 def test_an_outline_of_another_track_is_refused(swept):
