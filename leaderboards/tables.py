@@ -40,7 +40,7 @@ def head_lines(head: Head) -> Iterator[str]:
     yield f"{study} Never compare these figures with those of other data."
     share = 100 * head.finished / max(1, head.expected)
     missing = head.expected - head.finished - head.failed - head.skipped
-    state = f"{missing} have not been run yet" if missing else "complete"
+    state = f"{missing} not run yet (it is filled in instalments, in the order of the track)" if missing else "complete"
     yield (
         f"Grid of track {head.track}: {head.finished} of {head.expected} trials finished ({share:.0f} %), "
         f"{head.failed} failed, {head.skipped} do not exist; {state}."
