@@ -42,14 +42,15 @@
     if (changeHigh < 0) cell.getElement().classList.add("worse");
     return figure(2, true)(cell);
   };
+  const wide = window.innerWidth > 700;
   const columns = [
-    { title: "row", field: "row", frozen: window.innerWidth > 700, minWidth: 190, tooltip: tip("command") },
+    { title: "row", field: "row", tooltip: tip("command"), ...(wide ? { frozen: true, minWidth: 190 } : { width: 130, formatter: "textarea" }) },
     { title: "rank", field: "rank", sorter: "number", sorterParams: { alignEmptyValues: "bottom" } },
-    { title: "split", field: "split" },
-    { title: "shift", field: "shift" },
     { title: "PSNR", field: "psnr", sorter: "number", formatter: figure(2), tooltip: tip("psnr_interval"), sorterParams: { alignEmptyValues: "bottom" } },
     { title: "− dense", field: "change", sorter: "number", formatter: change, tooltip: tip("change_interval"), sorterParams: { alignEmptyValues: "bottom" } },
     { title: "95 % interval of the change", field: "change_interval", headerSort: false, formatter: (cell) => (cell.getValue() || "").split(" dB")[0] },
+    { title: "split", field: "split" },
+    { title: "shift", field: "shift" },
     { title: "seeds", field: "seeds", sorter: "number" },
     { title: "patients", field: "patients", sorter: "number" },
     { title: "mask has seen", field: "seen" },
