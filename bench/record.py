@@ -18,6 +18,16 @@ from registries import RequestError
 
 SCHEMA = 2
 FILE = "record.json"
+UNFINISHED: Mapping[str, Any] = {
+    "mask": None,
+    "cost": None,
+    "convergence": None,
+    "metrics": {},
+    "baselines": {},
+    "shifts": {},
+    "volumes": [],
+}
+"""What a record holds of results before there are any."""
 
 
 @dataclass(frozen=True)

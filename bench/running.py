@@ -19,7 +19,7 @@ from bench.memory import forget_peak, peak_memory_mb
 from bench.numerics import set_numerics
 from bench.planning import PlannedTrial
 from bench.provenance import provenance
-from bench.record import FILE, SCHEMA, Record
+from bench.record import FILE, SCHEMA, UNFINISHED, Record
 from bench.shifting import shifted_scores
 from bench.state import StageCost, State
 from bench.storage import raise_if_of_storage
@@ -123,13 +123,7 @@ def skeleton(planned: PlannedTrial) -> dict[str, Any]:
         "status": "ok",
         "reason": None,
         "recipe": [_plain(values_of(stage)) for stage in stages],
-        "mask": None,
-        "cost": None,
-        "convergence": None,
-        "metrics": {},
-        "baselines": {},
-        "shifts": {},
-        "volumes": [],
+        **UNFINISHED,
         "provenance": provenance(
             device=planned.workspace.device,
             numerics=planned.context.numerics,

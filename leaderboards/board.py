@@ -10,7 +10,7 @@ from bench.record import Record
 from leaderboards.compare import Comparison, compare, paired_by_weights
 from leaderboards.outline import Cell, Outline
 from leaderboards.results import USUAL, Condition, Row, conditions_of, paired, row_of, scores
-from leaderboards.statistics import Estimate, effective_robustness, two_way
+from leaderboards.statistics import Estimate, effective_robustness, ranks, two_way
 from registries import RequestError
 
 METRIC = "psnr"
@@ -307,14 +307,14 @@ def _lines(rows: Mapping[str, Row], setting: Setting, records: Sequence[Record])
 def _ranks(rows: Mapping[str, Row], condition: Condition) -> dict[str, int]:
     """1 + number of rows that are better, by an interval over their common seeds that excludes zero."""
     names = [name for name, row in rows.items() if condition in conditions_of(row, METRIC)]
-    better = dict.fromkeys(names, 1)
-    for place, name in enumerate(names):
-        for other in names[place + 1 :]:
-            if set(rows[name].seeds) & set(rows[other].seeds):
-                low, high = two_way(paired(rows[other], rows[name], condition, METRIC)[0]).interval()
-                better[name] += int(low > 0)
-                better[other] += int(high < 0)
-    return better
+
+    def difference(a: str, b: str) -> tuple[float, float] | None:
+        if not set(rows[a].seeds) & set(rows[b].seeds):
+            return None
+        low, high = two_way(paired(rows[a], rows[b], condition, METRIC)[0]).interval()
+        return float(low), float(high)
+
+    return ranks(names, difference)
 
 
 def _robustness(rows: Mapping[str, Row], setting: Setting) -> dict[str, float]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.context import content_key
 from bench.planning import OpenData, PlannedTrial, choose_device, plan
 from bench.provenance import provenance
-from bench.record import SCHEMA, Record
+from bench.record import SCHEMA, UNFINISHED, Record
 from bench.request import Request
 from bench.sweep.grid import row_of
 from bench.track import Track
@@ -103,13 +103,7 @@ def skipped_record(cell: Cell, track: Track) -> Record:
             "status": "skipped",
             "reason": cell.reason,
             "recipe": [],
-            "mask": None,
-            "cost": None,
-            "convergence": None,
-            "metrics": {},
-            "baselines": {},
-            "shifts": {},
-            "volumes": [],
+            **UNFINISHED,
             "provenance": provenance(
                 device=device, numerics={"device": device.type}, data={}, seed=request.seed, entries=()
             ),

@@ -1,25 +1,25 @@
 """Ranks that say no more than the data do."""
 
-import numpy as np
-import numpy.typing as npt
+from collections.abc import Callable, Sequence
 
-from leaderboards.statistics.crossed import two_way
+Interval = tuple[float, float]
 
 
-def ranks(scores: npt.ArrayLike, confidence: float = 0.95) -> npt.NDArray[np.int64]:
+def ranks(names: Sequence[str], difference: Callable[[str, str], Interval | None]) -> dict[str, int]:
     """1 + the number of rows that are better by an interval that excludes zero.
 
     Parameters
     ----------
-    scores : array_like
-        ``(rows, seeds, patients)``, higher is better, of one architecture.
-    confidence : float
-        Of each pair's interval.
+    names : sequence of str
+        Rows of one architecture.
+    difference : callable
+        ``(a, b)`` to the interval of score a − score b, higher is better; None where the two cannot be compared.
     """
-    values = np.asarray(scores, dtype=np.float64)
-    found = np.ones(len(values), dtype=np.int64)
-    for row, own in enumerate(values[:-1]):
-        low, high = two_way(values[row + 1 :] - own).interval(confidence)
-        found[row] += int(np.count_nonzero(low > 0))
-        found[row + 1 :] += high < 0
+    found = dict.fromkeys(names, 1)
+    for place, name in enumerate(names):
+        for other in names[place + 1 :]:
+            interval = difference(other, name)
+            if interval is not None:
+                found[name] += int(interval[0] > 0)
+                found[other] += int(interval[1] < 0)
     return found
