@@ -14,8 +14,10 @@ from bench.planning import PlannedTrial, plan
 from bench.record import Record, asked
 from bench.request import Request
 from bench.running import run, skeleton
+from pruners import Mask
 from registries import RequestError
 
+MASK = "mask.safetensors"
 TOLERANCE = 0.01
 """dB, for equal weights or equal numerics."""
 SAME, WITHIN, DIFFERENT, UNKNOWN = "same", "within tolerance", "different", "cannot tell"
@@ -39,13 +41,15 @@ class Verdict:
     lines: tuple[str, ...]
 
 
-def request_of(record: Record, data: str | None, device: str, out: str, track: str | None = None) -> Request:
+def request_of(
+    record: Record, data: str | None, device: str, out: str, track: str | None = None, annotations: str | None = None
+) -> Request:
     """The request that makes a recorded trial.
 
     Parameters
     ----------
     record : Record
-    data, device, out
+    data, device, out, annotations
         As in `Request`.
     track : str, optional
         Where the track of the record lies, if it is none of the built-in ones.
@@ -72,6 +76,7 @@ def request_of(record: Record, data: str | None, device: str, out: str, track: s
         size=trial["size"],
         track=track or resolved["track"],
         data=data,
+        annotations=annotations,
         train_on=trial["train_on"],
         acceleration=trial["acceleration"],
         seed=trial["seed"],
@@ -104,7 +109,7 @@ def plan_again(record: Record, request: Request) -> PlannedTrial:
 
 
 def verify_weights(record: Record, planned: PlannedTrial, weights: Path) -> Verdict:
-    """Score stored weights again.
+    """Score stored weights again; the mask beside them has to be that of the record, and its pruned weights zero.
 
     Raises
     ------
@@ -113,9 +118,14 @@ def verify_weights(record: Record, planned: PlannedTrial, weights: Path) -> Verd
     """
     model = planned.workspace.initial_model()
     try:
-        model.load_state_dict(safetensors.torch.load_file(weights))
+        stored = safetensors.torch.load_file(weights)
+        mask = Mask(safetensors.torch.load_file(weights.with_name(MASK)))
+        model.load_state_dict(stored)
     except Exception as error:  # both libraries raise whatever they meet
-        raise RequestError(f"{weights}: are no weights of {record.row} ({type(error).__name__})") from None
+        raise RequestError(f"{weights}: are no weights and mask of {record.row} ({type(error).__name__})") from None
+    pruned = all(bool((stored[name][~kept] == 0).all()) for name, kept in mask.items())
+    if mask.sha256 != record.content["mask"]["sha256"] or not pruned:
+        return Verdict(DIFFERENT, ("the stored weights are under another mask than that of the record",))
     model.to(planned.workspace.device).eval()
     found = score({"network": lambda s: model(s.kspace, s.mask, s.maps)}, planned.test)["network"]
     differences = _differences(record.content["metrics"], summarise(found, planned.test.splits))

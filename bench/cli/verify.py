@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.cli import plugins
 from bench.cli.leaderboard import PUBLISHED
 from registries import RequestError
 
 if TYPE_CHECKING:
     from bench.record import Record
+    from bench.request import Request
 
 WEIGHTS = "weights.safetensors"
 
@@ -30,6 +32,8 @@ def add(commands: Any) -> None:
     parser.add_argument("--acceleration", type=int, default=4, metavar="R", help="of a row (default 4)")
     parser.add_argument("--track", metavar="FILE", help="of the record, if it is no built-in one")
     parser.add_argument("--data", metavar="ROOT", help="folder with fastMRI's knee/ and brain/ (default: simulated)")
+    parser.add_argument("--annotations", metavar="DIR", help="fastMRI+ tables (default: ROOT/fastmri_plus)")
+    plugins.add_option(parser)
     parser.add_argument("--rerun", action="store_true", help="run again, also where there are weights")
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda")
     parser.add_argument("--out", default="verified", metavar="DIR", help="of what is run again (default verified)")
@@ -41,8 +45,9 @@ def execute(chosen: argparse.Namespace) -> int:
     os.environ.setdefault("TQDM_MININTERVAL", "1")
     from bench.numerics import set_numerics
     from bench.record import FILE, Record
-    from bench.verification import SAME, WITHIN, plan_again, request_of, verify_run, verify_weights
+    from bench.verification import SAME, WITHIN, plan_again, verify_run, verify_weights
 
+    plugins.load(chosen)
     path = Path(chosen.target)
     path = path / FILE if path.is_dir() else path
     if path.is_file():
@@ -51,7 +56,7 @@ def execute(chosen: argparse.Namespace) -> int:
         seeds = _row(chosen)
         asked = chosen.seed if chosen.seed is not None else min(r.trial["seed"] for r in seeds)
         record = _of_seed(seeds, asked)
-    planned = plan_again(record, request_of(record, chosen.data, chosen.device, chosen.out, chosen.track))
+    planned = plan_again(record, _request(chosen, record))
     print(f"{record.row}, seed {record.trial['seed']}, track {record.trial['resolved']['track']}")
     weights = path.with_name(WEIGHTS)
     if path.is_file() and weights.is_file() and not chosen.rerun:
@@ -61,6 +66,12 @@ def execute(chosen: argparse.Namespace) -> int:
         verdict = verify_run(record, planned, seeds)
     print("\n".join([*verdict.lines, f"verdict: {verdict.word}"]))
     return 0 if verdict.word in (SAME, WITHIN) else 1
+
+
+def _request(chosen: argparse.Namespace, record: "Record") -> "Request":
+    from bench.verification import request_of
+
+    return request_of(record, chosen.data, chosen.device, chosen.out, chosen.track, chosen.annotations)
 
 
 def _row(chosen: argparse.Namespace) -> "list[Record]":

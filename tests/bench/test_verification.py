@@ -42,11 +42,16 @@ def test_stored_weights_score_the_same_and_others_do_not(original, tmp_path):
     planned = again(record, tmp_path)
     assert verify_weights(record, planned, folder / "weights.safetensors").word == SAME
     weights = safetensors.torch.load_file(folder / "weights.safetensors")
+    mask = safetensors.torch.load_file(folder / "mask.safetensors")
+    safetensors.torch.save_file(mask, tmp_path / "mask.safetensors")
     spoiled = {name: value * 1.3 if value.ndim == 4 else value for name, value in weights.items()}
     safetensors.torch.save_file(spoiled, tmp_path / "weights.safetensors")
     assert verify_weights(record, planned, tmp_path / "weights.safetensors").word == DIFFERENT
+    dense = {name: value + 1e-6 for name, value in weights.items()}
+    safetensors.torch.save_file(dense, tmp_path / "weights.safetensors")
+    assert "another mask" in verify_weights(record, planned, tmp_path / "weights.safetensors").lines[0]
     safetensors.torch.save_file({"a": weights.popitem()[1]}, tmp_path / "weights.safetensors")
-    with pytest.raises(RequestError, match="are no weights of"):
+    with pytest.raises(RequestError, match="are no weights and mask of"):
         verify_weights(record, planned, tmp_path / "weights.safetensors")
 
 
