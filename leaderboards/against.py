@@ -4,8 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from bench.record import Record
 from leaderboards.compare import Comparison, compare
 from leaderboards.results import USUAL, Row, row_of, setting_of, shared_conditions
@@ -100,6 +98,4 @@ def _comparisons(row: Row, other: Row | None, metric: str) -> dict[str, Comparis
 def _cell(found: Comparison | None) -> str:
     if found is None:
         return ""
-    low, high = (float(end) for end in found.estimate.interval())
-    span = f"{low:+.3f} to {high:+.3f}" if np.isfinite(low) else "unknown"
-    return f"{float(found.estimate.mean):+.3f} ({span}){'*' if found.flips else ''}"
+    return f"{float(found.estimate.mean):+.3f} ({found.estimate.span(3)}){'*' if found.flips else ''}"

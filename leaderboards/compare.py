@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from leaderboards.results import Condition, Row, paired, shared_conditions
 from leaderboards.statistics import FEW_SEEDS, Estimate, holm, sign_flips, two_way
 
@@ -70,11 +68,9 @@ def lines(found: Sequence[Comparison]) -> Iterator[list[str]]:
     """Cells of a table: condition, difference, interval, n, what to mind."""
     yield ["split · shift", "", "difference", "95 % interval", "seeds", "patients"]
     for one in found:
-        low, high = (float(end) for end in one.estimate.interval())
-        span = f"{low:+.3f} to {high:+.3f}" if np.isfinite(low) else "unknown"
         mind = "sign flips after scaling" if one.flips else ""
         numbers = [str(one.estimate.seeds), str(one.estimate.patients)]
-        yield [str(one.condition), mind, f"{float(one.estimate.mean):+.3f}", span, *numbers]
+        yield [str(one.condition), mind, f"{float(one.estimate.mean):+.3f}", one.estimate.span(3), *numbers]
 
 
 def confirmed(

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from leaderboards.board import METRIC, Board, Line, Panel, under_trained
 from leaderboards.compare import Comparison, compare, confirmed
 from leaderboards.results import Condition, Row
@@ -167,6 +165,4 @@ def _short(line: Line) -> str:
 
 def interval(found: Estimate) -> str:
     """Mean and interval in words."""
-    low, high = (float(end) for end in found.interval())
-    span = f"{low:+.2f} to {high:+.2f}" if np.isfinite(low) else "unknown"
-    return f"{float(found.mean):+.2f} dB ({span})"
+    return f"{float(found.mean):+.2f} dB ({found.span(2)})"

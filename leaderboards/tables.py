@@ -101,10 +101,9 @@ def contrast_cells(board: Board) -> Cells:
     """The confirmatory contrasts."""
     cells = [["contrast", "where", "difference, dB", "95 % interval", "seeds", "p (Holm)", "verdict"]]
     for one, (value, claim) in zip(board.contrasts, confirmed(board.contrasts, board.family), strict=True):
-        low, high = (float(end) for end in one.estimate.interval())
         mean = float(one.estimate.mean)
         verdict = "too few seeds" if claim is None else ("better" if mean > 0 else "worse") if claim else "open"
-        span = f"{low:+.2f} to {high:+.2f}" if np.isfinite(low) else "unknown"
+        span = one.estimate.span(2)
         shown = "" if claim is None else f"{value:.2g}"
         name = f"{one.a} − {one.b}"
         cells.append([name, str(one.condition), f"{mean:+.2f}", span, str(one.estimate.seeds), shown, verdict])

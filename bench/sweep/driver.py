@@ -120,9 +120,10 @@ class Sweep:
             raise
         finally:
             executor.close()
-            self._write_status({}, None)
+            self.write_status({}, None)
 
-    def _write_status(self, running: dict[str, float], left: float | None) -> None:
+    def write_status(self, running: dict[str, float], left: float | None) -> None:
+        """Leave where the sweep stands for other processes: names under way since when, and seconds left."""
         failed = {self.cells[number].name: reason for number, reason in self.reasons.items()}
         Status(self.track.name, self.counts(), running, failed, left, time.time()).write(self.out)
 
@@ -153,7 +154,7 @@ class _Loop:
                     names = {self._cell(place).name: begun for place, begun in self.running.items()}
                     words = f"failed {len(self.sweep.reasons)} · {'; '.join(names)}"
                     bar.set_postfix_str(words, refresh=sys.stderr.isatty())
-                    self.sweep._write_status(names, self._seconds_left())
+                    self.sweep.write_status(names, self._seconds_left())
         return not self.leaving
 
     def _cell(self, place: int) -> Cell:

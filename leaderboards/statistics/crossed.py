@@ -40,6 +40,11 @@ class Estimate:
             half = np.where(np.isfinite(self.error), quantile * self.error, np.inf)
         return self.mean - half, self.mean + half
 
+    def span(self, digits: int) -> str:
+        """The 95 % interval of a single mean in words."""
+        low, high = (float(end) for end in self.interval())
+        return f"{low:+.{digits}f} to {high:+.{digits}f}" if np.isfinite(low) else "unknown"
+
     def p_value(self) -> Array:
         """Two-sided, of no difference; 1 where the standard error is unknown, or all differences are zero."""
         with np.errstate(divide="ignore", invalid="ignore"):
