@@ -33,8 +33,10 @@ PALETTE = 128
 @contextmanager
 def styled() -> Iterator[None]:
     """Drawing in the style of the board; identifiers in SVG files do not depend on the moment."""
+    # the font that comes with matplotlib: others are there on some machines only
+    fonts = {"font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"]}
     with (
-        sns.axes_style("whitegrid"),
+        sns.axes_style("whitegrid", rc=fonts),
         plt.rc_context({"svg.hashsalt": "pun-bench", "font.size": 9, "axes.titlesize": 10}),
     ):
         yield
