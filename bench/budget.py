@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from bench.cost import ConvolutionCounter
@@ -12,7 +13,10 @@ from bench.request import Resolved
 from bench.state import State
 from datasets.samples import Samples
 from pruners import Given, LearnMask, Prune, Stage, Train, pruners
+from pruners.channels import Channels
+from pruners.gates import ChannelGates
 from pruners.gradual import Gradual
+from pruners.stages import LearnChannels
 from registries import RequestError
 
 
@@ -50,6 +54,8 @@ class Estimator:
         """Expected cost of a stage; what mask updates of plug-ins compute besides gradients is not foreseen."""
         if isinstance(stage, Prune):
             return Estimate(stage, 0, stage.rounds * self._scoring(stage.score, stage.options))
+        if isinstance(stage, LearnChannels) and not stage.joint:
+            return Estimate(stage, stage.steps, stage.steps * self._of_gates())
         if isinstance(stage, LearnMask | Given):
             return Estimate(stage, stage.steps, stage.steps * self._of_full_width())
         if not isinstance(stage, Train):
@@ -73,6 +79,21 @@ class Estimator:
                 samples = batch.to(self._workspace.device)
                 weights = {n: w.clone().requires_grad_() for n, w in problem.weights.items()}
                 problem.loss(samples, weights).backward()  # type: ignore[no-untyped-call]
+            self._scorings[own] = counter.macs / self._workspace.step_macs
+        return self._scorings[own]
+
+    def _of_gates(self) -> float:
+        """Cost of a step that differentiates by gates on channels alone, in dense steps."""
+        own = "gates", ()
+        if own not in self._scorings:
+            batch = next(self._workspace.data.batches(1, "training"))
+            problem = self._problem()
+            values = {n: torch.ones(layer.size, requires_grad=True) for n, layer in problem.channels().items()}
+            on_device = {name: value.to(self._workspace.device) for name, value in values.items()}
+            factors = ChannelGates(problem.channels(), problem.mask).factors(on_device)
+            with ConvolutionCounter() as counter:
+                weights = {name: weight * factors[name] for name, weight in problem.weights.items()}
+                problem.loss(batch.to(self._workspace.device), weights).backward()  # type: ignore[no-untyped-call]
             self._scorings[own] = counter.macs / self._workspace.step_macs
         return self._scorings[own]
 
@@ -113,6 +134,9 @@ class _OneBatch:
 
     def networks(self) -> Mapping[str, nn.Module]:
         return self._problem.networks()
+
+    def channels(self) -> Channels:
+        return self._problem.channels()
 
     def batches(self, number: int) -> Iterator[Samples]:
         self.asked = max(self.asked, number)

@@ -74,8 +74,8 @@ class Control:
             return replace(settings, weight_decay=WEIGHT_DECAY)
         return settings
 
-    def recipe(self, stages: tuple[Stage, ...], plan: Plan) -> tuple[Stage, ...]:
-        """The stages under this control.
+    def recipe(self, stages: tuple[Stage, ...], plan: Plan, channels: bool = False) -> tuple[Stage, ...]:
+        """The stages under this control; with ``channels`` the mask is made of whole ones.
 
         Raises
         ------
@@ -87,7 +87,7 @@ class Control:
                 raise RequestError(f"control '{self.name}': nothing is pruned at sparsity {plan.sparsity}")
             if self.name == "invert" and not any(isinstance(stage, Prune | LearnMask) for stage in stages):
                 raise RequestError("control 'invert': this pruner has no scores to invert")
-            return with_control(stages, str(self.name), plan.steps)
+            return with_control(stages, str(self.name), plan.steps, channels)
         if self.name == "long":
             return (*stages, fine_tuning(plan))
         if self.name == "early-stop":

@@ -11,7 +11,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from architectures import Architecture
-from datasets.samples import Samples
 from pruners import Mask
 
 LATENCY_RUNS = 5
@@ -19,8 +18,8 @@ LOSS = "SSIMLoss"
 
 
 @torch.no_grad()
-def forward_macs(model: Architecture, mask: Mask, samples: Samples) -> dict[str, int]:
-    """Multiply–accumulates of one forward pass.
+def forward_macs(model: Architecture, mask: Mask, inputs: tuple[Tensor, Tensor, Tensor]) -> dict[str, int]:
+    """Multiply–accumulates of one forward pass on k-space, sampling mask and coil maps.
 
     A convolution weight is used once per output position (a transposed one once per input position) and call; a
     weight shared by several unrolls is called several times. Complex products count four, a transform of n points
@@ -46,7 +45,7 @@ def forward_macs(model: Architecture, mask: Mask, samples: Samples) -> dict[str,
     hooks = [layer.register_forward_hook(count) for layer in layers]
     try:
         with _PhysicsCounter() as physics:
-            model(samples.kspace, samples.mask, samples.maps)
+            model(*inputs)
     finally:
         for hook in hooks:
             hook.remove()

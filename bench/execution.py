@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -25,12 +25,15 @@ from bench.store import Store
 from bench.training import Validation, train
 from bench.training_data import TrainingData
 from datasets.errors import DataError
-from pruners import Given, LearnMask, Mask, Prune, Rewind, Stage, Train, Transform, kept_count
+from pruners import Given, LearnMask, Mask, Prune, Rewind, Stage, Train, Transform, kept_count, pruners
+from pruners.channels import Channels
 from pruners.contract import identities_of
 from pruners.controls import random_layerwise, shuffled
-from pruners.mask import round_counts
+from pruners.coupling import coupled
+from pruners.gates import gates_of
+from pruners.mask import growing_counts, round_counts
 from pruners.scoring import scores_by
-from pruners.stages import values_of
+from pruners.stages import TransformChannels, values_of
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class Workspace:
     device : torch.device
     given : mapping of str to Tensor
         Weights of a network somebody has; empty if none are given.
+    channels : Channels
+        Of the network, where the pruner removes whole ones; otherwise none.
     """
 
     architecture: str
@@ -64,6 +69,7 @@ class Workspace:
     seed: int
     device: torch.device
     given: Mapping[str, Tensor]
+    channels: Channels
 
     def initial_model(self, purpose: str = "initial weights") -> Architecture:
         """The network at θ₀, which depends on architecture, size and seed alone."""
@@ -83,7 +89,14 @@ class Workspace:
         """What a pruner sees, on a copy of the model; each use has its own generator, each purpose its own batches."""
         own = self.model(State.of(model, mask)).requires_grad_(False)
         draw = generator(self.seed, "pruning", use)
-        return TrainingProblem(own, mask, self.data, image_loss(self.training.loss), draw, self.device, purpose)
+        loss = image_loss(self.training.loss)
+        return TrainingProblem(own, mask, self.data, loss, draw, self.device, self.channels, purpose)
+
+    def with_channels(self) -> "Workspace":
+        """The same, knowing the channels of the network."""
+        model = self.initial_model()
+        weights = {name: part.weight.detach() for name, part in model.prunable(self.groups).items()}
+        return replace(self, channels=coupled(model.networks(), weights))
 
     @torch.no_grad()
     def validate(self, model: Architecture) -> Validation | None:
@@ -222,20 +235,32 @@ def advance(
 def _prune(state: State, stage: Prune, model: Architecture, workspace: Workspace) -> tuple[State, StageCost]:
     begun = time.monotonic()
     with ConvolutionCounter() as counter:
-        mask, drawn = _scored(state.mask, stage, model, workspace)
+        mask, drawn = scored(state.mask, stage, model, workspace)
     cost = StageCost(str(stage), 0, counter.macs, time.monotonic() - begun)
     if drawn:  # the second mask is ours to know, and not billed
-        second, _ = _scored(state.mask, stage, model, workspace, second=True)
+        second, _ = scored(state.mask, stage, model, workspace, second=True)
         cost = cost.finding(overlap=mask.overlap(second))
     return State(state.weights, mask), cost
 
 
-def _scored(
+def scored(
     mask: Mask, stage: Prune, model: Architecture, workspace: Workspace, second: bool = False
 ) -> tuple[Mask, int]:
-    """The mask after all rounds of scoring, and how many batches that took."""
+    """The mask after all rounds of scoring, and how many batches that took.
+
+    Parameters
+    ----------
+    mask : Mask
+        What is kept before.
+    stage : Prune
+    model : Architecture
+    workspace : Workspace
+    second : bool
+        On the batches that come after.
+    """
     within, drawn = mask, 0
-    for number, keep in enumerate(round_counts(mask.kept, kept_count(mask.total, stage.sparsity), stage.rounds)):
+    counts = growing_counts if pruners.get(stage.score).growing else round_counts
+    for number, keep in enumerate(counts(mask.kept, kept_count(mask.total, stage.sparsity), stage.rounds)):
         round_ = f" {number}" if number else ""
         problem = workspace.problem(model, mask, f"{stage.score}{round_}", f"scoring{round_}")
         if second:
@@ -243,7 +268,8 @@ def _scored(
         scores = scores_by(stage.score, problem, stage.options)
         if stage.lowest:
             scores = {name: -score for name, score in scores.items()}
-        mask = Mask.from_scores(scores, keep, stage.scope, within=within if stage.revives else mask)
+        gates = gates_of(stage.score, problem, within if stage.revives else mask)
+        mask = gates.select(scores, keep, stage.scope)
         drawn += problem.drawn
     return mask, drawn
 
@@ -252,6 +278,12 @@ def _transform(state: State, stage: Transform, workspace: Workspace) -> State:
     draw = generator(workspace.seed, "control", stage.control)
     if stage.control == "reinit":
         return State.of(workspace.initial_model("new initial weights"), state.mask)
+    if isinstance(stage, TransformChannels):
+        channels, mask = workspace.channels, state.mask
+        if stage.control == "shuffle":
+            return State(state.weights, channels.shuffled(mask, draw))
+        full = Mask.full(mask)
+        return State(state.weights, channels.select(channels.random_scores(draw), mask.kept, "layer-wise", full))
     change = {"shuffle": shuffled, "random-layerwise": random_layerwise}[stage.control]
     return State(state.weights, change(state.mask, draw))
 

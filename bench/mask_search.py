@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from decimal import Decimal
 
 import torch
 from torch import Tensor
@@ -20,6 +19,8 @@ from bench.training_data import TrainingData
 from datasets.samples import Samples
 from pruners import LearnMask, Mask, kept_count
 from pruners.bernoulli import divergence, relaxed_sample, uniform
+from pruners.gates import ChannelGates, Gates, WeightGates, random_scores
+from pruners.stages import LearnChannels
 
 DIAGNOSTIC_BATCHES = 8
 RANDOM_MASKS = 5
@@ -37,6 +38,8 @@ class MaskSearch:
         Its weights are frozen, or trained in place.
     mask : Mask
         What was kept before; only these weights have a logit that counts.
+    gates : Gates
+        That have a logit: one per weight or one per channel of what was kept.
     stage : LearnMask
     settings : TrainingSettings
     seed : int
@@ -47,6 +50,7 @@ class MaskSearch:
         self,
         model: Architecture,
         mask: Mask,
+        gates: Gates,
         stage: LearnMask,
         settings: TrainingSettings,
         seed: int,
@@ -54,7 +58,7 @@ class MaskSearch:
     ) -> None:
         self.model = model
         self.purpose = "training" if stage.joint else "mask search"
-        self._within = mask
+        self._gates = gates
         self._kept = mask.to(device)
         self._stage = stage
         self._settings = settings
@@ -64,12 +68,13 @@ class MaskSearch:
         self._first_loss: float | None = None
         self._weights = {name: model.get_parameter(name) for name in mask}
         start = math.log(stage.probability / (1 - stage.probability))
+        self._available = {name: flags.to(device) for name, flags in gates.available.items()}
         self.logits = {
-            name: torch.full(weight.shape, start, device=device, requires_grad=True)
-            for name, weight in self._weights.items()
+            name: torch.full(flags.shape, start, device=device, requires_grad=True)
+            for name, flags in self._available.items()
         }
         self.keep = kept_count(mask.total, stage.sparsity)
-        self.prior = min(max(float(1 - Decimal(stage.sparsity)), 1e-6), 1 - 1e-6)
+        self.prior = min(max(gates.density(stage.sparsity), 1e-6), 1 - 1e-6)
         self._trained = adam(model, settings) if stage.joint else None
         self.optimizer: torch.optim.Optimizer = torch.optim.Adam(list(self.logits.values()), lr=stage.rate)
         for parameter in model.parameters():
@@ -90,18 +95,19 @@ class MaskSearch:
         }
         if self._stage.joint:
             hardness = (step + 1) / self._stage.steps
-            top = self.top().to(self._device)
+            top = {name: flags.to(self._device) for name, flags in self._gates.open_in(self.top()).items()}
             sampled = {name: (1 - hardness) * soft + hardness * top[name] for name, soft in sampled.items()}
-        weights = {name: weight * self._kept[name] * sampled[name] for name, weight in self._weights.items()}
+        factors = self._gates.factors(sampled)
+        weights = {name: weight * self._kept[name] * factors[name] for name, weight in self._weights.items()}
         data_loss = self._loss(self._image(weights, samples), samples)
         if self._first_loss is None:
             self._first_loss = data_loss.item()
         return data_loss + self._stage.kl * self._first_loss * self.mean_divergence()
 
     def mean_divergence(self) -> Tensor:
-        """Mean KL(Bernoulli(p) ‖ Bernoulli(density)) over the weights that may be kept."""
-        total = torch.stack([(divergence(v, self.prior) * self._kept[n]).sum() for n, v in self.logits.items()]).sum()
-        return total / self._within.kept
+        """Mean KL(Bernoulli(p) ‖ Bernoulli(density)) over the gates that may stay open."""
+        parts = [(divergence(v, self.prior) * self._available[n]).sum() for n, v in self.logits.items()]
+        return torch.stack(parts).sum() / sum(int(flags.sum()) for flags in self._available.values())
 
     def move(self, step: int) -> int:
         """Step the logits, and jointly the weights."""
@@ -117,7 +123,7 @@ class MaskSearch:
         """The mask of the most probable weights (the least probable ones for the control ``invert``)."""
         sign = -1 if self._stage.lowest else 1
         scores = {name: sign * logit.detach().cpu() for name, logit in self.logits.items()}
-        return Mask.from_scores(scores, self.keep, self._stage.scope, within=self._within)
+        return self._gates.select(scores, self.keep, self._stage.scope)
 
     def tensors(self) -> dict[str, Tensor]:
         """Logits, weights and the states of their optimizers."""
@@ -149,9 +155,9 @@ class MaskSearch:
         draw = generator(self._seed, "random masks")
         masks = [mask]
         for _ in range(RANDOM_MASKS):
-            scores = {n: torch.rand(kept.shape, generator=draw, dtype=torch.float64) for n, kept in mask.items()}
-            masks.append(Mask.from_scores(scores, self.keep, self._stage.scope, within=self._within))
-        soft = {name: torch.sigmoid(logit) * self._kept[name] for name, logit in self.logits.items()}
+            masks.append(self._gates.select(random_scores(self._gates, draw), self.keep, self._stage.scope))
+        open_ = self._gates.factors({name: torch.sigmoid(logit) for name, logit in self.logits.items()})
+        soft = {name: open_[name] * kept for name, kept in self._kept.items()}
         variants: list[Mapping[str, Tensor]] = [soft, *(found.to(self._device) for found in masks), self._kept]
         totals = [0.0] * len(variants)
         for batch in problem.batches(DIAGNOSTIC_BATCHES):
@@ -187,7 +193,8 @@ def learn_mask(
 ) -> tuple[Mask, Spent]:
     """Search for a mask; gives it with what was found out about it. The model's weights change if learned jointly."""
     before = problem(model, mask, "mask search", "mask diagnostics")
-    search = MaskSearch(model, mask, stage, settings, seed, device)
+    gates = ChannelGates(before.channels(), mask) if isinstance(stage, LearnChannels) else WeightGates(mask)
+    search = MaskSearch(model, mask, gates, stage, settings, seed, device)
     spent = optimise(search, 0, stage.steps, data, device, progress)
     found = search.top()
     findings = search.diagnostics(before, found)

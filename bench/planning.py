@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,10 @@ from datasets.simulated.generate import simulation_of
 from datasets.splits import TrainingSet, UnavailableError, splits, training_set
 from datasets.undersampling import Undersampling, missing_sigpy
 from datasets.volumes import Volume
-from pruners import Given, Train
+from pruners import Given, Train, kept_count
+from pruners.channels import Channels
 from pruners.contract import identities_of
+from pruners.entries import CHANNEL
 from registries import RequestError
 
 
@@ -175,11 +178,15 @@ def plan(request: Request, opened: OpenData | None = None) -> PlannedTrial:
         seed=trial.seed,
         device=device,
         given={},
+        channels=Channels({}, {}),
     )
     if workspace.validation is None and any(isinstance(s, Train) and s.choices for s in resolved.stages):
         raise RequestError(
             f"control '{trial.control}': there are too few training patients to have validation patients"
         )
+    if resolved.entry.granularity == CHANNEL:
+        workspace = workspace.with_channels()
+        _check_channels(workspace.channels, trial.sparsity)
     estimator = Estimator(workspace)
     resolved = within_budget(resolved, estimator)
     workspace = replace(workspace, training=resolved.track.training)
@@ -313,6 +320,16 @@ def _check_calibration(volumes: Sequence[Volume], undersampling: Undersampling) 
                 f"--acceleration {undersampling.acceleration}: leaves no calibration line of the {volume.columns} "
                 f"columns of {volume.name}; use a smaller one"
             )
+
+
+def _check_channels(channels: Channels, sparsity: str) -> None:
+    total = channels.weights
+    if channels.fewest_weights > kept_count(total, sparsity):
+        most = 1 - Decimal(channels.fewest_weights) / total
+        raise RequestError(
+            f"--sparsity {sparsity}: the last channel of a layer stays, so that at most {100 * most:.1f} % of the "
+            "weights of this network can go; use a smaller one"
+        )
 
 
 def _splits(

@@ -12,6 +12,7 @@ from bench.losses import Loss
 from bench.training_data import TrainingData
 from datasets.samples import Samples, crop_to_target
 from pruners import Mask
+from pruners.channels import Channels
 
 SMOOTHING = 1e-3
 """ε of the curved loss, in images scaled to about 1."""
@@ -29,6 +30,8 @@ class TrainingProblem:
     loss : callable
     generator : torch.Generator
     device : torch.device
+    channels : Channels
+        Of the network; none where single weights are removed.
     purpose : str
         Of the batches: another purpose sees another order and other sampling masks.
 
@@ -46,6 +49,7 @@ class TrainingProblem:
         loss: Loss,
         generator: torch.Generator,
         device: torch.device,
+        channels: Channels,
         purpose: str = "scoring",
     ) -> None:
         self.model = model
@@ -56,12 +60,17 @@ class TrainingProblem:
         self._data = data
         self._loss = loss
         self._device = device
+        self._channels = channels
         self._purpose = purpose
         self._sets = 0
 
     def networks(self) -> Mapping[str, nn.Module]:
         """The plain CNNs by their name in the model."""
         return self.model.networks()
+
+    def channels(self) -> Channels:
+        """The channels of these CNNs."""
+        return self._channels
 
     def batches(self, number: int) -> Iterator[Samples]:
         """Draw scoring batches: the same for every pruner of the trial's seed."""

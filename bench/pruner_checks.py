@@ -19,9 +19,12 @@ from bench.request import Request
 from bench.state import StageCost, State
 from bench.track import tracks
 from datasets.simulated import embedded_root
-from pruners import LearnMask, Prune, PrunerEntry, Stage, Train, kept_count, pruners
+from pruners import LearnMask, Mask, Prune, PrunerEntry, Stage, Train, kept_count, pruners
+from pruners.entries import CHANNEL
 from registries.checking import BrokenContractError, NotApplicableError, Outcome, carry_out, require
 
+CHANNEL_SPARSITY = "0.5"
+"""Whole channels of toys, of which one has to stay in each layer."""
 NOWHERE = Progress(None, lambda checkpoint: None)
 
 
@@ -85,6 +88,7 @@ class Subject:
                 arch=architecture,
                 pruner=self.entry.name,
                 timing=timing,
+                sparsity=CHANNEL_SPARSITY if self.entry.granularity == CHANNEL else None,
                 size="toy",
                 device="cpu",
                 data=str(data or embedded_root(tracks.get("toy").simulated()).place),
@@ -126,12 +130,15 @@ def valid_scores(subject: Subject) -> None:
         same = all(torch.equal(value, problem.model.state_dict()[part]) for part, value in model.state_dict().items())
         require(same, f"{name}: scoring changes the parameters of the network")
         require(isinstance(scores, dict), f"{name}: gives {type(scores).__name__}, not a dict of name and score")
-        missing, unknown = sorted(set(mask) - set(scores)), sorted(set(scores) - set(mask))
-        require(not missing, f"{name}: {len(missing)} prunable weights have no score, e.g. '{''.join(missing[:1])}'")
-        require(not unknown, f"{name}: scores {len(unknown)} unknown weights, e.g. '{''.join(unknown[:1])}'")
+        whole = entry.granularity == CHANNEL
+        shapes = {layer: (part.size,) for layer, part in problem.channels().items()} if whole else _shapes(mask)
+        things = "layers" if whole else "weights"
+        missing, unknown = sorted(set(shapes) - set(scores)), sorted(set(scores) - set(shapes))
+        require(not missing, f"{name}: {len(missing)} prunable {things} have no score, e.g. '{''.join(missing[:1])}'")
+        require(not unknown, f"{name}: scores {len(unknown)} unknown {things}, e.g. '{''.join(unknown[:1])}'")
         for weight, score in scores.items():
             require(isinstance(score, Tensor), f"{name}: the score of '{weight}' is no tensor")
-            shape, wanted = tuple(score.shape), tuple(mask[weight].shape)
+            shape, wanted = tuple(score.shape), shapes[weight]
             require(shape == wanted, f"{name}: the score of '{weight}' has shape {shape}, not {wanted}")
             require(bool(torch.isfinite(score).all()), f"{name}: the score of '{weight}' is not finite everywhere")
             require(not score.requires_grad, f"{name}: the score of '{weight}' still hangs on its graph; detach it")
@@ -139,12 +146,21 @@ def valid_scores(subject: Subject) -> None:
         require(some or not entry.uses_data, f"{name}: every score is zero")
 
 
+def _shapes(mask: Mask) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(kept.shape) for name, kept in mask.items()}
+
+
 def exact_counts(subject: Subject) -> None:
-    """Exactly the weights that the sparsity leaves are kept, on every architecture and under every timing."""
+    """Exactly the weights that the sparsity leaves are kept, or as many whole channels as fit into them."""
     for run in subject.runs:
         mask = run.end.mask
         sparsity = run.planned.resolved.trial.sparsity
         wanted = kept_count(mask.total, sparsity)
+        if subject.entry.granularity == CHANNEL:
+            channels = run.planned.workspace.channels
+            require(channels.mask(channels.kept(mask)) == mask, f"{run}: keeps parts of channels")
+            require(mask.kept <= wanted, f"{run}: keeps {mask.kept} of {mask.total} weights, more than {wanted}")
+            continue
         require(mask.kept == wanted, f"{run}: keeps {mask.kept} of {mask.total} weights, not {wanted}")
 
 

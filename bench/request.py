@@ -14,8 +14,10 @@ from bench.settings import EvaluationSettings, TrainingSettings
 from bench.track import MapSettings, Track, find_track, settings_from, tracks
 from bench.trial import DEFAULT_SPARSITY, PROTOCOLS, Trial, parse_sparsity
 from datasets.shifts import shifts
-from pruners import Plan, PrunerEntry, Stage, pruners
+from pruners import Plan, PrunerEntry, Stage, channels, pruners
 from pruners.contract import checked
+from pruners.coupling import missing_library
+from pruners.entries import CHANNEL
 from pruners.mask import SCOPES
 from registries import RequestError, parse_options
 
@@ -100,7 +102,8 @@ class Resolved:
             raise RequestError(
                 f"pruner '{self.entry.name}': its recipe fails: {type(error).__name__}: {error}"
             ) from None
-        stages = self.control.recipe(checked(self.entry.name, expanded), plan)
+        channels = self.entry.granularity == CHANNEL
+        stages = self.control.recipe(checked(self.entry.name, expanded), plan, channels)
         return replace(self, plan=plan, track=replace(self.track, training=training), stages=stages)
 
 
@@ -116,6 +119,9 @@ def resolve(request: Request) -> Resolved:
     size, track = _size_and_track(request)
     architecture.arguments(size)
     entry = pruners.get(request.pruner)
+    missing = missing_library() if entry.granularity == CHANNEL else None
+    if missing:
+        raise missing
     timing, sparsity = _timing(request, entry), _sparsity(request, entry)
     if request.acceleration < 1:
         raise RequestError(f"--acceleration {request.acceleration}: give a whole number of at least 1, e.g. 4 or 8")
@@ -160,8 +166,9 @@ def _common_options(entry: PrunerEntry, timing: str | None, given: dict[str, str
     if timing is None:
         return {"scope": entry.scope, "groups": ALL_GROUPS, "rounds": 1}
     scope, groups = given.pop("scope", entry.scope), given.pop("groups", ALL_GROUPS)
-    if scope not in SCOPES:
-        raise RequestError(f"--set pruner.scope={scope}: there are {', '.join(SCOPES)}")
+    known = channels.SCOPES if entry.granularity == CHANNEL else SCOPES
+    if scope not in known:
+        raise RequestError(f"--set pruner.scope={scope}: there are {', '.join(known)} for '{entry.name}'")
     has_rounds = entry.score is not None and timing != "while"
     asked = {"rounds": given.pop("rounds")} if has_rounds and "rounds" in given else {}
     rounds = parse_options(f"pruner '{entry.name}'", {"rounds": entry.rounds}, asked)

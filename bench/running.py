@@ -26,8 +26,9 @@ from bench.storage import raise_if_of_storage
 from bench.store import Store
 from datasets.files import replacing
 from datasets.volumes import Volume
-from pruners import LearnMask, kept_count
+from pruners import LearnMask, Mask, kept_count
 from pruners.contract import identities_of, what_mask_has_seen
+from pruners.entries import CHANNEL
 from pruners.stages import changes_mask, values_of
 from registries import RequestError
 
@@ -91,7 +92,11 @@ def answer_from_store(planned: PlannedTrial) -> Record | None:
 def _check_count(planned: PlannedTrial, outcome: Outcome) -> None:
     mask, sparsity = outcome.state.mask, planned.resolved.trial.sparsity
     wanted = kept_count(mask.total, sparsity)
-    if mask.kept != wanted:
+    if planned.resolved.entry.granularity == CHANNEL:
+        channels = planned.workspace.channels
+        if mask.kept > wanted or channels.mask(channels.kept(mask)) != mask:
+            raise ArithmeticError(f"the recipe leaves parts of channels, or more than {wanted} of {mask.total} weights")
+    elif mask.kept != wanted:
         raise ArithmeticError(
             f"the recipe keeps {mask.kept} of {mask.total} weights; sparsity {sparsity} asks for {wanted}"
         )
@@ -174,7 +179,7 @@ def _evaluated(planned: PlannedTrial, outcome: Outcome, store: Store, fresh: boo
         "cost": {
             "stages": [_bill(cost) for cost in outcome.costs],
             "relative": _relative_cost(planned, outcome),
-            "macs": forward_macs(model, outcome.state.mask, sample),
+            "macs": forward_macs(model, outcome.state.mask, (sample.kspace, sample.mask, sample.maps)),
             "latency_ms": latency,
             "peak_memory_mb": peak_memory_mb(planned.workspace.device),
         },
@@ -251,9 +256,19 @@ def _mask_summary(planned: PlannedTrial, outcome: Outcome, layers: list[dict[str
         "search": {name: findings[name] for name in SEARCH} | {"failed": bool(findings["failed"])}
         if searched
         else None,
+        **_channels_summary(planned, mask),
         "layers": layers,
         "sha256": mask.sha256,
     }
+
+
+def _channels_summary(planned: PlannedTrial, mask: Mask) -> dict[str, Any]:
+    """How many channels are kept, where whole ones are removed."""
+    if planned.resolved.entry.granularity != CHANNEL:
+        return {}
+    channels = planned.workspace.channels
+    kept = sum(int(flags.sum()) for flags in channels.kept(mask).values())
+    return {"channels": {"kept": kept, "total": channels.total}}
 
 
 def _convergence(planned: PlannedTrial, outcome: Outcome) -> dict[str, float] | None:

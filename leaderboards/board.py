@@ -10,6 +10,7 @@ from bench.record import Record
 from leaderboards.compare import Comparison, compare, paired_by_weights
 from leaderboards.outline import Cell, Outline
 from leaderboards.results import USUAL, Condition, Row, conditions_of, paired, row_of, scores
+from leaderboards.speeds import Speed
 from leaderboards.statistics import Estimate, effective_robustness, ranks, two_way
 from registries import RequestError
 
@@ -188,12 +189,21 @@ class Board:
         The confirmatory ones whose rows are there.
     missing : tuple of str
         Confirmatory contrasts whose rows are not.
+    speeds : tuple of Speed
+        Measured of trained networks of these rows.
     """
 
     head: Head
     panels: tuple[Panel, ...]
     contrasts: tuple[Comparison, ...]
     missing: tuple[str, ...]
+    speeds: tuple[Speed, ...] = ()
+
+    def speed_of(self, line: Line, panel: Panel) -> Speed | None:
+        """What was measured of a row: of its first seed, on the first device."""
+        setting = (panel.setting.size, panel.setting.train_on, panel.setting.acceleration)
+        own = [s for s in self.speeds if s.row == line.name and (s.size, s.train_on, s.acceleration) == setting]
+        return min(own, key=lambda speed: (speed.kind, speed.device, speed.seed), default=None)
 
     @property
     def family(self) -> int:
@@ -201,8 +211,8 @@ class Board:
         return len(self.contrasts) + len(self.missing)
 
 
-def build_board(records: Sequence[Record], outline: Outline, where: str) -> Board:
-    """Put the records of a track together.
+def build_board(records: Sequence[Record], outline: Outline, where: str, speeds: Sequence[Speed] = ()) -> Board:
+    """Put the records of a track together, and what was measured of their networks.
 
     Raises
     ------
@@ -216,7 +226,9 @@ def build_board(records: Sequence[Record], outline: Outline, where: str) -> Boar
     panels = [_panel(setting, records, outline, where) for setting in settings]
     panels.sort(key=lambda panel: -len(panel.rows))
     contrasts, missing = _contrasts(outline, panels)
-    return Board(_head(records, outline, panels[0]), tuple(panels), contrasts, missing)
+    head = _head(records, outline, panels[0])
+    known = {line.name for panel in panels for line in panel.lines if line.seeds}
+    return Board(head, tuple(panels), contrasts, missing, tuple(s for s in speeds if s.row in known))
 
 
 def _check(records: Sequence[Record], outline: Outline, where: str) -> None:

@@ -17,7 +17,8 @@ from leaderboards.outline import Outline
 from leaderboards.page import page
 from leaderboards.references import read_references
 from leaderboards.results import read_records
-from leaderboards.tables import contrast_cells, latex, markdown, panel_cells, results_csv, shift_cells
+from leaderboards.speeds import read_speeds, write_speeds
+from leaderboards.tables import contrast_cells, latex, markdown, panel_cells, results_csv, shift_cells, speed_cells
 from registries import RequestError
 
 EXAMPLES = "examples"
@@ -45,10 +46,13 @@ def publish(outline: Outline, folder: Path, sources: Sequence[Path]) -> Board:
     """
     records = _records(folder, sources)
     where = ", ".join(map(str, sources)) or str(folder)
-    board = build_board(records, outline, where)
+    # what was measured before stays, also where its network is gone
+    speeds = read_speeds(dict.fromkeys([folder, *sources]), outline.track)
+    board = build_board(records, outline, where, speeds)
     folder.mkdir(parents=True, exist_ok=True)
     if sources:
         write_archive(folder, records)
+        write_speeds(folder, board.speeds)
         _keep_examples(board, sources, folder / EXAMPLES)
     figures = folder / "figures"
     shutil.rmtree(figures, ignore_errors=True)
@@ -119,6 +123,8 @@ def _keep_examples(board: Board, sources: Sequence[Path], folder: Path) -> None:
 
 def _latex(board: Board) -> list[str]:
     parts = []
+    if board.speeds:
+        parts.append(latex(speed_cells(board), f"Quality beside measured speed, track {board.head.track}"))
     if board.contrasts:
         parts.append(latex(contrast_cells(board), f"Confirmatory contrasts of track {board.head.track}"))
     for panel in board.panels:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from leaderboards.board import METRIC, Board, Line, Panel, under_trained
 from leaderboards.compare import Comparison, compare, confirmed
 from leaderboards.results import Condition, Row
+from leaderboards.speeds import Speed
 from leaderboards.statistics import FEW_SEEDS, Estimate
 
 CONTROLS = ("shuffle", "reinit", "random-layerwise")
@@ -25,6 +26,7 @@ def questions(board: Board) -> Iterator[tuple[str, list[str]]]:
     yield "Do the masks beat their shuffled selves?", list(_controls(panel))
     yield "Does timing matter?", list(_timings(panel))
     yield "What does it cost?", list(_costs(panel))
+    yield "What does it buy in time and storage?", list(_speeds(board, panel))
 
 
 def _confirmatory(board: Board) -> Iterator[str]:
@@ -153,6 +155,48 @@ def _costs(panel: Panel) -> Iterator[str]:
                 f"trainings ({_short(high)}); a forward pass executes as many multiply–accumulates as dense, since "
                 "masked zeros are multiplied, too."
             )
+
+
+def _speeds(board: Board, panel: Panel) -> Iterator[str]:
+    """Measured: single weights first, then whole channels, and which of those are as good as dense."""
+    for arch in panel.archs:
+        found = [(line, speed) for line in panel.lines_of(arch) if (speed := board.speed_of(line, panel))]
+        single = [(line, speed) for line, speed in found if "channels" not in line.mask and line.trial["timing"]]
+        whole = [(line, speed) for line, speed in found if "channels" in line.mask]
+        for line, speed in single:
+            zeros, empty = (speed.faster(name, speed.batches[0]).median for name in ("masked", "compacted"))
+            file, macs = speed.share("bytes", "sparse"), line.cost["kept_macs"] / line.cost["macs"]
+            yield (
+                f"{line.name}, single weights: as bit mask and values its file is {100 * file:.0f} % of dense's, in "
+                f"theory it needs {100 * macs:.0f} % of the multiply–accumulates; measured, it is {zeros:.2f}× as fast "
+                f"as dense with its zeros and {empty:.2f}× without its empty channels ({speed.device})."
+            )
+        yield from _channels(arch, whole, panel.setting.inside)
+
+
+def _channels(arch: str, whole: Sequence[tuple[Line, Speed]], inside: Condition) -> Iterator[str]:
+    """The fastest row of whole channels that is not worse than dense, and the fastest of all."""
+    told = [(line, speed, line.changes[inside]) for line, speed in whole if inside in line.changes]
+    if not told:
+        return
+    equal = [part for part in told if not float(part[2].interval()[1]) < 0]
+    fastest = max(equal, key=_gain, default=None)
+    if fastest is None:
+        yield f"{arch}: no measured row of whole channels is told to be as good as dense on {inside} (exploratory)."
+    else:
+        yield f"{arch}, whole channels, not told apart from dense or above it (exploratory): {_measured(*fastest)}."
+    yield f"{arch}, whole channels, the fastest (exploratory): {_measured(*max(told, key=_gain))}."
+
+
+def _gain(part: tuple[Line, Speed, Estimate]) -> float:
+    return part[1].faster("compacted", part[1].batches[0]).median
+
+
+def _measured(line: Line, speed: Speed, change: Estimate) -> str:
+    return (
+        f"{_short(line)}, {100 * speed.share('parameters', 'compacted'):.0f} % of the parameters, is "
+        f"{speed.faster('compacted', speed.batches[0])} as fast as dense ({speed.device}), {interval(change)}"
+    )
 
 
 def _of(line: Line, timing: str) -> bool:

@@ -32,6 +32,10 @@ COLUMNS = (
     *("cost", "latency_ms_indicative", "notes"),
 )
 Cells = list[list[str]]
+SPEED_WORDS = (
+    "Ratios of dense over it, median and quartiles of runs side by side in one process; several slices are "
+    "reconstructed at once. Everything else is a share of dense. Compacted networks give the image of the masked ones."
+)
 
 
 def head_lines(head: Head) -> Iterator[str]:
@@ -110,6 +114,39 @@ def contrast_cells(board: Board) -> Cells:
     return cells
 
 
+def speed_cells(board: Board) -> Cells:
+    """Quality beside measured speed of the rows that were measured, the fastest of each architecture first."""
+    conditions = board.panels[0].setting.both
+    header = ["row", "channels kept", "weights kept", *(f"{c} − dense, dB" for c in conditions)]
+    header += ["compacted, faster than dense (1 slice)", "several slices", "with zeros (1 slice)"]
+    header += ["MACs, compacted", "peak memory, several slices", "file, compacted", "file, bit mask and values"]
+    cells = [[*header, "device"]]
+    for panel in board.panels:
+        measured = [(line, found) for line in panel.lines if (found := board.speed_of(line, panel))]
+        measured.sort(key=lambda pair: (pair[0].arch, -pair[1].faster("compacted", pair[1].batches[0]).median))
+        for line, speed in measured:
+            first, last = speed.batches[0], speed.batches[-1]
+            channels = line.mask.get("channels")
+            memory = speed.memory("compacted", last)
+            cells.append(
+                [
+                    line.name,
+                    f"{100 * channels['kept'] / channels['total']:.0f} %" if channels else "single weights",
+                    f"{100 * (1 - line.mask['achieved']):.1f} %",
+                    *(_change(line, condition) for condition in conditions),
+                    str(speed.faster("compacted", first)),
+                    f"{speed.faster('compacted', last)} at {last}" if last != first else "",
+                    str(speed.faster("masked", first)),
+                    f"{100 * speed.share('macs', 'compacted'):.0f} %",
+                    "n/a" if memory is None else f"{100 * memory:.0f} %",
+                    f"{100 * speed.share('bytes', 'compacted'):.0f} %",
+                    f"{100 * speed.share('bytes', 'sparse'):.0f} %",
+                    f"{speed.device}, {speed.content['threads']} thread(s)" if speed.kind == "cpu" else speed.device,
+                ]
+            )
+    return cells
+
+
 BASELINES = {"zero_filled": "zero-filled", "cg_sense": "CG-SENSE", "empty": "empty", "oracle": "oracle"}
 
 
@@ -149,6 +186,8 @@ def markdown(board: Board, references: Sequence[Reference], figures: Sequence[tu
         parts += [f"**{question}**\n", *([f"- {answer}" for answer in answers] or ["- No records yet."]), ""]
     if board.contrasts:
         parts += ["## Confirmatory contrasts\n", _markdown(contrast_cells(board)), ""]
+    if board.speeds:
+        parts += ["## Quality beside measured speed\n", SPEED_WORDS, "", _markdown(speed_cells(board)), ""]
     for panel in board.panels:
         parts.append(f"## {panel.setting}\n")
         parts.append(

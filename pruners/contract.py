@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import Any
 
-from pruners.entries import TIMINGS, Plan, PrunerEntry, Recipe, pruners
+from pruners.entries import GRANULARITIES, TIMINGS, WEIGHT, Plan, PrunerEntry, Recipe, pruners
 from pruners.gradual import Gradual
 from pruners.problem import Scores
 from pruners.stages import Given, LearnMask, MaskUpdate, Prune, Rewind, Stage, Train, Transform, changes_mask
@@ -24,8 +24,13 @@ def pruner(
     revives: bool = False,
     scope: str = "global",
     builds_on: tuple[str, ...] = (),
+    granularity: str = WEIGHT,
+    growing: bool = False,
 ) -> Callable[[Callable[..., Scores]], Callable[..., Scores]]:
-    """Register a score function ``(problem, **options) -> {name: score}``; the highest scores are kept."""
+    """Register a score function ``(problem, **options) -> {name: score}``; the highest scores are kept.
+
+    With ``granularity="channel"`` names are those of `Problem.channels`, and a score is a vector of its channels.
+    """
 
     def register(score: Callable[..., Scores]) -> Callable[..., Scores]:
         name = key_of(score)
@@ -46,13 +51,17 @@ def pruner(
             revives=revives,
             scope=scope,
             builds_on=builds_on,
+            granularity=granularity,
+            growing=growing,
         )
         return score
 
     return register
 
 
-def recipe(*, timings: tuple[str, ...], version: int, source: str, scope: str = "global") -> Callable[[Recipe], Recipe]:
+def recipe(
+    *, timings: tuple[str, ...], version: int, source: str, scope: str = "global", granularity: str = WEIGHT
+) -> Callable[[Recipe], Recipe]:
     """Register a recipe ``(timing, plan, **options) -> (stage, …)``."""
 
     def register(stages: Recipe) -> Recipe:
@@ -69,6 +78,8 @@ def recipe(*, timings: tuple[str, ...], version: int, source: str, scope: str = 
             revives=False,
             scope=scope,
             builds_on=(),
+            granularity=granularity,
+            growing=False,
         )
         return stages
 
@@ -169,6 +180,8 @@ def _add(code: Callable[..., Any], stages: Recipe, *, timings: tuple[str, ...], 
     unknown = set(timings) - set(TIMINGS)
     if unknown:
         raise RequestError(f"pruner '{name}' declares unknown timings {sorted(unknown)}: use {TIMINGS}")
+    if values["granularity"] not in GRANULARITIES:
+        raise RequestError(f"pruner '{name}': granularity '{values['granularity']}' is none of {GRANULARITIES}")
     options = options_of(code)
     taken = sorted(RESERVED.intersection(options))
     if taken:

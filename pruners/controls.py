@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 
 from pruners.mask import Mask
-from pruners.stages import LearnMask, Prune, Rewind, Stage, Train, Transform, changes_mask
+from pruners.stages import LearnMask, Prune, Rewind, Stage, Train, Transform, TransformChannels, changes_mask
 from registries import RequestError
 
 OF_MASK = ("shuffle", "random-layerwise", "reinit", "invert")
@@ -27,23 +27,25 @@ def random_layerwise(mask: Mask, generator: torch.Generator) -> Mask:
     return Mask.from_scores(scores, mask.kept, "layer-wise")
 
 
-def with_control(stages: Sequence[Stage], control: str, steps: int) -> tuple[Stage, ...]:
+def with_control(stages: Sequence[Stage], control: str, steps: int, channels: bool = False) -> tuple[Stage, ...]:
     """A recipe under a control of its mask.
 
     `shuffle` and `random-layerwise` act after the last stage that changes the mask, and what follows stays; `reinit`
     draws a new θ₀ there and trains it for T; `invert` keeps the lowest scores in every such stage. Where several
-    trainings have found the mask, a shuffled one gets the weights of the first, dense training.
+    trainings have found the mask, a shuffled one gets the weights of the first, dense training. With ``channels`` they
+    act on whole channels.
 
     Raises
     ------
     RequestError
         If nothing is trained after the mask is found.
     """
+    transform = TransformChannels(control) if channels else Transform(control)
     last = max(index for index, stage in enumerate(stages) if changes_mask(stage))
     if control == "invert":
         return tuple(replace(s, lowest=True) if isinstance(s, Prune | LearnMask) else s for s in stages)
     if control == "reinit":
-        return (*stages[: last + 1], Transform(control), Train(0, steps))
+        return (*stages[: last + 1], transform, Train(0, steps))
     # a rewinding belongs to what found the mask
     cut = next((i for i in range(last + 1, len(stages)) if isinstance(stages[i], Train)), None)
     if cut is None:
@@ -51,4 +53,4 @@ def with_control(stages: Sequence[Stage], control: str, steps: int) -> tuple[Sta
     trainings = [stage for stage in stages[:last] if isinstance(stage, Train)]
     # several trainings have set to zero what earlier masks removed; another mask needs the weights of the first one
     weights = [Rewind(steps)] if len(trainings) > 1 and cut == last + 1 else []
-    return (*stages[:cut], *weights, Transform(control), *stages[cut:])
+    return (*stages[:cut], *weights, transform, *stages[cut:])

@@ -9,6 +9,8 @@ from registries import Identity, Registry
 from registries.options import Option
 
 TIMINGS = ("at-init", "while", "after")
+WEIGHT, CHANNEL = "weight", "channel"
+GRANULARITIES = (WEIGHT, CHANNEL)
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class PrunerEntry:
     timings : tuple of str
         Empty for `dense`, which has no timing; the first is the default.
     score : callable or None
-        ``(problem, **options) -> {name: score}``, higher is kept; None for a recipe that needs none.
+        ``(problem, **options) -> {name: score}``, higher is kept; None for a recipe that needs none. A score per
+        weight, or per channel of the layers that ``problem.channels()`` names.
     recipe : callable
         ``(timing, plan, **options) -> (stage, …)``.
     uses_data, uses_weights : bool
@@ -62,6 +65,10 @@ class PrunerEntry:
         Default scope.
     builds_on : tuple of str
         Other scores it calls.
+    granularity : str
+        What is removed: single weights, or whole channels.
+    growing : bool
+        Whether each round removes more than the one before; otherwise densities fall geometrically.
     options : mapping
         Options and their defaults.
     """
@@ -78,6 +85,8 @@ class PrunerEntry:
     revives: bool
     scope: str
     builds_on: tuple[str, ...]
+    granularity: str
+    growing: bool
     options: Mapping[str, Option]
     identity: Identity
 

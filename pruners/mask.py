@@ -34,6 +34,12 @@ def round_counts(kept: int, target: int, rounds: int) -> tuple[int, ...]:
     return (*found, target)
 
 
+def growing_counts(kept: int, target: int, rounds: int) -> tuple[int, ...]:
+    """As `round_counts`, round r of n removing r/(1 + … + n) of what is to go: each more than the one before."""
+    last = rounds * (rounds + 1)
+    return tuple(kept - (kept - target) * r * (r + 1) // last for r in range(1, rounds + 1))
+
+
 class Mask(Mapping[str, Tensor]):
     """One boolean tensor per prunable weight, true where kept.
 
@@ -119,6 +125,10 @@ class Mask(Mapping[str, Tensor]):
 
     def __hash__(self) -> int:
         return hash(self.sha256)
+
+    def __and__(self, other: "Mask") -> "Mask":
+        """What both keep."""
+        return Mask({name: kept & other[name] for name, kept in self.items()})
 
     @torch.no_grad()
     def apply_(self, weights: Mapping[str, Tensor]) -> None:

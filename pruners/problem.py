@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from pruners.channels import Channels
 from pruners.mask import Mask
 
 Scores = dict[str, Tensor]
@@ -43,6 +44,12 @@ class Problem(Protocol):
 
     def networks(self) -> Mapping[str, nn.Module]:
         """The plain CNNs that hold the prunable weights, ``(B, 2, H, W)`` to the same, by their name in the model."""
+
+    def channels(self) -> Channels:
+        """The channels of these CNNs and the slices of weights that go with each.
+
+        None for a pruner that is not registered with ``granularity="channel"``.
+        """
 
     def batches(self, number: int) -> Iterator[Batch]:
         """Draw batches of the training volumes, freshly undersampled; the same ones in every call."""

@@ -142,6 +142,14 @@ class LearnMask:
 
 
 @dataclass(frozen=True)
+class LearnChannels(LearnMask):
+    """As `LearnMask`, with one probability per channel."""
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}, whole channels"
+
+
+@dataclass(frozen=True)
 class Rewind:
     """Set the weights back to those of an earlier step of this recipe, bit for bit; the mask stays.
 
@@ -167,6 +175,14 @@ class Transform:
 
     def __str__(self) -> str:
         return f"control {self.control}"
+
+
+@dataclass(frozen=True)
+class TransformChannels(Transform):
+    """As `Transform`, of masks of whole channels."""
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} of channels"
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.cli import check, compare, data, leaderboard, run, speed, status, store, sweep, verify
+from bench.cli import check, compare, data, export, leaderboard, run, speed, status, store, sweep, verify
 from bench.cli import list as listing
 from registries import RequestError
 
-COMMANDS = (run, sweep, status, store, compare, leaderboard, verify, listing, data, check, speed)
+COMMANDS = (run, sweep, status, store, compare, leaderboard, verify, listing, export, data, check, speed)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 done, 1 a trial failed, 2 a bad request or bad data.
     """
     parser = _parser()
-    chosen = parser.parse_args(arguments)
+    chosen = parser.parse_args(speed.completed(sys.argv[1:] if arguments is None else arguments))
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_MININTERVAL", "10")  # a progress bar in a log file speaks less often
     try:

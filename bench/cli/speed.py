@@ -1,29 +1,166 @@
 """``speed``: measured time, pairwise in one process."""
 
 import argparse
-from typing import Any
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from registries import RequestError
+
+if TYPE_CHECKING:
+    from bench.speed.inputs import Shape
+
+NETWORKS = "networks"
+ACTIONS = (NETWORKS, "channels", "pruners", "architectures", "packing")
+
+
+def completed(words: Sequence[str]) -> list[str]:
+    """``speed RECORD…`` as what it is short for, ``speed networks RECORD…``; other commands as they are."""
+    if list(words[:1]) == ["speed"] and len(words) > 1 and words[1] not in (*ACTIONS, "-h", "--help"):
+        return ["speed", NETWORKS, *words[1:]]
+    return list(words)
 
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    parser = commands.add_parser("speed", help="measure time and memory beside peers")
-    actions = parser.add_subparsers(required=True, metavar="WHAT")
-    networks = actions.add_parser("architectures", help="training steps beside deepinv's MoDL and fastMRI's VarNet")
-    networks.add_argument("--size", default="mini", metavar="SIZE", help="of the networks (default mini)")
-    for name, default in (("coils", 15), ("rows", 160), ("columns", 160), ("runs", 9), ("threads", 2)):
-        networks.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"default {default}")
-    networks.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda")
-    networks.add_argument(
-        "--variants", nargs="+", default=[], metavar="V", help="measure so, too: bf16, channels-last, compiled"
+    parser = commands.add_parser(
+        "speed",
+        help="measure time, memory and size",
+        description="Measure time, memory and size. `speed RECORD…` is short for `speed networks RECORD…`.",
     )
-    networks.set_defaults(execute=execute_architectures)
+    actions = parser.add_subparsers(required=True, metavar="WHAT")
+    _add_networks(actions)
+    _add_channels(actions)
+    _add_pruners(actions)
+    _add_architectures(actions)
     packing = actions.add_parser("packing", help="trials per minute with several workers side by side")
     packing.add_argument("track", nargs="?", default="toy", metavar="TRACK", help="a short one (default toy)")
     packing.add_argument("--workers", nargs="+", type=int, default=[1, 2, 4, 8], metavar="N", help="default 1 2 4 8")
-    packing.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda")
+    _add_device(packing)
     packing.set_defaults(execute=execute_packing)
+
+
+def _add_networks(actions: Any) -> None:
+    parser = actions.add_parser(
+        NETWORKS,
+        help="a trained network whole, with zeros, and without the channels that do nothing",
+        description="Latency, memory and size of recorded networks: whole, masked and compacted. Kept as speed.json "
+        "beside each record, where `leaderboard` finds it.",
+    )
+    parser.add_argument("records", nargs="+", metavar="RECORD", help="record.json or its folder")
+    parser.add_argument("--batch", nargs="+", type=int, default=[1, 8], metavar="N", help="of slices (default 1 8)")
+    for name in ("coils", "rows", "columns"):
+        parser.add_argument(f"--{name}", type=int, metavar="N", help="of k-space (default: as the record's data)")
+    parser.add_argument("--runs", type=int, default=15, metavar="N", help="default 15")
+    parser.add_argument("--threads", type=int, metavar="N", help="default: as the record's track")
+    _add_device(parser)
+    _add_variants(parser)
+    parser.set_defaults(execute=execute_networks)
+
+
+def _add_channels(actions: Any) -> None:
+    parser = actions.add_parser("channels", help="what removing channels buys, on untrained networks")
+    parser.add_argument("--arch", nargs="+", default=[], metavar="A", help="architectures (default all)")
+    parser.add_argument("--size", default="mini", metavar="SIZE", help="of the networks (default mini)")
+    ratios = [0.3, 0.5, 0.7]
+    parser.add_argument("--removed", nargs="+", type=float, default=ratios, metavar="F", help="default 0.3 0.5 0.7")
+    _add_counts(parser, (("coils", 6), ("rows", 80), ("columns", 88), ("runs", 15), ("threads", 1)))
+    _add_device(parser)
+    parser.set_defaults(execute=execute_channels)
+
+
+def _add_pruners(actions: Any) -> None:
+    parser = actions.add_parser("pruners", help="what finding a mask costs, in steps of a dense training")
+    parser.add_argument("--arch", default="modl", metavar="A", help="architecture (default modl)")
+    parser.add_argument("--track", default="demo", metavar="T", help="data and steps (default demo)")
+    parser.add_argument("--only", nargs="+", default=[], metavar="P", help="pruners (default all)")
+    parser.add_argument("--sparsity", default="0.9", metavar="S", help="default 0.9")
+    parser.add_argument("--runs", type=int, default=3, metavar="N", help="default 3")
+    _add_device(parser)
+    parser.set_defaults(execute=execute_pruners)
+
+
+def _add_architectures(actions: Any) -> None:
+    parser = actions.add_parser("architectures", help="training steps beside deepinv's MoDL and fastMRI's VarNet")
+    parser.add_argument("--size", default="mini", metavar="SIZE", help="of the networks (default mini)")
+    _add_counts(parser, (("coils", 15), ("rows", 160), ("columns", 160), ("runs", 9), ("threads", 2)))
+    _add_device(parser)
+    _add_variants(parser)
+    parser.set_defaults(execute=execute_architectures)
+
+
+def _add_counts(parser: Any, counts: Sequence[tuple[str, int]]) -> None:
+    for name, default in counts:
+        parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"default {default}")
+
+
+def _add_device(parser: Any) -> None:
+    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda")
+
+
+def _add_variants(parser: Any) -> None:
+    parser.add_argument(
+        "--variants", nargs="+", default=[], metavar="V", help="measure so, too: bf16, channels-last, compiled"
+    )
+
+
+def execute_networks(chosen: argparse.Namespace) -> int:
+    """Measure recorded networks."""
+    from bench.planning import choose_device
+    from bench.record import FILE, Record
+    from bench.speed.networks import Conditions, measure, shape_of, table, write
+
+    _check_counts(chosen, ("runs", "threads"))
+    for number in chosen.batch:
+        if number < 1:
+            raise RequestError(f"--batch {number}: at least 1")
+    _check_variants(chosen.variants)
+    device = choose_device(chosen.device).type
+    for name in chosen.records:
+        path = Path(name)
+        record = Record.read(path / FILE if path.is_dir() else path)
+        threads = chosen.threads or record.trial["resolved"].get("threads", 1)
+        shape = _shape(chosen, shape_of(record))
+        conditions = Conditions(
+            shape, tuple(dict.fromkeys(chosen.batch)), chosen.runs, threads, device, tuple(chosen.variants)
+        )
+        found = measure(path, conditions)
+        print("\n".join(table(found)))
+        print(f"kept in {write(path, found)}\n")
+    return 0
+
+
+def execute_channels(chosen: argparse.Namespace) -> int:
+    """Measure untrained networks without some of their channels."""
+    from architectures import architectures
+    from bench.planning import choose_device
+    from bench.speed.channels import channels_table
+    from bench.speed.inputs import Shape
+
+    _check_counts(chosen, ("coils", "rows", "columns", "runs", "threads"))
+    for name in chosen.arch or architectures.names():
+        architectures.get(name).arguments(chosen.size)
+    for ratio in chosen.removed:
+        if not 0 <= ratio < 1:
+            raise RequestError(f"--removed {ratio}: give a fraction of the channels, at least 0 and below 1")
+    shape = Shape(chosen.coils, chosen.rows, chosen.columns)
+    device = choose_device(chosen.device).type
+    names, ratios = tuple(chosen.arch), tuple(chosen.removed)
+    print("\n".join(channels_table(names, chosen.size, ratios, shape, chosen.runs, chosen.threads, device)))
+    return 0
+
+
+def execute_pruners(chosen: argparse.Namespace) -> int:
+    """Measure what finding masks costs."""
+    os.environ["TQDM_DISABLE"] = "1"  # trainings of a few steps
+    from bench.speed.pruners import pruners_table
+
+    _check_counts(chosen, ("runs",))
+    lines = pruners_table(chosen.arch, chosen.track, chosen.sparsity, chosen.only, chosen.runs, chosen.device)
+    for line in lines:
+        print(line, flush=True)
+    return 0
 
 
 def execute_packing(chosen: argparse.Namespace) -> int:
@@ -43,19 +180,38 @@ def execute_packing(chosen: argparse.Namespace) -> int:
 def execute_architectures(chosen: argparse.Namespace) -> int:
     """Time all architectures and their peers."""
     from architectures import architectures
-    from architectures.tuning import VARIANTS
     from bench.planning import choose_device
     from bench.speed.architectures import Case, measure
 
-    for name in ("coils", "rows", "columns", "runs", "threads"):
-        if getattr(chosen, name) < 1:
-            raise RequestError(f"--{name} {getattr(chosen, name)}: at least 1")
+    _check_counts(chosen, ("coils", "rows", "columns", "runs", "threads"))
     for name in architectures.names():
         architectures.get(name).arguments(chosen.size)
-    for variant in chosen.variants:
-        if variant not in VARIANTS:
-            raise RequestError(f"--variants {variant}: there are {', '.join(VARIANTS)}")
+    _check_variants(chosen.variants)
     device = choose_device(chosen.device).type
     case = Case(chosen.size, chosen.coils, chosen.rows, chosen.columns, device, chosen.threads)
     print("\n".join(measure(case, chosen.runs, chosen.variants)))
     return 0
+
+
+def _check_counts(chosen: argparse.Namespace, names: Sequence[str]) -> None:
+    for name in names:
+        value = getattr(chosen, name)
+        if value is not None and value < 1:
+            raise RequestError(f"--{name} {value}: at least 1")
+
+
+def _check_variants(variants: Sequence[str]) -> None:
+    from architectures.tuning import VARIANTS
+
+    for variant in variants:
+        if variant not in VARIANTS:
+            raise RequestError(f"--variants {variant}: there are {', '.join(VARIANTS)}")
+
+
+def _shape(chosen: argparse.Namespace, usual: "Shape") -> "Shape":
+    """What was asked for, else that of the data."""
+    from dataclasses import replace
+
+    _check_counts(chosen, ("coils", "rows", "columns"))
+    asked = {name: getattr(chosen, name) for name in ("coils", "rows", "columns")}
+    return replace(usual, **{name: value for name, value in asked.items() if value is not None})

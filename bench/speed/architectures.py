@@ -15,8 +15,8 @@ from architectures.tuning import VARIANTS
 from bench.numerics import set_numerics
 from bench.randomness import generator
 from bench.report import aligned
-from bench.speed.measure import interleaved_times, median_ratio, peak_memory_mb
-from datasets.undersampling import Undersampling
+from bench.speed.inputs import Shape, noise
+from bench.speed.measure import device_name, interleaved_times, median_ratio, peak_memory_mb
 
 RECOMPUTING = "recomputing"
 PEERS = {"modl": "deepinv MoDL", "e2e-varnet": "fastMRI VarNet"}
@@ -68,14 +68,7 @@ class Case:
 
     def inputs(self) -> tuple[Tensor, Tensor, Tensor]:
         """k-space, sampling mask and coil maps of noise, on the device."""
-        draw = generator(0, "speed")
-        shape = (1, self.coils, self.rows, self.columns)
-        maps = torch.randn(shape, dtype=torch.complex64, generator=draw)
-        maps = maps / maps.abs().square().sum(1, keepdim=True).sqrt()
-        mask = Undersampling(4).draw(self.columns, (0, self.columns), (0,))[0][None]
-        kspace = torch.randn(shape, dtype=torch.complex64, generator=draw) * mask
-        device = torch.device(self.device)
-        return kspace.to(device), mask.to(device), maps.to(device)
+        return noise(Shape(self.coils, self.rows, self.columns), 1, torch.device(self.device))
 
 
 def measure(case: Case, runs: int, variants: Sequence[str] = ()) -> Iterator[str]:
@@ -105,9 +98,10 @@ def measure(case: Case, runs: int, variants: Sequence[str] = ()) -> Iterator[str
         memory = peak_memory_mb(partial(_prepared_step, case, network), device)
         times = [_milliseconds(forwards[str(network)]), _milliseconds(own)]
         rows.append([str(network), "", *times, *ratios, "n/a" if memory is None else f"{memory:.0f}"])
-    place = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {case.threads} threads"
+    threads = "" if device.type == "cuda" else f", {case.threads} threads"
     yield f"size {case.size}, one slice of {case.coils} coils, {case.rows} × {case.columns}"
-    yield f"{place}; {runs} runs in turn; forward without gradients; peers keep what the plain networks keep"
+    yield f"{device_name(device)}{threads}; {runs} runs in turn"
+    yield "forward without gradients; peers keep what the plain networks keep"
     yield from aligned(rows)
 
 

@@ -3,16 +3,19 @@
 import ctypes
 import gc
 import multiprocessing
+import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import torch
 
 from bench.memory import CLEAR, forget_peak, resident_mb
 
 WARM_UP = 2
+CPU_INFO = Path("/proc/cpuinfo")
 
 
 def interleaved_times(
@@ -60,6 +63,17 @@ def peak_memory_mb(prepare: Callable[[], Callable[[], object]], device: torch.de
         return None
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(_resident_growth, prepare).result()
+
+
+def device_name(device: torch.device) -> str:
+    """What the maker calls the device, as far as the system tells."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if CPU_INFO.exists():  # Linux
+        for line in CPU_INFO.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def _resident_growth(prepare: Callable[[], Callable[[], object]]) -> float:

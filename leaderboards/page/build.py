@@ -16,7 +16,15 @@ from leaderboards.questions import questions
 from leaderboards.references import Reference
 from leaderboards.results import USUAL, Condition
 from leaderboards.statistics import Estimate
-from leaderboards.tables import Cells, baseline_cells, contrast_cells, head_lines, reference_cells
+from leaderboards.tables import (
+    SPEED_WORDS,
+    Cells,
+    baseline_cells,
+    contrast_cells,
+    head_lines,
+    reference_cells,
+    speed_cells,
+)
 
 
 def page(board: Board, references: Sequence[Reference], figures: Sequence[tuple[str, str]], folder: Path) -> str:
@@ -39,6 +47,9 @@ def page(board: Board, references: Sequence[Reference], figures: Sequence[tuple[
         "head": "".join(f"<li>{html.escape(line)}</li>" for line in head_lines(board.head)),
         "questions": "".join(_question(*found) for found in questions(board)),
         "contrasts": _table(contrast_cells(board)) if board.contrasts else "<p>No contrast has its rows yet.</p>",
+        "speed": f"<p>{html.escape(SPEED_WORDS)}</p>{_table(speed_cells(board))}"
+        if board.speeds
+        else "<p>Nothing was measured yet.</p>",
         "baselines": "".join(
             f"<h3>{html.escape(str(p.setting))}</h3>{_table(baseline_cells(p))}" for p in board.panels
         ),
@@ -84,6 +95,7 @@ def _line(board: Board, panel: Panel, line: Line, places: Mapping[Condition, int
         "compression": _rounded(line.mask.get("compression"), 2),
         "cost": _rounded(line.cost.get("relative"), 3),
         "macs": _rounded(line.cost["kept_macs"] / line.cost["macs"], 3) if line.cost else None,
+        "faster": _faster(board, panel, line),
         "robustness": _rounded(line.robustness, 3),
         "notes": "; ".join(line.notes),
         "command": command(line, panel.setting, board.head) if line.seeds else "",
@@ -94,6 +106,12 @@ def _line(board: Board, panel: Panel, line: Line, places: Mapping[Condition, int
             for c, found in line.scores.items()
         ],
     }
+
+
+def _faster(board: Board, panel: Panel, line: Line) -> float | None:
+    """How many times faster than dense the compacted network was, one slice at once."""
+    found = board.speed_of(line, panel)
+    return None if found is None else _rounded(found.faster("compacted", found.batches[0]).median, 2)
 
 
 def command(line: Line, setting: Setting, head: Head) -> str:

@@ -8,6 +8,7 @@ from architectures import architectures
 from bench.execution import run_recipe
 from bench.store import Store
 from pruners import LearnMask, kept_count, pruners
+from pruners.entries import CHANNEL
 from registries import RequestError
 from tests.bench.toy import toy_plan
 
@@ -48,7 +49,8 @@ def test_every_combination_completes_or_says_why(shared, architecture, name, tim
     # few batches and rounds, so that a budget of twelve steps has room for some
     settings = [f"pruner.{key}=1" for key in ("batches",) if key in entry.options]
     settings += ["pruner.rounds=3"] if entry.rounds > 1 and timing != "while" else []
-    planned, reason = attempt(shared, settings=tuple(settings), **request)
+    whole = entry.granularity == CHANNEL
+    planned, reason = attempt(shared, settings=tuple(settings), sparsity="0.5" if whole else None, **request)
     if planned is None:
         assert protocol == "equal-total"
         assert "costs" in reason
@@ -56,7 +58,13 @@ def test_every_combination_completes_or_says_why(shared, architecture, name, tim
         return
     outcome = carry_out(planned)
     mask = outcome.state.mask
-    assert mask.kept == kept_count(mask.total, planned.resolved.trial.sparsity)
+    wanted = kept_count(mask.total, planned.resolved.trial.sparsity)
+    if whole:
+        channels = planned.workspace.channels
+        assert mask.kept <= wanted
+        assert channels.mask(channels.kept(mask)) == mask
+    else:
+        assert mask.kept == wanted
     found = sum(cost.macs for cost in outcome.costs) / planned.workspace.step_macs
     expected = math.fsum(planned.estimator.estimate(stage).relative for stage in planned.resolved.stages)
     assert found == pytest.approx(expected, rel=0.02), [str(cost) for cost in outcome.costs]

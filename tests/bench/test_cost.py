@@ -27,10 +27,10 @@ def keep_only(model, chosen):
 def test_one_layer():
     """3 × 3, two channels to two, on 10 × 12 pixels: 36 products for each."""
     model, samples = MoDL(ConvolutionalDenoiser(2, layers=1), 1, 1), make_samples(10, 12)
-    name = "denoiser.layers.0.weight"
-    assert forward_macs(model, keep_only(model, name), samples)["dense"] == 36 * 120
-    assert forward_macs(model, keep_only(model, name), samples)["kept"] == 36 * 120
-    assert forward_macs(model, keep_only(model, None), samples)["kept"] == 0
+    name, inputs = "denoiser.layers.0.weight", (samples.kspace, samples.mask, samples.maps)
+    assert forward_macs(model, keep_only(model, name), inputs)["dense"] == 36 * 120
+    assert forward_macs(model, keep_only(model, name), inputs)["kept"] == 36 * 120
+    assert forward_macs(model, keep_only(model, None), inputs)["kept"] == 0
     with ConvolutionCounter(model) as counter:
         model(samples.kspace, samples.mask, samples.maps).sum().backward()
     assert counter.macs == 2 * 36 * 120  # forward, and the gradient of the weights; the input is data
@@ -39,7 +39,7 @@ def test_one_layer():
 def test_one_unet():
     """Two channels, one pooling, on 16 × 16 pixels."""
     model, samples = UnrolledUNet(2, 1, 1), make_samples(16, 16)
-    fine, coarse = 16 * 16, 8 * 8
+    fine, coarse, inputs = 16 * 16, 8 * 8, (samples.kspace, samples.mask, samples.maps)
     counts = {
         "down_sample_layers.0.layers.0.weight": 9 * 2 * 2 * fine,
         "down_sample_layers.0.layers.4.weight": 9 * 2 * 2 * fine,
@@ -52,7 +52,7 @@ def test_one_unet():
     }
     assert {f"unets.0.unet.{name}" for name in counts} == set(model.prunable())
     for name, count in counts.items():
-        found = forward_macs(model, keep_only(model, f"unets.0.unet.{name}"), samples)
+        found = forward_macs(model, keep_only(model, f"unets.0.unet.{name}"), inputs)
         assert found["dense"] == sum(counts.values())
         assert found["kept"] == count, name
     with ConvolutionCounter(model) as counter, torch.no_grad():

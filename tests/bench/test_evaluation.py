@@ -166,7 +166,7 @@ def test_forward_macs_are_those_of_a_hand_count(planned):
     _, coils, height, width = samples.kspace.shape
     weights = {name: part.weight for name, part in model.prunable().items()}
     half = Mask.from_scores({n: w.detach() for n, w in weights.items()}, sum(w.numel() for w in weights.values()) // 2)
-    found = forward_macs(model, half, samples)
+    found = forward_macs(model, half, (samples.kspace, samples.mask, samples.maps))
     assert found["dense"] == model.unrolls * sum(w.numel() for w in weights.values()) * height * width
     assert found["kept"] == model.unrolls * half.kept * height * width
     applications = model.unrolls * (model.iterations + 1)

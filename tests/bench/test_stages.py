@@ -20,6 +20,7 @@ from bench.store import Store
 from bench.training import Validation, WeightTraining
 from pruners import LearnMask, Mask, Prune, Rewind, Train, Transform, kept_count, pruners
 from pruners.bernoulli import divergence, relaxed_sample, uniform
+from pruners.gates import WeightGates
 from pruners.rigl import GrowByGradient
 from registries import RequestError
 from tests.bench.toy import toy_plan
@@ -205,7 +206,8 @@ def test_a_joint_search_trains_the_weights_and_ends_in_the_hard_mask(tmp_path):
     assert not equal(after.weights, State.of(planned.workspace.initial_model()).weights)
     model = planned.workspace.model(State.of(planned.workspace.initial_model()))
     learn = planned.resolved.stages[0]
-    search = MaskSearch(model, State.of(model).mask, learn, planned.workspace.training, 0, planned.workspace.device)
+    mask, training = State.of(model).mask, planned.workspace.training
+    search = MaskSearch(model, mask, WeightGates(mask), learn, training, 0, planned.workspace.device)
     used = {}
     search._image = lambda weights, samples: (
         used.update(weights) or samples.target + 0 * sum(w.sum() for w in weights.values())
@@ -249,7 +251,7 @@ def test_the_loss_of_a_search_adds_the_divergence_relative_to_the_first_loss(tmp
 
     def loss(kl):
         stage = LearnMask("0.9", "global", 5, kl=kl, probability=0.3)
-        search = MaskSearch(model, mask, stage, workspace.training, 0, workspace.device)
+        search = MaskSearch(model, mask, WeightGates(mask), stage, workspace.training, 0, workspace.device)
         return search.loss(samples, 0).item(), search.mean_divergence().item()
 
     (plain, mean), (with_divergence, _) = loss(0.0), loss(2.0)

@@ -113,8 +113,11 @@ def test_what_masks_have_seen():
         if entry.identity.origin == "built-in"
     }
     nothing = {("dense", None), ("magnitude", "at-init"), ("synflow", "at-init")}
-    nothing |= {("random", timing) for timing in ("at-init", "while", "after")}
-    data = {(name, "at-init") for name in ("snip", "grasp", "grasp-abs", "iter-snip", "force", "pun")}
+    nothing |= {("magnitude-channel", "at-init")}
+    nothing |= {(name, timing) for name in ("random", "random-channel") for timing in ("at-init", "while", "after")}
+    scores = ("snip", "grasp", "grasp-abs", "iter-snip", "force", "pun")
+    scores += ("snip-channel", "iter-snip-channel", "taylor-channel", "pun-channel")
+    data = {(name, "at-init") for name in scores}
     for key, value in seen.items():
         assert value == ("nothing" if key in nothing else "data" if key in data else "trained weights"), key
 
@@ -143,6 +146,7 @@ def test_stages_tell_their_kind_and_that_of_their_update():
 GOLDEN = {
     "lottery": "39707ffcce3c9b2e",
     "pun": "b24f96f9596e3c27",
+    "pun-channel": "1ed62b95a545033c",
     "rigl": "b1d7a88e2937b453",
     "set": "7f28652416517ffd",
 }

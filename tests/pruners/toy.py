@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from pruners import Mask
+from pruners.coupling import coupled
 
 
 class ToyProblem:
@@ -76,3 +77,37 @@ class NetworkProblem:
 
     def networks(self):
         return {"0": self.cnn}
+
+
+class ChannelProblem(ToyProblem):
+    """A chain of three convolutions with a norm and a bias in float64, on noise; keeps `pruners.Problem`."""
+
+    def __init__(self, seed=0):
+        draw = torch.Generator().manual_seed(seed)
+        self.cnn = nn.Sequential(
+            nn.Conv2d(2, 3, 3, padding=1, bias=False),
+            nn.InstanceNorm2d(3),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(3, 4, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(4, 2, 1),
+        ).double()
+        self.model = nn.Sequential(self.cnn)
+        with torch.no_grad():
+            for parameter in self.model.parameters():
+                parameter.copy_(torch.randn(parameter.shape, generator=draw, dtype=torch.float64))
+        self.weights = {n: p.detach() for n, p in self.model.named_parameters() if n.endswith("weight")}
+        self.mask = Mask.full(self.weights)
+        self.generator = torch.Generator().manual_seed(seed + 1)
+        self._data = torch.randn(16, 2, 1, 2, 8, 8, generator=draw, dtype=torch.float64)
+
+    def networks(self):
+        return {"0": self.cnn}
+
+    def channels(self):
+        return coupled(self.networks(), self.weights)
+
+    def loss(self, batch, weights=None):
+        used = weights or {name: weight * self.mask[name] for name, weight in self.weights.items()}
+        inputs, targets = batch
+        return (torch.func.functional_call(self.model, used, (inputs,)) - targets).square().mean()

@@ -59,6 +59,7 @@ def call(capsys, monkeypatch):
     monkeypatch.setenv("TQDM_DISABLE", "")
 
     def run(*arguments):
+        pruners.names()  # the built-in ones are there before
         with monkeypatch.context() as patch:
             patch.setattr(pruners, "_entries", dict(pruners._entries))  # plug-ins stay in this call
             try:

@@ -1,0 +1,100 @@
+"""Networks without the channels that do nothing: found from their zeros, written as a plan and smaller weights."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+
+from architectures import Architecture, architectures, build
+from architectures.compaction import Kept, Plan, compacted
+from bench.randomness import generator
+from datasets.files import replacing
+from pruners.channels import Channels, removable
+from pruners.coupling import coupled
+from registries import RequestError
+
+ABOUT = "compact network"
+
+
+def compaction_plan(model: Architecture) -> Plan:
+    """What a network can do without, by its weights that are exactly zero; one channel of each layer stays.
+
+    Parameters
+    ----------
+    model : Architecture
+        With pruned weights zero.
+
+    Raises
+    ------
+    RequestError
+        If Torch-Pruning is not installed.
+    """
+    weights = {name: part.weight.detach().cpu() for name, part in model.prunable().items()}
+    channels = coupled(model.networks(), weights)
+    parameters = dict(model.named_parameters())
+    biased = [name for name in weights if f"{name.removesuffix('weight')}bias" in parameters]
+    gone = removable(channels, weights, biased)
+    kept = {name: ~flags | (flags.all() & (torch.arange(len(flags)) == 0)) for name, flags in gone.items()}
+    return {
+        name.removesuffix(".weight"): _kept(name, weight, channels, kept, model) for name, weight in weights.items()
+    }
+
+
+def _kept(
+    name: str, weight: torch.Tensor, channels: Channels, kept: dict[str, torch.Tensor], model: Architecture
+) -> Kept:
+    """Of one convolution the outputs that are made and the inputs that are read."""
+    places = {axis: set(range(weight.shape[axis])) for axis in (0, 1)}
+    for layer, flags in kept.items():
+        for slices in (*channels[layer].makes, *channels[layer].reads):
+            if slices.weight == name:
+                places[slices.axis] -= {place for place, stays in zip(slices.places, flags, strict=True) if not stays}
+    transposed = isinstance(model.get_submodule(name.removesuffix(".weight")), torch.nn.ConvTranspose2d)
+    outputs, inputs = (1, 0) if transposed else (0, 1)
+    return Kept(tuple(sorted(places[outputs])), tuple(sorted(places[inputs])))
+
+
+def compact(model: Architecture) -> tuple[Architecture, Plan]:
+    """The smaller network of the same output, and its plan."""
+    plan = compaction_plan(model)
+    return compacted(model, plan), plan
+
+
+def write_compact(path: Path, model: Architecture, plan: Plan, architecture: str, size: str, width: float) -> None:
+    """Write a compact network: its weights, and in the header what it was made of; nothing that would be executed."""
+    about = {
+        "kind": ABOUT,
+        "architecture": architecture,
+        "version": architectures.get(architecture).identity.version,
+        "size": size,
+        "width": width,
+        "plan": {name: asdict(kept) for name, kept in plan.items()},
+    }
+    with replacing(path) as temporary:
+        weights = {name: value.contiguous() for name, value in model.state_dict().items()}
+        safetensors.torch.save_file(weights, temporary, {"about": json.dumps(about)})
+
+
+def read_compact(path: Path) -> Architecture:
+    """Build the network that `write_compact` wrote; Torch-Pruning is not needed.
+
+    Raises
+    ------
+    RequestError
+        If it is no such file.
+    """
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            about = json.loads(file.metadata()["about"])
+        plan = {name: Kept(**{side: tuple(v) for side, v in kept.items()}) for name, kept in about["plan"].items()}
+        whole = build(about["architecture"], about["size"], generator(0, "any weights"), about["width"])
+        small = compacted(whole, plan)
+        small.load_state_dict(safetensors.torch.load_file(path))
+    except RequestError:
+        raise
+    except Exception as error:  # whatever somebody's file holds
+        raise RequestError(f"{path}: is no compact network ({type(error).__name__}: {error})") from None
+    return small.eval()

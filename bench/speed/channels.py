@@ -1,0 +1,79 @@
+"""What removing channels buys in time, without any training: random ones of untrained networks."""
+
+from collections.abc import Iterator
+
+import torch
+
+from architectures import Architecture, architectures, build
+from bench.compaction import compact
+from bench.cost import forward_macs
+from bench.numerics import set_numerics
+from bench.randomness import generator
+from bench.report import aligned
+from bench.speed.inputs import Shape, noise
+from bench.speed.measure import device_name, interleaved_times, median_ratio
+from bench.speed.networks import forward, relative_difference
+from pruners import Mask
+from pruners.channels import Channels
+from pruners.coupling import coupled
+
+
+def channels_table(
+    names: tuple[str, ...], size: str, ratios: tuple[float, ...], shape: Shape, runs: int, threads: int, device: str
+) -> Iterator[str]:
+    """Latency of dense, masked and compacted networks at fractions of channels removed from every layer.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Architectures; all if empty.
+    size : str
+    ratios : tuple of float
+        Of the channels of each layer.
+    shape : Shape
+        Of one slice.
+    runs, threads : int
+    device : str
+    """
+    set_numerics(threads)
+    place = torch.device(device)
+    yield f"size {size}, one slice of {shape}; {device_name(place)}, {threads} threads; {runs} runs in turn"
+    head = ["architecture", "", "channels removed", "weights removed", "dense / masked", "dense / compacted"]
+    rows = [[*head, "MACs, dense / compacted", "difference"]]
+    inputs = noise(shape, 1, place)
+    for name in names or architectures.names():
+        for ratio in ratios:
+            networks, removed, mask = _networks(name, size, ratio)
+            calls = {kind: forward(model.to(place), inputs) for kind, model in networks.items()}
+            times = interleaved_times(calls, runs, place)
+            gains = [f"{median_ratio(times['dense'], times[kind]):.2f}" for kind in ("masked", "compacted")]
+            macs = {kind: forward_macs(networks[kind], mask, inputs)["dense"] for kind in ("dense", "compacted")}
+            difference = relative_difference(networks["masked"], networks["compacted"], shape)
+            theory = f"{macs['dense'] / macs['compacted']:.2f}"
+            shares = [f"{100 * removed:.0f} %", f"{100 * (1 - mask.density):.0f} %"]
+            rows.append([name, "", *shares, *gains, theory, f"{difference:.1e}"])
+    yield from aligned(rows)
+
+
+def _networks(name: str, size: str, ratio: float) -> tuple[dict[str, Architecture], float, Mask]:
+    """Dense, masked and compacted network, fraction of channels removed, mask."""
+    dense = build(name, size, generator(0, "speed", name)).eval().requires_grad_(False)
+    masked = build(name, size, generator(0, "speed", name)).eval().requires_grad_(False)
+    weights = {weight: part.weight for weight, part in masked.prunable().items()}
+    channels = coupled(masked.networks(), weights)
+    kept = _some(channels, ratio)
+    mask = channels.mask(kept)
+    mask.apply_(weights)
+    removed = 1 - sum(int(flags.sum()) for flags in kept.values()) / channels.total
+    return {"dense": dense, "masked": masked, "compacted": compact(masked)[0]}, removed, mask
+
+
+def _some(channels: Channels, ratio: float) -> dict[str, torch.Tensor]:
+    """At least one channel of each layer, at random."""
+    scores = channels.random_scores(generator(0, "speed", "channels"))
+    found = {}
+    for name, score in scores.items():
+        flags = torch.zeros(score.numel(), dtype=torch.bool)
+        flags[score.argsort(descending=True)[: max(1, round((1 - ratio) * score.numel()))]] = True
+        found[name] = flags
+    return found

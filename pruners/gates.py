@@ -1,0 +1,108 @@
+"""What a selection is made of: one gate per weight, or one per channel."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from pruners.channels import Channels
+from pruners.entries import CHANNEL, pruners
+from pruners.mask import Mask, kept_count
+from pruners.problem import Problem, Scores
+
+
+class Gates(Protocol):
+    """Switches of which some stay open, by name, each a tensor of values."""
+
+    @property
+    def available(self) -> Mapping[str, Tensor]:
+        """Boolean: which may stay open."""
+
+    def factors(self, values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """What each weight is multiplied with, in a shape that broadcasts; differentiable."""
+
+    def select(self, scores: Mapping[str, Tensor], keep: int, scope: str) -> Mask:
+        """The mask that keeps ``keep`` weights, of the highest scores."""
+
+    def open_in(self, mask: Mask) -> Mapping[str, Tensor]:
+        """Boolean: which are open in a mask."""
+
+    def density(self, sparsity: str) -> float:
+        """Fraction of gates that are open at a sparsity of the weights, if all layers lose the same share."""
+
+
+class WeightGates:
+    """One gate per weight that a mask keeps."""
+
+    def __init__(self, within: Mask) -> None:
+        self._within = within
+
+    @property
+    def available(self) -> Mapping[str, Tensor]:
+        """The mask itself."""
+        return self._within
+
+    def factors(self, values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The values themselves."""
+        return values
+
+    def select(self, scores: Mapping[str, Tensor], keep: int, scope: str) -> Mask:
+        """See `Mask.from_scores`."""
+        return Mask.from_scores(scores, keep, scope, within=self._within)
+
+    def open_in(self, mask: Mask) -> Mapping[str, Tensor]:
+        """The mask itself."""
+        return mask
+
+    def density(self, sparsity: str) -> float:
+        """That of the weights."""
+        return float(1 - Decimal(sparsity))
+
+
+class ChannelGates:
+    """One gate per channel that a mask keeps."""
+
+    def __init__(self, channels: Channels, within: Mask) -> None:
+        self._channels = channels
+        self._within = within
+
+    @property
+    def available(self) -> Mapping[str, Tensor]:
+        """Channels of which something is kept."""
+        return self._channels.kept(self._within)
+
+    def factors(self, values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """On the slices that read a channel, so that a gate acts once."""
+        return self._channels.factors(values, ("reads",))
+
+    def select(self, scores: Mapping[str, Tensor], keep: int, scope: str) -> Mask:
+        """See `Channels.select`."""
+        return self._channels.select(scores, keep, scope, self._within)
+
+    def open_in(self, mask: Mask) -> Mapping[str, Tensor]:
+        """Channels of which something is kept."""
+        return self._channels.kept(mask)
+
+    def density(self, sparsity: str) -> float:
+        """By removing about the same share of each layer."""
+        keep = kept_count(self._within.total, sparsity)
+        even = {name: torch.zeros(layer.size) for name, layer in self._channels.items()}
+        left = self._channels.kept(self.select(even, keep, "layer-wise"))
+        return sum(int(flags.sum()) for flags in left.values()) / self._channels.total
+
+
+def gates_of(score: str, problem: Problem, within: Mask) -> Gates:
+    """The gates that a registered score judges."""
+    if pruners.get(score).granularity == CHANNEL:
+        return ChannelGates(problem.channels(), within)
+    return WeightGates(within)
+
+
+def random_scores(gates: Gates, generator: torch.Generator) -> Scores:
+    """Uniform scores in float64, gate by gate."""
+    return {
+        name: torch.rand(flags.shape, generator=generator, dtype=torch.float64)
+        for name, flags in gates.available.items()
+    }

@@ -1,0 +1,31 @@
+"""Iterative SNIP of channels."""
+
+from pruners.contract import pruner
+from pruners.entries import CHANNEL, TIMINGS
+from pruners.problem import Problem, Scores
+from pruners.snip_channel import snip_channel
+
+
+@pruner(
+    timings=TIMINGS,
+    version=1,
+    builds_on=("snip-channel",),
+    rounds=10,
+    granularity=CHANNEL,
+    growing=True,
+    source="the structured reading of PUN-IT (arXiv:2412.18668) that summaries of the paper give: ours; rounds as "
+    "Verdenius et al. 2020, arXiv:2006.00896",
+)
+def iter_snip_channel(problem: Problem, batches: int = 2) -> Scores:
+    """SNIP of channels in rounds, each on the network that the last one left, each removing more than the last.
+
+    Round r of n removes r/(1 + … + n) of what is to go. Under ``while`` the updates of the cubic schedule are the
+    rounds.
+
+    Parameters
+    ----------
+    problem : Problem
+    batches : int
+        Per round (ours), drawn anew in each.
+    """
+    return snip_channel(problem, batches)

@@ -1,0 +1,134 @@
+"""Measured speed on a board: read, published as ratios, shown beside quality."""
+
+import copy
+import json
+
+import pytest
+
+from bench.record import FILE as RECORD
+from bench.record import Record
+from leaderboards.board import build_board
+from leaderboards.publish import publish
+from leaderboards.questions import questions
+from leaderboards.results import read_records
+from leaderboards.speeds import FILE, Ratio, Speed, read_speeds
+from leaderboards.tables import speed_cells
+from registries import RequestError
+from tests.leaderboards.boards import make_records, outline
+
+MEASURED = {
+    "schema": 1,
+    "row": "modl/snip/at-init/0.9",
+    "trial": {"size": "toy", "train_on": "knee", "acceleration": 4, "seed": 0},
+    "track": "tiny",
+    "device": "an abacus",
+    "kind": "cpu",
+    "threads": 1,
+    "torch": "2",
+    "date": "2026-01-01",
+    "shape": {"coils": 3, "rows": 32, "columns": 36},
+    "runs": 3,
+    "difference": 1e-7,
+    "macs": {"dense": 1000, "masked": 100, "compacted": 800, "physics": 50},
+    "parameters": {"dense": 400, "masked": 400, "compacted": 300},
+    "bytes": {"dense": 1600, "sparse": 320, "compacted": 1300},
+    "batches": {
+        batch: {
+            "dense": {"median_ms": 8.0, "quartiles_ms": [7.0, 9.0], "relative": [1.0, 1.0, 1.0], "peak_mib": 10.0},
+            "masked": {"median_ms": 8.0, "quartiles_ms": [7.0, 9.0], "relative": [0.9, 1.0, 1.25], "peak_mib": 10.0},
+            "compacted": {"median_ms": 4.0, "quartiles_ms": [3.0, 5.0], "relative": [0.4, 0.5, 0.8], "peak_mib": 7.0},
+        }
+        for batch in ("1", "8")
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory, cache_root):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PUNBENCH_CACHE", str(cache_root))
+        return make_records(tmp_path_factory.mktemp("swept"))
+
+
+@pytest.fixture
+def measured(swept):
+    """The records, one of them with a measurement beside it."""
+    path, out = swept
+    for file in out.glob(f"*/{RECORD}"):
+        record = Record.read(file)
+        if record.row == MEASURED["row"] and record.trial["seed"] == 0:
+            track = record.trial["resolved"]["track"]
+            (file.parent / FILE).write_text(json.dumps({**MEASURED, "track": track}))
+    return path, out
+
+
+def test_ratios_are_dense_over_it(tmp_path):
+    speed = Speed.of(MEASURED, tmp_path)
+    assert speed.faster("compacted", "1") == Ratio(2.0, 1.25, 2.5)
+    assert str(speed.faster("compacted", "8")) == "2.00× (1.25–2.50)"
+    assert speed.memory("compacted", "1") == 0.7
+    assert speed.share("macs", "compacted") == 0.8
+    assert speed.share("bytes", "sparse") == 0.2
+    assert Speed.of(speed.to_json(), tmp_path) == speed
+    assert "_ms" not in json.dumps(speed.to_json())
+
+
+def test_a_board_shows_speed_beside_quality_and_comes_out_again(measured, tmp_path):
+    path, out = measured
+    board = publish(outline(path), tmp_path / "tiny", [out])
+    head, row = speed_cells(board)
+    cells = dict(zip(head, row, strict=True))
+    assert cells["row"] == MEASURED["row"]
+    assert cells["compacted, faster than dense (1 slice)"] == "2.00× (1.25–2.50)"
+    assert cells["several slices"] == "2.00× (1.25–2.50) at 8"
+    assert cells["channels kept"] == "single weights"
+    assert cells["file, bit mask and values"] == "20 %"
+    assert "to" in cells["knee − dense, dB"]
+    files = {path.name: path.read_bytes() for path in (tmp_path / "tiny").iterdir() if path.is_file()}
+    assert "an abacus" in files["index.html"].decode()
+    assert "Quality beside measured speed" in files["leaderboard.md"].decode()
+    publish(outline(path), tmp_path / "tiny", [])
+    assert {path.name: path.read_bytes() for path in (tmp_path / "tiny").iterdir() if path.is_file()} == files
+
+
+def test_what_was_measured_before_stays(measured, tmp_path):
+    path, out = measured
+    publish(outline(path), tmp_path / "tiny", [out])
+    for file in out.glob(f"*/{FILE}"):
+        file.unlink()
+    assert len(publish(outline(path), tmp_path / "tiny", [out]).speeds) == 1
+
+
+def test_the_sentences_tell_weights_from_channels(measured):
+    path, out = measured
+    records = read_records(out)
+    track = outline(path).track
+    single = Speed.of({**MEASURED, "track": track}, path)
+    whole = Speed.of({**MEASURED, "track": track, "row": "modl/random/at-init/0.9"}, path)
+    changed = []
+    for record in records:
+        content = copy.deepcopy(dict(record.content))
+        if record.row == whole.row:
+            content["mask"]["channels"] = {"kept": 2, "total": 8}
+        changed.append(Record.of(content))
+    board = build_board(changed, outline(path), "here", [single, whole])
+    answers = dict(questions(board))["What does it buy in time and storage?"]
+    assert "single weights: as bit mask and values its file is 20 % of dense's" in answers[0]
+    assert "2.00× without its empty channels" in answers[0]
+    assert any("whole channels, the fastest (exploratory): random/at-init/0.9, 75 %" in answer for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("nonsense", "no readable"),
+        ('{"schema": 9}', "schema 9"),
+        ('{"schema": 1}', "no measurement"),
+        ("[3]", "no mea"),
+    ],
+)
+def test_other_files_are_named(tmp_path, content, message):
+    (tmp_path / FILE).write_text(content)
+    with pytest.raises(RequestError, match=message) as error:
+        read_speeds([tmp_path], "tiny")
+    assert FILE in str(error.value)
