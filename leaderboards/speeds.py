@@ -98,6 +98,12 @@ class Speed:
         return self.row, self.size, self.train_on, self.acceleration, self.seed, self.device
 
     @property
+    def place(self) -> str:
+        """The device in words."""
+        threads = self.content["threads"]
+        return f"{self.device}, {threads} thread{'s' if threads > 1 else ''}" if self.kind == "cpu" else self.device
+
+    @property
     def batches(self) -> tuple[str, ...]:
         """Numbers of slices that were timed at once."""
         return tuple(self.content["batches"])

@@ -141,7 +141,7 @@ def speed_cells(board: Board) -> Cells:
                     "n/a" if memory is None else f"{100 * memory:.0f} %",
                     f"{100 * speed.share('bytes', 'compacted'):.0f} %",
                     f"{100 * speed.share('bytes', 'sparse'):.0f} %",
-                    f"{speed.device}, {speed.content['threads']} thread(s)" if speed.kind == "cpu" else speed.device,
+                    speed.place,
                 ]
             )
     return cells

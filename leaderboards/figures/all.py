@@ -11,6 +11,7 @@ from leaderboards.figures.examples import Images, reconstructions
 from leaderboards.figures.overview import overview
 from leaderboards.figures.robustness import robustness
 from leaderboards.figures.sparsity import quality_against_sparsity
+from leaderboards.figures.speed import quality_against_speed
 from leaderboards.figures.style import save, styled
 from leaderboards.forest import draw_forest
 
@@ -48,6 +49,10 @@ def draw_all(board: Board, examples: Mapping[str, Images], folder: Path) -> list
             if figure is not None:
                 save(figure, folder, name)  # type: ignore[arg-type]
                 drawn.append((name, caption))
+        figure = quality_against_speed(board)
+        if figure is not None:
+            save(figure, folder, "speed")
+            drawn.append(("speed", "Quality against measured speed of compacted networks, one slice at once"))
         for split in (condition.split for condition in panel.setting.both):
             figure = reconstructions(examples, split)
             if figure is not None:

@@ -230,3 +230,17 @@ def test_noise_is_undersampled_and_its_maps_have_norm_one():
     assert mask.shape == (2, 1, 1, 28)
     assert not kspace[..., ~mask[0, 0, 0]].any()
     assert torch.allclose(maps.abs().square().sum(1), torch.ones(2, 32, 28), atol=1e-5)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
+def test_on_a_gpu(trial):
+    """A compact network of a GPU gives the image of the masked one, and is timed there."""
+    stored = StoredNetwork.of(trial)
+    model = stored.model.to("cuda")
+    small, _ = compact(model)
+    with torch.no_grad():
+        inputs = noise(SHAPE, 1, torch.device("cuda"))
+        a, b = model(*inputs), small(*inputs)
+    assert (a - b).abs().max() < 1e-4 * a.abs().max()
+    assert main(["speed", str(trial), "--runs", "2", "--batch", "1", "--device", "cuda"]) == 0

@@ -85,7 +85,8 @@ def test_a_board_shows_speed_beside_quality_and_comes_out_again(measured, tmp_pa
     assert cells["file, bit mask and values"] == "20 %"
     assert "to" in cells["knee − dense, dB"]
     files = {path.name: path.read_bytes() for path in (tmp_path / "tiny").iterdir() if path.is_file()}
-    assert "an abacus" in files["index.html"].decode()
+    assert "an abacus, 1 thread<" in files["index.html"].decode()
+    assert (tmp_path / "tiny" / "figures" / "speed.png").exists()
     assert "Quality beside measured speed" in files["leaderboard.md"].decode()
     publish(outline(path), tmp_path / "tiny", [])
     assert {path.name: path.read_bytes() for path in (tmp_path / "tiny").iterdir() if path.is_file()} == files

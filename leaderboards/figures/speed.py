@@ -1,0 +1,47 @@
+"""Quality against measured speed."""
+
+from matplotlib.figure import Figure
+
+from leaderboards.board import Board
+from leaderboards.figures.style import FILLS, colours, legend_below, markers, plots_for
+
+
+def quality_against_speed(board: Board) -> Figure | None:
+    """How many times faster than dense compacted networks are, against the paired change of quality."""
+    panel = board.panels[0]
+    inside = panel.setting.inside
+    found = [(line, speed) for line in panel.lines if (speed := board.speed_of(line, panel)) and inside in line.changes]
+    if not found:
+        return None
+    archs = [arch for arch in panel.archs if any(line.arch == arch for line, _ in found)]
+    kinds = sorted({str(line.trial["pruner"]) for line, _ in found})
+    hues, shapes = colours(kinds), markers(kinds)
+    figure, plots = plots_for(archs, 3.8)
+    for arch, axes in plots.items():
+        axes.axhline(0, color="black", linewidth=1)
+        axes.axvline(1, color="black", linewidth=1)
+        for line, speed in found:
+            if line.arch != arch:
+                continue
+            kind, change = str(line.trial["pruner"]), line.changes[inside]
+            faster, mean = speed.faster("compacted", speed.batches[0]), float(change.mean)
+            low, high = (float(end) for end in change.interval())
+            axes.errorbar(
+                faster.median,
+                mean,
+                xerr=[[faster.median - faster.low], [faster.high - faster.median]],
+                yerr=[[mean - low], [high - mean]] if low > float("-inf") else None,
+                fmt=shapes[kind],
+                color=hues[kind],
+                fillstyle=FILLS[line.trial["timing"]],
+                markersize=6,
+                label=kind,
+            )
+            label = f"{100 * float(line.trial['sparsity']):g} %"
+            axes.annotate(label, (faster.median, mean), (5, 4), textcoords="offset points", fontsize=7)
+        axes.set_title(arch)
+        axes.set_xlabel("times faster than dense, measured, one slice")
+        axes.set_ylabel(f"{inside} − dense, dB")
+    legend_below(figure, 4)
+    figure.suptitle("filled: at-init; half: while; open: after; the number is the sparsity", fontsize=9)
+    return figure
