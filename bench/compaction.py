@@ -58,9 +58,18 @@ def _kept(
 
 
 def compact(model: Architecture) -> tuple[Architecture, Plan]:
-    """The smaller network of the same output, and its plan."""
+    """The smaller network of the same output, and its plan.
+
+    Raises
+    ------
+    RequestError
+        If Torch-Pruning is not installed, or the network has parts that cannot be made smaller.
+    """
     plan = compaction_plan(model)
-    return compacted(model, plan), plan
+    try:
+        return compacted(model, plan), plan
+    except ValueError as error:
+        raise RequestError(f"{type(model).__name__}: cannot be made smaller: {error}") from None
 
 
 def write_compact(path: Path, model: Architecture, plan: Plan, architecture: str, size: str, width: float) -> None:
@@ -89,6 +98,8 @@ def read_compact(path: Path) -> Architecture:
     try:
         with safetensors.safe_open(path, "pt") as file:
             about = json.loads(file.metadata()["about"])
+        if about["version"] != architectures.get(about["architecture"]).identity.version:
+            raise RequestError(f"{path}: is of version {about['version']} of '{about['architecture']}'")
         plan = {name: Kept(**{side: tuple(v) for side, v in kept.items()}) for name, kept in about["plan"].items()}
         whole = build(about["architecture"], about["size"], generator(0, "any weights"), about["width"])
         small = compacted(whole, plan)

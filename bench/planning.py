@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -325,10 +325,10 @@ def _check_calibration(volumes: Sequence[Volume], undersampling: Undersampling) 
 def _check_channels(channels: Channels, sparsity: str) -> None:
     total = channels.weights
     if channels.fewest_weights > kept_count(total, sparsity):
-        most = 1 - Decimal(channels.fewest_weights) / total
+        most = (1 - Decimal(channels.fewest_weights) / total).quantize(Decimal("0.001"), ROUND_DOWN)
         raise RequestError(
-            f"--sparsity {sparsity}: the last channel of a layer stays, so that at most {100 * most:.1f} % of the "
-            "weights of this network can go; use a smaller one"
+            f"--sparsity {sparsity}: the last channel of a layer stays, so that not all of these weights can go; "
+            f"use at most {most}"
         )
 
 

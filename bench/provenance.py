@@ -21,6 +21,7 @@ def provenance(
     data: Mapping[str, Any],
     seed: int,
     entries: Sequence[Mapping[str, Any]],
+    libraries: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The record's ``provenance``: code, versions, device, data and entries."""
     commit = _git("rev-parse", "HEAD")
@@ -32,7 +33,7 @@ def provenance(
         "versions": {
             "pun-bench": metadata.version("pun-bench"),
             "python": platform.python_version(),
-            **{name: metadata.version(name) for name in LIBRARIES},
+            **{name: metadata.version(name) for name in (*LIBRARIES, *libraries)},
         },
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
         "numerics": dict(numerics),

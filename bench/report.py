@@ -7,6 +7,7 @@ from bench.metrics import MAIN
 from bench.planning import PlannedTrial
 from bench.record import Record
 from pruners import kept_count
+from pruners.entries import CHANNEL
 from pruners.stages import sparsity_after
 
 FORMATS = {"psnr": "{:.3f}", "ssim": "{:.4f}", "nmse": "{:.5f}"}
@@ -30,10 +31,11 @@ def heading(planned: PlannedTrial) -> Iterator[str]:
     model = planned.workspace.initial_model()
     prunable = sum(part.weight.numel() for part in model.prunable(planned.resolved.groups).values())
     kept = kept_count(prunable, trial.sparsity)
+    most = "at most " if planned.resolved.entry.granularity == CHANNEL else ""
     parameters = sum(parameter.numel() for parameter in model.parameters())
     if planned.resolved.width != 1:
         yield f"width: {planned.resolved.width:.3f} of the full one; its weights are not paired with other rows"
-    yield f"network: {parameters:,} parameters, {prunable:,} prunable, {kept:,} kept"
+    yield f"network: {parameters:,} parameters, {prunable:,} prunable, {most}{kept:,} kept"
     yield f"device: {planned.workspace.device}, {track.threads} threads"
 
 

@@ -14,7 +14,8 @@ from bench.settings import EvaluationSettings, TrainingSettings
 from bench.track import MapSettings, Track, find_track, settings_from, tracks
 from bench.trial import DEFAULT_SPARSITY, PROTOCOLS, Trial, parse_sparsity
 from datasets.shifts import shifts
-from pruners import Plan, PrunerEntry, Stage, channels, pruners
+from pruners import Plan, PrunerEntry, Stage, pruners
+from pruners.channels import SCOPES as CHANNEL_SCOPES
 from pruners.contract import checked
 from pruners.coupling import missing_library
 from pruners.entries import CHANNEL
@@ -102,8 +103,9 @@ class Resolved:
             raise RequestError(
                 f"pruner '{self.entry.name}': its recipe fails: {type(error).__name__}: {error}"
             ) from None
-        channels = self.entry.granularity == CHANNEL
-        stages = self.control.recipe(checked(self.entry.name, expanded), plan, channels)
+        granularity = self.entry.granularity
+        found = checked(self.entry.name, expanded, granularity)
+        stages = self.control.recipe(found, plan, granularity == CHANNEL)
         return replace(self, plan=plan, track=replace(self.track, training=training), stages=stages)
 
 
@@ -135,6 +137,9 @@ def resolve(request: Request) -> Resolved:
     track = replace(track, training=control.training(track.training))
     common = _common_options(entry, timing, given["pruner"])
     options = parse_options(f"pruner '{entry.name}'", entry.options, given["pruner"])
+    for name, choices in entry.choices.items():
+        if options[name] not in choices:
+            raise RequestError(f"--set pruner.{name}={options[name]}: there are {', '.join(map(str, choices))}")
     plan = Plan(track.training.steps, sparsity, str(common["scope"]), int(common["rounds"]))
     recorded: dict[str, Any] = {**options, **{name: common[name] for name in common if timing}}
     if entry.score is None or timing == "while":
@@ -166,7 +171,7 @@ def _common_options(entry: PrunerEntry, timing: str | None, given: dict[str, str
     if timing is None:
         return {"scope": entry.scope, "groups": ALL_GROUPS, "rounds": 1}
     scope, groups = given.pop("scope", entry.scope), given.pop("groups", ALL_GROUPS)
-    known = channels.SCOPES if entry.granularity == CHANNEL else SCOPES
+    known = CHANNEL_SCOPES if entry.granularity == CHANNEL else SCOPES
     if scope not in known:
         raise RequestError(f"--set pruner.scope={scope}: there are {', '.join(known)} for '{entry.name}'")
     has_rounds = entry.score is not None and timing != "while"

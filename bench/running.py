@@ -135,6 +135,7 @@ def skeleton(planned: PlannedTrial) -> dict[str, Any]:
             data=planned.data,
             seed=planned.resolved.trial.seed,
             entries=[asdict(entry) for entry in entries],
+            libraries=("torch-pruning",) if planned.resolved.entry.granularity == CHANNEL else (),
         ),
     }
 

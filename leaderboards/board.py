@@ -45,6 +45,11 @@ class Setting:
         return cls(trial["size"], trial["train_on"], trial["acceleration"], device)
 
     @property
+    def of_trial(self) -> tuple[str, str, int]:
+        """What is asked for, whatever it ran on."""
+        return self.size, self.train_on, self.acceleration
+
+    @property
     def inside(self) -> Condition:
         """In distribution: the anatomy of the training."""
         return Condition(self.train_on.split("-")[0].split("+")[0])
@@ -199,11 +204,11 @@ class Board:
     missing: tuple[str, ...]
     speeds: tuple[Speed, ...] = ()
 
-    def speed_of(self, line: Line, panel: Panel) -> Speed | None:
-        """What was measured of a row: of its first seed, on the first device."""
-        setting = (panel.setting.size, panel.setting.train_on, panel.setting.acceleration)
-        own = [s for s in self.speeds if s.row == line.name and (s.size, s.train_on, s.acceleration) == setting]
-        return min(own, key=lambda speed: (speed.kind, speed.device, speed.seed), default=None)
+    def speeds_of(self, line: Line, panel: Panel) -> tuple[Speed, ...]:
+        """What was measured of a row: of its first seed that was, on each device, GPUs first."""
+        own = [s for s in self.speeds if s.row == line.name and s.setting == panel.setting.of_trial]
+        ordered = sorted(own, key=lambda speed: (speed.kind == "cpu", speed.device, speed.seed))
+        return tuple({speed.device: speed for speed in reversed(ordered)}.values())[::-1]
 
     @property
     def family(self) -> int:
@@ -227,8 +232,14 @@ def build_board(records: Sequence[Record], outline: Outline, where: str, speeds:
     panels.sort(key=lambda panel: -len(panel.rows))
     contrasts, missing = _contrasts(outline, panels)
     head = _head(records, outline, panels[0])
-    known = {line.name for panel in panels for line in panel.lines if line.seeds}
-    return Board(head, tuple(panels), contrasts, missing, tuple(s for s in speeds if s.row in known))
+    # what was measured of another network, before a row was run again, is of no use
+    masks = {_network(record): record.content["mask"]["sha256"] for record in records if record.ok}
+    known = [s for s in speeds if masks.get((s.row, *s.setting, s.seed)) == s.mask]
+    return Board(head, tuple(panels), contrasts, missing, tuple(known))
+
+
+def _network(record: Record) -> tuple[object, ...]:
+    return (record.row, *Setting.of(record).of_trial, record.trial["seed"])
 
 
 def _check(records: Sequence[Record], outline: Outline, where: str) -> None:

@@ -11,7 +11,7 @@ from registries import RequestError
 FILE = "speed.json"
 """Beside a record what was measured of it, beside a board the ratios of all its rows."""
 SCHEMA = 1
-ABOUT = ("row", "track", "device", "kind")
+ABOUT = ("row", "track", "device", "kind", "mask")
 TRIAL = ("size", "train_on", "acceleration", "seed")
 KEPT = ("difference", "macs", "parameters", "bytes", "runs", "shape", "threads", "torch")
 
@@ -45,6 +45,8 @@ class Speed:
     track : str
     device, kind : str
         Its name, and ``cpu`` or ``cuda``.
+    mask : str
+        SHA-256 of the network's mask.
     content : mapping
         As it is published.
     """
@@ -57,6 +59,7 @@ class Speed:
     track: str
     device: str
     kind: str
+    mask: str
     content: Mapping[str, Any]
 
     @classmethod
@@ -82,8 +85,10 @@ class Speed:
             }
             of_trial = {name: trial[name] for name in TRIAL}
             about = {name: content[name] for name in ABOUT}
-            return cls(**about, **of_trial, content={**kept, "batches": batches})
-        except (KeyError, TypeError, AttributeError) as error:
+            found = cls(**about, **of_trial, content={**kept, "batches": batches})
+            found._check()
+            return found
+        except (KeyError, TypeError, AttributeError, ValueError, ZeroDivisionError, IndexError) as error:
             raise RequestError(f"{where}: is no measurement of speed ({error!r})") from None
 
     def to_json(self) -> dict[str, Any]:
@@ -98,6 +103,11 @@ class Speed:
         return self.row, self.size, self.train_on, self.acceleration, self.seed, self.device
 
     @property
+    def setting(self) -> tuple[str, str, int]:
+        """Of the trial."""
+        return self.size, self.train_on, self.acceleration
+
+    @property
     def place(self) -> str:
         """The device in words."""
         threads = self.content["threads"]
@@ -106,11 +116,16 @@ class Speed:
     @property
     def batches(self) -> tuple[str, ...]:
         """Numbers of slices that were timed at once."""
-        return tuple(self.content["batches"])
+        return tuple(sorted(self.content["batches"], key=int))
+
+    @property
+    def first(self) -> str:
+        """The smallest one."""
+        return self.batches[0]
 
     def faster(self, network: str, batch: str) -> Ratio:
         """How many times faster than dense a network is: ``masked`` or ``compacted``."""
-        low, median, high = self.content["batches"][batch][network]["relative"]
+        low, median, high = (float(value) for value in self.content["batches"][batch][network]["relative"])
         return Ratio(1 / median, 1 / high, 1 / low)
 
     def memory(self, network: str, batch: str) -> float | None:
@@ -121,6 +136,17 @@ class Speed:
     def share(self, what: str, kind: str) -> float:
         """Share of dense of ``macs``, ``parameters`` or ``bytes``."""
         return float(self.content[what][kind] / self.content[what]["dense"])
+
+    def _check(self) -> None:
+        """Everything that a board shows can be computed."""
+        for batch in (self.first, *self.batches):
+            for network in ("masked", "compacted"):
+                self.faster(network, batch)
+                self.memory(network, batch)
+        for what in ("macs", "parameters", "bytes"):
+            self.share(what, "compacted")
+        self.share("bytes", "sparse")
+        int(self.content["threads"])
 
 
 def read_speeds(folders: Iterable[Path], track: str) -> tuple[Speed, ...]:

@@ -33,8 +33,8 @@ COLUMNS = (
 )
 Cells = list[list[str]]
 SPEED_WORDS = (
-    "Ratios of dense over it, median and quartiles of runs side by side in one process; several slices are "
-    "reconstructed at once. Everything else is a share of dense. Compacted networks give the image of the masked ones."
+    "Ratios of dense over it, median and quartiles of runs side by side in one process, at so many slices at once. "
+    "Everything else is a share of dense. Compacted networks give the image of the masked ones."
 )
 
 
@@ -118,14 +118,14 @@ def speed_cells(board: Board) -> Cells:
     """Quality beside measured speed of the rows that were measured, the fastest of each architecture first."""
     conditions = board.panels[0].setting.both
     header = ["row", "channels kept", "weights kept", *(f"{c} − dense, dB" for c in conditions)]
-    header += ["compacted, faster than dense (1 slice)", "several slices", "with zeros (1 slice)"]
-    header += ["MACs, compacted", "peak memory, several slices", "file, compacted", "file, bit mask and values"]
+    header += ["compacted, faster than dense", "at several slices", "with its zeros"]
+    header += ["MACs, compacted", "peak memory", "file, compacted", "file, bit mask and values"]
     cells = [[*header, "device"]]
     for panel in board.panels:
-        measured = [(line, found) for line in panel.lines if (found := board.speed_of(line, panel))]
-        measured.sort(key=lambda pair: (pair[0].arch, -pair[1].faster("compacted", pair[1].batches[0]).median))
+        measured = [(line, found) for line in panel.lines for found in board.speeds_of(line, panel)]
+        measured.sort(key=lambda pair: (pair[0].arch, -pair[1].faster("compacted", pair[1].first).median))
         for line, speed in measured:
-            first, last = speed.batches[0], speed.batches[-1]
+            first, last = speed.first, speed.batches[-1]
             channels = line.mask.get("channels")
             memory = speed.memory("compacted", last)
             cells.append(
@@ -134,11 +134,11 @@ def speed_cells(board: Board) -> Cells:
                     f"{100 * channels['kept'] / channels['total']:.0f} %" if channels else "single weights",
                     f"{100 * (1 - line.mask['achieved']):.1f} %",
                     *(_change(line, condition) for condition in conditions),
-                    str(speed.faster("compacted", first)),
+                    f"{speed.faster('compacted', first)} at {first}",
                     f"{speed.faster('compacted', last)} at {last}" if last != first else "",
-                    str(speed.faster("masked", first)),
+                    f"{speed.faster('masked', first)} at {first}",
                     f"{100 * speed.share('macs', 'compacted'):.0f} %",
-                    "n/a" if memory is None else f"{100 * memory:.0f} %",
+                    "n/a" if memory is None else f"{100 * memory:.0f} % at {last}",
                     f"{100 * speed.share('bytes', 'compacted'):.0f} %",
                     f"{100 * speed.share('bytes', 'sparse'):.0f} %",
                     speed.place,

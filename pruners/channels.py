@@ -227,7 +227,8 @@ def removable(channels: Channels, weights: Mapping[str, Tensor], biased: Iterabl
     """Channels without which a network gives the same: nobody reads them, or they are zero everywhere.
 
     Found again and again, since what only a removed channel reads is read by nobody. A channel without filter is zero
-    if it has no bias, as norms without parameters and (leaky) ReLU leave zero at zero.
+    if it has no bias, as norms without parameters and (leaky) ReLU leave zero at zero; networks that do otherwise
+    have to be compared afterwards.
 
     Parameters
     ----------
@@ -242,7 +243,8 @@ def removable(channels: Channels, weights: Mapping[str, Tensor], biased: Iterabl
     dict
         Boolean, one per channel of each layer.
     """
-    with_bias = set(biased)
+    named = set(biased)
+    with_bias = {name for name, layer in channels.items() if any(made.weight in named for made in layer.makes)}
     used = {name: (weight != 0).to(torch.float32) for name, weight in weights.items()}
     gone = {name: torch.zeros(layer.size, dtype=torch.bool) for name, layer in channels.items()}
     while True:

@@ -4,12 +4,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import Any
 
-from pruners.entries import GRANULARITIES, TIMINGS, WEIGHT, Plan, PrunerEntry, Recipe, pruners
+from pruners.entries import CHANNEL, GRANULARITIES, TIMINGS, WEIGHT, Plan, PrunerEntry, Recipe, pruners
 from pruners.gradual import Gradual
 from pruners.problem import Scores
-from pruners.stages import Given, LearnMask, MaskUpdate, Prune, Rewind, Stage, Train, Transform, changes_mask
+from pruners.stages import (
+    Given,
+    LearnChannels,
+    LearnMask,
+    MaskUpdate,
+    Prune,
+    Rewind,
+    Stage,
+    Train,
+    Transform,
+    changes_mask,
+)
 from registries import Identity, RequestError, identify, options_of
-from registries.options import Option
+from registries.options import Option, choices_of
 from registries.registry import key_of, summary_of
 
 
@@ -108,8 +119,8 @@ def fine_tuning(plan: Plan) -> Train:
     return Train(plan.steps - plan.steps // 4, plan.steps)
 
 
-def checked(name: str, stages: object) -> tuple[Stage, ...]:
-    """The stages of a recipe, if they can be carried out.
+def checked(name: str, stages: object, granularity: str = WEIGHT) -> tuple[Stage, ...]:
+    """The stages of a recipe of this granularity, if they can be carried out.
 
     Raises
     ------
@@ -132,12 +143,17 @@ def checked(name: str, stages: object) -> tuple[Stage, ...]:
         for score in scores_of(stage):
             if pruners.get(score).score is None:
                 raise RequestError(f"{where} prunes by '{score}', which gives no scores")
+        found = [pruners.get(score).granularity for score in scores_of(stage)]
+        if isinstance(stage, LearnMask):
+            found = [CHANNEL if isinstance(stage, LearnChannels) else WEIGHT]
+        if any(other != granularity for other in found):
+            raise RequestError(f"{where} is registered for each {granularity}, and '{stage}' for each {found[0]}")
     return stages
 
 
 def what_mask_has_seen(stages: Sequence[Stage]) -> str:
     """What the mask at the end of a recipe depends on: ``nothing``, ``data`` or ``trained weights``."""
-    if Transform("random-layerwise") in stages:
+    if any(isinstance(stage, Transform) and stage.control == "random-layerwise" for stage in stages):
         return "nothing"
     last = max((i for i, stage in enumerate(stages) if changes_mask(stage)), default=-1)
     found, trained = "nothing", False
@@ -182,7 +198,7 @@ def _add(code: Callable[..., Any], stages: Recipe, *, timings: tuple[str, ...], 
         raise RequestError(f"pruner '{name}' declares unknown timings {sorted(unknown)}: use {TIMINGS}")
     if values["granularity"] not in GRANULARITIES:
         raise RequestError(f"pruner '{name}': granularity '{values['granularity']}' is none of {GRANULARITIES}")
-    options = options_of(code)
+    options, choices = options_of(code), choices_of(code)
     taken = sorted(RESERVED.intersection(options))
     if taken:
         raise RequestError(f"pruner '{name}': '{taken[0]}' is an option of every pruner; call the parameter otherwise")
@@ -196,6 +212,7 @@ def _add(code: Callable[..., Any], stages: Recipe, *, timings: tuple[str, ...], 
             timings=timings,
             recipe=stages,
             options=options,
+            choices=choices,
             identity=identify(name, version, code),
             **values,
         )

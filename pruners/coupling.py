@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from pruners.channels import Channels, Layer, Slices
 from registries import RequestError
 
+OUTPUT = "_OutputOp"
+"""What the graph calls the end of a network."""
 PIXELS = 32
 """Rows and columns of the image that a network is traced with."""
 
@@ -68,11 +70,13 @@ def _layers_of(prefix: str, network: nn.Module) -> dict[str, Layer]:
         group = graph.get_pruning_group(
             module, graph.get_pruner_of_module(module).prune_out_channels, idxs=list(range(module.out_channels))
         )
+        if any(type(part.dep.target.module).__name__ == OUTPUT for part in group):
+            continue  # whoever called the network reads it
         found = [part for part in group if isinstance(part.dep.target.module, nn.Conv2d | nn.ConvTranspose2d)]
         makes = tuple(_slices(part, names) for part in found if _of_outputs(graph, part))
         reads = tuple(_slices(part, names) for part in found if not _of_outputs(graph, part))
         known = any(makes[0].weight in (m.weight for m in layer.makes) for layer in layers.values())
-        if reads and not known:  # what nobody reads is the output of the network
+        if reads and not known:
             layers[names[module]] = Layer(makes, reads)
     return layers
 
@@ -85,6 +89,8 @@ def _slices(part: Any, names: Mapping[nn.Module, str]) -> Slices:
     """A member of a group, its channels in the order of those of the first one."""
     places = dict(zip(part.root_idxs, part.idxs, strict=True))
     module = part.dep.target.module
+    if len(places) != len(part.idxs) or sorted(places) != list(range(len(places))):
+        raise RequestError(f"'{names[module]}' reads a channel several times: this network cannot lose channels")
     makes = part.dep.handler.__name__ == "prune_out_channels"
     # a transposed convolution holds its inputs first
     axis = 0 if makes != isinstance(module, nn.ConvTranspose2d) else 1

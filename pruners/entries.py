@@ -71,6 +71,8 @@ class PrunerEntry:
         Whether each round removes more than the one before; otherwise densities fall geometrically.
     options : mapping
         Options and their defaults.
+    choices : mapping
+        Of options that have a few possible values, these.
     """
 
     name: str
@@ -88,6 +90,7 @@ class PrunerEntry:
     granularity: str
     growing: bool
     options: Mapping[str, Option]
+    choices: Mapping[str, tuple[Option, ...]]
     identity: Identity
 
 

@@ -3,7 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from registries.errors import RequestError
 
@@ -14,6 +14,12 @@ def options_of(code: Callable[..., Any]) -> dict[str, Option]:
     """Parameters of a function that have a default, with that default."""
     parameters = inspect.signature(code).parameters.values()
     return {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+
+
+def choices_of(code: Callable[..., Any]) -> dict[str, tuple[Option, ...]]:
+    """Possible values of the parameters of a function that are annotated with a ``Literal``."""
+    parameters = inspect.signature(code, eval_str=True).parameters.values()
+    return {p.name: get_args(p.annotation) for p in parameters if get_origin(p.annotation) is Literal}
 
 
 def parse_options(what: str, defaults: Mapping[str, Option], given: Mapping[str, str]) -> dict[str, Option]:

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from bench.cli import plugins
+
 KINDS = ("compact", "sparse")
 
 
@@ -16,14 +18,17 @@ def add(commands: Any) -> None:
         "bit per weight and the values that are kept. Both are safetensors files beside the record.",
     )
     parser.add_argument("records", nargs="+", metavar="RECORD", help="record.json or its folder")
+    plugins.add_option(parser)
     parser.add_argument("--as", dest="kind", choices=KINDS, default=KINDS[0], help="default compact")
     parser.set_defaults(execute=execute)
 
 
 def execute(chosen: argparse.Namespace) -> int:
     """Carry out the command."""
+    plugins.load(chosen)
     from bench.compaction import compact, write_compact
     from bench.sparse_file import write_sparse
+    from bench.speed.networks import check_equal
     from bench.stored_network import WEIGHTS, StoredNetwork
 
     for name in chosen.records:
@@ -34,6 +39,7 @@ def execute(chosen: argparse.Namespace) -> int:
             what = f"{stored.mask.kept:,} of {stored.mask.total:,} prunable weights"
         else:
             small, plan = compact(stored.model)
+            check_equal(stored, small)
             trial = stored.record.trial
             write_compact(path, small, plan, trial["arch"], trial["size"], trial["resolved"]["width"])
             counts = [sum(p.numel() for p in model.parameters()) for model in (small, stored.model)]

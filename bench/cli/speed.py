@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.cli import plugins
 from registries import RequestError
 
 if TYPE_CHECKING:
     from bench.speed.inputs import Shape
 
 NETWORKS = "networks"
+SMALLEST = 16
+"""Rows and columns; fewer leave no line of calibration."""
 ACTIONS = (NETWORKS, "channels", "pruners", "architectures", "packing")
 
 
@@ -51,9 +54,10 @@ def _add_networks(actions: Any) -> None:
     parser.add_argument("records", nargs="+", metavar="RECORD", help="record.json or its folder")
     parser.add_argument("--batch", nargs="+", type=int, default=[1, 8], metavar="N", help="of slices (default 1 8)")
     for name in ("coils", "rows", "columns"):
-        parser.add_argument(f"--{name}", type=int, metavar="N", help="of k-space (default: as the record's data)")
+        parser.add_argument(f"--{name}", type=int, metavar="N", help="of k-space (default: of the data)")
     parser.add_argument("--runs", type=int, default=15, metavar="N", help="default 15")
     parser.add_argument("--threads", type=int, metavar="N", help="default: as the record's track")
+    plugins.add_option(parser)
     _add_device(parser)
     _add_variants(parser)
     parser.set_defaults(execute=execute_networks)
@@ -111,6 +115,7 @@ def execute_networks(chosen: argparse.Namespace) -> int:
     from bench.record import FILE, Record
     from bench.speed.networks import Conditions, measure, shape_of, table, write
 
+    plugins.load(chosen)
     _check_counts(chosen, ("runs", "threads"))
     for number in chosen.batch:
         if number < 1:
@@ -122,9 +127,8 @@ def execute_networks(chosen: argparse.Namespace) -> int:
         record = Record.read(path / FILE if path.is_dir() else path)
         threads = chosen.threads or record.trial["resolved"].get("threads", 1)
         shape = _shape(chosen, shape_of(record))
-        conditions = Conditions(
-            shape, tuple(dict.fromkeys(chosen.batch)), chosen.runs, threads, device, tuple(chosen.variants)
-        )
+        batches, variants = tuple(sorted(set(chosen.batch))), tuple(chosen.variants)
+        conditions = Conditions(shape, batches, chosen.runs, threads, device, variants, chosen.plugin)
         found = measure(path, conditions)
         print("\n".join(table(found)))
         print(f"kept in {write(path, found)}\n")
@@ -144,7 +148,7 @@ def execute_channels(chosen: argparse.Namespace) -> int:
     for ratio in chosen.removed:
         if not 0 <= ratio < 1:
             raise RequestError(f"--removed {ratio}: give a fraction of the channels, at least 0 and below 1")
-    shape = Shape(chosen.coils, chosen.rows, chosen.columns)
+    shape = _shape(chosen, Shape(0, 0, 0))
     device = choose_device(chosen.device).type
     names, ratios = tuple(chosen.arch), tuple(chosen.removed)
     print("\n".join(channels_table(names, chosen.size, ratios, shape, chosen.runs, chosen.threads, device)))
@@ -213,5 +217,8 @@ def _shape(chosen: argparse.Namespace, usual: "Shape") -> "Shape":
     from dataclasses import replace
 
     _check_counts(chosen, ("coils", "rows", "columns"))
+    for name in ("rows", "columns"):
+        if (getattr(chosen, name) or SMALLEST) < SMALLEST:
+            raise RequestError(f"--{name} {getattr(chosen, name)}: at least {SMALLEST}")
     asked = {name: getattr(chosen, name) for name in ("coils", "rows", "columns")}
     return replace(usual, **{name: value for name, value in asked.items() if value is not None})

@@ -14,7 +14,7 @@ from architectures.modl import MoDL
 from architectures.tuning import VARIANTS
 from bench.numerics import set_numerics
 from bench.randomness import generator
-from bench.report import aligned
+from bench.report import aligned, plural
 from bench.speed.inputs import Shape, noise
 from bench.speed.measure import device_name, interleaved_times, median_ratio, peak_memory_mb
 
@@ -98,7 +98,7 @@ def measure(case: Case, runs: int, variants: Sequence[str] = ()) -> Iterator[str
         memory = peak_memory_mb(partial(_prepared_step, case, network), device)
         times = [_milliseconds(forwards[str(network)]), _milliseconds(own)]
         rows.append([str(network), "", *times, *ratios, "n/a" if memory is None else f"{memory:.0f}"])
-    threads = "" if device.type == "cuda" else f", {case.threads} threads"
+    threads = "" if device.type == "cuda" else f", {plural(case.threads, 'thread')}"
     yield f"size {case.size}, one slice of {case.coils} coils, {case.rows} × {case.columns}"
     yield f"{device_name(device)}{threads}; {runs} runs in turn"
     yield "forward without gradients; peers keep what the plain networks keep"

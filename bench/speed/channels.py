@@ -9,7 +9,7 @@ from bench.compaction import compact
 from bench.cost import forward_macs
 from bench.numerics import set_numerics
 from bench.randomness import generator
-from bench.report import aligned
+from bench.report import aligned, plural
 from bench.speed.inputs import Shape, noise
 from bench.speed.measure import device_name, interleaved_times, median_ratio
 from bench.speed.networks import forward, relative_difference
@@ -37,18 +37,18 @@ def channels_table(
     """
     set_numerics(threads)
     place = torch.device(device)
-    yield f"size {size}, one slice of {shape}; {device_name(place)}, {threads} threads; {runs} runs in turn"
+    yield f"size {size}, one slice of {shape}; {device_name(place)}, {plural(threads, 'thread')}; {runs} runs in turn"
     head = ["architecture", "", "channels removed", "weights removed", "dense / masked", "dense / compacted"]
     rows = [[*head, "MACs, dense / compacted", "difference"]]
     inputs = noise(shape, 1, place)
     for name in names or architectures.names():
         for ratio in ratios:
             networks, removed, mask = _networks(name, size, ratio)
+            difference = relative_difference(networks["masked"], networks["compacted"], shape)
             calls = {kind: forward(model.to(place), inputs) for kind, model in networks.items()}
             times = interleaved_times(calls, runs, place)
             gains = [f"{median_ratio(times['dense'], times[kind]):.2f}" for kind in ("masked", "compacted")]
             macs = {kind: forward_macs(networks[kind], mask, inputs)["dense"] for kind in ("dense", "compacted")}
-            difference = relative_difference(networks["masked"], networks["compacted"], shape)
             theory = f"{macs['dense'] / macs['compacted']:.2f}"
             shares = [f"{100 * removed:.0f} %", f"{100 * (1 - mask.density):.0f} %"]
             rows.append([name, "", *shares, *gains, theory, f"{difference:.1e}"])

@@ -25,10 +25,10 @@ def interleaved_times(
     times: dict[str, list[float]] = {name: [] for name in functions}
     for number in range(WARM_UP + runs):
         for name, function in functions.items():
-            _wait(device)
+            wait(device)
             begun = time.perf_counter()
             function()
-            _wait(device)
+            wait(device)
             if number >= WARM_UP:
                 times[name].append(time.perf_counter() - begun)
     return times
@@ -53,11 +53,11 @@ def peak_memory_mb(prepare: Callable[[], Callable[[], object]], device: torch.de
     if device.type == "cuda":
         function = prepare()
         function()  # gradients and what libraries keep are there from the second call on
-        _wait(device)
+        wait(device)
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
         function()
-        _wait(device)
+        wait(device)
         return (torch.cuda.max_memory_allocated(device) - before) / 2**20
     if not CLEAR.exists():  # only Linux tells
         return None
@@ -94,6 +94,7 @@ def _return_freed_memory() -> None:
         trim(0)
 
 
-def _wait(device: torch.device) -> None:
+def wait(device: torch.device) -> None:
+    """Until the device has done what it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -1,6 +1,7 @@
 """Latency, memory and size of a trained network: whole, with zeros, and without the channels that do nothing."""
 
 import copy
+import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,19 +16,20 @@ import torch
 from torch import Tensor
 
 from architectures import Architecture
+from architectures.compaction import Plan
 from architectures.tuning import VARIANTS
 from bench.compaction import compact, write_compact
 from bench.cost import forward_macs
 from bench.numerics import set_numerics
 from bench.record import Record
-from bench.report import aligned
+from bench.report import aligned, plural
 from bench.sparse_file import write_sparse
 from bench.speed.inputs import Shape, noise
 from bench.speed.measure import device_name, interleaved_times, peak_memory_mb
 from bench.stored_network import StoredNetwork, whole_network
 from bench.track import find_track
 from datasets.files import write_json
-from registries import RequestError
+from registries import RequestError, load_plugin
 
 FILE = "speed.json"
 SCHEMA = 1
@@ -55,6 +57,8 @@ class Conditions:
     device : str
     variants : tuple of str
         Of `VARIANTS`: dense and compacted networks are measured so, too.
+    plugin : str or None
+        File that registers the architecture.
     """
 
     shape: Shape
@@ -63,6 +67,7 @@ class Conditions:
     threads: int
     device: str
     variants: tuple[str, ...] = ()
+    plugin: str | None = None
 
 
 def shape_of(record: Record) -> Shape:
@@ -87,16 +92,15 @@ def measure(path: Path, conditions: Conditions) -> dict[str, Any]:
     set_numerics(conditions.threads)
     stored = StoredNetwork.of(path)
     device = torch.device(conditions.device)
-    networks = networks_of(stored)
-    difference = relative_difference(networks["masked"], networks["compacted"], conditions.shape)
-    if not difference <= EQUAL:
-        raise RequestError(f"{path}: the compacted network differs by {difference:.2g} of the image; this is a bug")
+    networks, plan = networks_of(stored)
+    difference = check_equal(stored, networks["compacted"])
     inputs = noise(conditions.shape, 1, torch.device("cpu"))
     theory = forward_macs(networks["dense"], stored.mask, inputs)
     small = forward_macs(networks["compacted"], stored.mask, inputs)
     trial = stored.record.trial
     return {
         "schema": SCHEMA,
+        "mask": stored.mask.sha256,
         "row": stored.record.row,
         "trial": {name: trial[name] for name in ("size", "train_on", "acceleration", "seed")},
         "track": trial["resolved"]["track"],
@@ -111,15 +115,32 @@ def measure(path: Path, conditions: Conditions) -> dict[str, Any]:
         "macs": {"dense": theory["dense"], "masked": theory["kept"], "compacted": small["dense"]}
         | {"physics": theory["fft_cg"]},
         "parameters": {name: sum(p.numel() for p in model.parameters()) for name, model in networks.items()},
-        "bytes": stored_bytes(stored, networks["compacted"]),
+        "bytes": stored_bytes(stored, networks["compacted"], plan),
         "batches": {str(n): _timed(stored.folder, networks, conditions, n) for n in conditions.batches},
     }
 
 
-def networks_of(stored: StoredNetwork) -> dict[str, Architecture]:
-    """Dense, masked and compacted; the dense one with arbitrary weights."""
-    small, _ = compact(stored.model)
-    return dict(zip(NETWORKS, (whole_network(stored.record), stored.model, small), strict=True))
+def networks_of(stored: StoredNetwork) -> tuple[dict[str, Architecture], Plan]:
+    """Dense, masked and compacted, and the plan of the last; the dense one has arbitrary weights."""
+    small, plan = compact(stored.model)
+    return dict(zip(NETWORKS, (whole_network(stored.record), stored.model, small), strict=True)), plan
+
+
+def check_equal(stored: StoredNetwork, small: Architecture) -> float:
+    """Difference of the images of a network and of its compacted copy, relative to the largest value.
+
+    Raises
+    ------
+    RequestError
+        If it is more than rounding.
+    """
+    difference = relative_difference(stored.model, small, shape_of(stored.record))
+    if not difference <= EQUAL:
+        raise RequestError(
+            f"{stored.folder}: without its empty channels the network gives another image ({difference:.2g} of it): "
+            "it has parts that do not leave zero at zero"
+        )
+    return difference
 
 
 @torch.no_grad()
@@ -129,7 +150,7 @@ def relative_difference(one: Architecture, other: Architecture, shape: Shape) ->
     return float((first - second).abs().max() / first.abs().max())
 
 
-def stored_bytes(stored: StoredNetwork, small: Architecture) -> dict[str, int]:
+def stored_bytes(stored: StoredNetwork, small: Architecture, plan: Plan) -> dict[str, int]:
     """Sizes of files: all weights, one bit per weight and the kept values, the compact network."""
     trial = stored.record.trial
     with tempfile.TemporaryDirectory() as place:
@@ -137,7 +158,6 @@ def stored_bytes(stored: StoredNetwork, small: Architecture) -> dict[str, int]:
         weights = {name: value.contiguous() for name, value in stored.model.state_dict().items()}
         safetensors.torch.save_file(weights, paths["dense"])
         write_sparse(paths["sparse"], weights, stored.mask)
-        _, plan = compact(stored.model)
         write_compact(paths["compacted"], small, plan, trial["arch"], trial["size"], trial["resolved"]["width"])
         return {name: path.stat().st_size for name, path in paths.items()}
 
@@ -173,10 +193,12 @@ def _varied(networks: Mapping[str, Architecture], name: str, device: torch.devic
 
 def _prepared(folder: Path, name: str, conditions: Conditions, batch: int) -> Callable[[], object]:
     """One network alone, in a process of its own."""
+    if conditions.plugin:
+        load_plugin(Path(conditions.plugin))
     set_numerics(conditions.threads)
     device = torch.device(conditions.device)
     stored = StoredNetwork.of(folder)
-    return forward(_varied(networks_of(stored), name, device), noise(conditions.shape, batch, device))
+    return forward(_varied(networks_of(stored)[0], name, device), noise(conditions.shape, batch, device))
 
 
 def forward(model: Architecture, inputs: tuple[Tensor, ...]) -> Callable[[], object]:
@@ -194,7 +216,7 @@ def table(found: Mapping[str, Any]) -> Iterator[str]:
     """The measurements of one record for people."""
     shape = Shape(**found["shape"])
     yield f"{found['row']} · seed {found['trial']['seed']} · {shape}"
-    threads = f", {found['threads']} threads" if found["kind"] == "cpu" else ""
+    threads = f", {plural(found['threads'], 'thread')}" if found["kind"] == "cpu" else ""
     yield f"{found['device']}{threads}; {found['runs']} runs in turn; compacted differs by {found['difference']:.1e}"
     rows = [["network", "", "batch", "median ms", "quartiles", "dense / it", "peak MiB", "MACs", "parameters"]]
     dense = found["macs"]["dense"]
@@ -220,7 +242,12 @@ def _kib(number: int) -> str:
 
 
 def write(path: Path, found: Mapping[str, Any]) -> Path:
-    """Keep the measurements beside a record."""
-    folder = path if path.is_dir() else path.parent
-    write_json(folder / FILE, found)
-    return folder / FILE
+    """Keep the measurements beside a record, one of each device."""
+    file = (path if path.is_dir() else path.parent) / FILE
+    try:
+        known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+        others = [one for one in known if (one["device"], one["mask"]) != (found["device"], found["mask"])]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise RequestError(f"{file}: holds no measurements of speed; remove it") from None
+    write_json(file, [*others, found])
+    return file

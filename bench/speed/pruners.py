@@ -6,29 +6,31 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from bench.execution import advance, scored
-from bench.loop import Progress
+from bench.execution import Workspace, scored
+from bench.loop import Learner
+from bench.mask_search import MaskSearch
 from bench.numerics import set_numerics
 from bench.planning import PlannedTrial, plan
-from bench.report import aligned
+from bench.report import aligned, plural
 from bench.request import Request
-from bench.speed.measure import device_name
+from bench.speed.measure import device_name, wait
 from bench.state import State
-from pruners import LearnMask, Plan, Prune, PrunerEntry, Stage, Train, pruners
-from pruners.stages import changes_mask
+from bench.training import WeightTraining
+from pruners import LearnMask, Plan, Prune, PrunerEntry, Train, pruners
+from pruners.gates import ChannelGates, WeightGates
+from pruners.stages import LearnChannels, changes_mask
 from registries import RequestError
 
 STEPS = 8
 """Of a dense training, and of a search, that are timed."""
 PROBE = Plan(100, "0.9")
-NOWHERE = Progress(None, lambda checkpoint: None)
 
 
 def pruners_table(arch: str, track: str, sparsity: str, only: Sequence[str], runs: int, device: str) -> Iterator[str]:
     """One row per pruner at initialization: the stages that find its mask, relative to dense training steps.
 
-    Times are the stages' own, of all rounds of a score and of a few steps of a search; each beside a few dense steps,
-    in turn, after one turn to warm up. Pruners that train to find their mask have none before training.
+    Timed are all rounds of a score, or some steps of a search, each beside as many dense steps, in turn, after one turn
+    to warm up. Pruners that train to find their mask have none before training.
 
     Parameters
     ----------
@@ -53,18 +55,28 @@ def pruners_table(arch: str, track: str, sparsity: str, only: Sequence[str], run
         threads, budget = dense.resolved.track.threads, dense.resolved.budget
         set_numerics(threads)
         place = dense.workspace.device
-        yield f"{arch}, track {track}, {sparsity} of the weights removed; {device_name(place)}, {threads} threads"
+        device_ = f"{device_name(place)}, {plural(threads, 'thread')}"
+        yield f"{arch}, track {track}, {sparsity} of the weights removed; {device_}"
         yield f"in steps of a dense training, of which it has {budget}; median of {runs} runs in turn"
         rows = [["pruner", "", "looks", "by multiply–accumulates", "by time", "time / training"]]
+        missing: list[str] = []
         for name in names:
-            trial = plan(replace(base, pruner=name, timing="at-init", sparsity=sparsity))
+            try:
+                trial = plan(replace(base, pruner=name, timing="at-init", sparsity=sparsity))
+            except RequestError as error:
+                if only:
+                    raise
+                missing.append(f"{name}: n/a: {error}")
+                continue
             stages = [stage for stage in trial.resolved.stages if not isinstance(stage, Train)]
             macs = sum(trial.estimator.estimate(stage).relative for stage in stages)
-            ratios = [_seconds(trial, stages) / _seconds(dense, [Train(0, STEPS)]) for _ in range(1 + runs)]
-            measured = STEPS * statistics.median(ratios[1:])
-            looks = sum(stage.rounds if isinstance(stage, Prune) else _steps(stage) for stage in stages)
+            measured = statistics.median([_finding(trial) / _training(dense) for _ in range(1 + runs)][1:])
+            looks = sum(
+                s.rounds if isinstance(s, Prune) else s.steps if isinstance(s, LearnMask) else 0 for s in stages
+            )
             rows.append([name, "", str(looks), f"{macs:.1f}", f"{measured:.1f}", f"{100 * measured / budget:.1f} %"])
         yield from aligned(rows)
+        yield from missing
 
 
 def _finds_first(entry: PrunerEntry) -> bool:
@@ -75,22 +87,46 @@ def _finds_first(entry: PrunerEntry) -> bool:
     return not changes_mask(last) and not any(isinstance(stage, Train) for stage in finding)
 
 
-def _seconds(trial: PlannedTrial, stages: Sequence[Stage]) -> float:
-    """What the stages took by their own clocks, a search as long as its first steps tell."""
+def _finding(trial: PlannedTrial) -> float:
+    """Seconds that the stages before the training take; of a search as many as its first steps tell."""
     state, total = State.of(trial.workspace.initial_model(), groups=trial.resolved.groups), 0.0
-    for stage in stages:
-        steps = _steps(stage)
-        short = replace(stage, steps=min(STEPS, steps)) if isinstance(stage, LearnMask) else stage
-        if isinstance(stage, Prune):  # without the counter of its bill, which slows small networks down
-            model, begun = trial.workspace.model(state), time.perf_counter()
-            mask, _ = scored(state.mask, stage, model, trial.workspace)
-            state, seconds = State(state.weights, mask), time.perf_counter() - begun
-        else:
-            state, cost = advance(state, short, trial.workspace, {0: state.weights}, NOWHERE)
-            seconds = cost.seconds * (steps / min(STEPS, steps) if isinstance(stage, LearnMask) else 1)
-        total += seconds
+    for stage in trial.resolved.stages:
+        model, work = trial.workspace.model(state), trial.workspace
+        if isinstance(stage, Prune):
+            begun = time.perf_counter()
+            mask, _ = scored(state.mask, stage, model, work)
+            total += time.perf_counter() - begun
+            state = State(state.weights, mask)
+        elif isinstance(stage, LearnMask):
+            gates = (
+                ChannelGates(work.channels, state.mask) if isinstance(stage, LearnChannels) else WeightGates(state.mask)
+            )
+            search = MaskSearch(model, state.mask, gates, stage, work.training, work.seed, work.device)
+            total += stage.steps * _step(search, work)
     return total
 
 
-def _steps(stage: Stage) -> int:
-    return stage.steps if isinstance(stage, LearnMask) else 0
+def _training(trial: PlannedTrial) -> float:
+    """Seconds of a step of dense training."""
+    work = trial.workspace
+    state = State.of(work.initial_model())
+    whole = Train(0, work.training.steps)
+    learner = WeightTraining(
+        work.model(state), state.mask, whole, work.training, work.device, work.problem, lambda model: None
+    )
+    return _step(learner, work)
+
+
+def _step(learner: Learner, work: Workspace) -> float:
+    """Median seconds of a step, without the counter of its bill, which slows small networks down."""
+    times = []
+    for step in range(STEPS):
+        wait(work.device)
+        begun = time.perf_counter()
+        loss = learner.loss(work.data.batch(step, learner.purpose).to(work.device), step)
+        learner.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        learner.move(step)
+        wait(work.device)
+        times.append(time.perf_counter() - begun)
+    return statistics.median(times)

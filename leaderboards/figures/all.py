@@ -52,7 +52,7 @@ def draw_all(board: Board, examples: Mapping[str, Images], folder: Path) -> list
         figure = quality_against_speed(board)
         if figure is not None:
             save(figure, folder, "speed")
-            drawn.append(("speed", "Quality against measured speed of compacted networks, one slice at once"))
+            drawn.append(("speed", "Quality against measured speed of compacted networks"))
         for split in (condition.split for condition in panel.setting.both):
             figure = reconstructions(examples, split)
             if figure is not None:

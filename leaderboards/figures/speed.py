@@ -10,7 +10,8 @@ def quality_against_speed(board: Board) -> Figure | None:
     """How many times faster than dense compacted networks are, against the paired change of quality."""
     panel = board.panels[0]
     inside = panel.setting.inside
-    found = [(line, speed) for line in panel.lines if (speed := board.speed_of(line, panel)) and inside in line.changes]
+    measured = [(line, board.speeds_of(line, panel)) for line in panel.lines if inside in line.changes]
+    found = [(line, speeds[0]) for line, speeds in measured if speeds]
     if not found:
         return None
     archs = [arch for arch in panel.archs if any(line.arch == arch for line, _ in found)]
@@ -24,7 +25,7 @@ def quality_against_speed(board: Board) -> Figure | None:
             if line.arch != arch:
                 continue
             kind, change = str(line.trial["pruner"]), line.changes[inside]
-            faster, mean = speed.faster("compacted", speed.batches[0]), float(change.mean)
+            faster, mean = speed.faster("compacted", speed.first), float(change.mean)
             low, high = (float(end) for end in change.interval())
             axes.errorbar(
                 faster.median,
@@ -40,7 +41,7 @@ def quality_against_speed(board: Board) -> Figure | None:
             label = f"{100 * float(line.trial['sparsity']):g} %"
             axes.annotate(label, (faster.median, mean), (5, 4), textcoords="offset points", fontsize=7)
         axes.set_title(arch)
-        axes.set_xlabel("times faster than dense, measured, one slice")
+        axes.set_xlabel("times faster than dense, measured")
         axes.set_ylabel(f"{inside} − dense, dB")
     legend_below(figure, 4)
     figure.suptitle("filled: at-init; half: while; open: after; the number is the sparsity", fontsize=9)

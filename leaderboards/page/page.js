@@ -56,7 +56,7 @@
     { title: "mask has seen", field: "seen" },
     { title: "compression", field: "compression", sorter: "number", formatter: figure(1), sorterParams: { alignEmptyValues: "bottom" } },
     { title: "MACs kept", field: "macs", sorter: "number", formatter: figure(2), tooltip: () => "share of multiply–accumulates that an ideal sparse machine would do; time is measured apart", sorterParams: { alignEmptyValues: "bottom" } },
-    { title: "faster, measured", field: "faster", sorter: "number", formatter: figure(2), tooltip: () => "dense over compacted time of one slice, where it was measured", sorterParams: { alignEmptyValues: "bottom" } },
+    { title: "faster, measured", field: "faster", sorter: "number", formatter: figure(2), tooltip: () => "time of dense over that of the compacted network, where it was measured", sorterParams: { alignEmptyValues: "bottom" } },
     { title: "cost", field: "cost", sorter: "number", formatter: figure(2), tooltip: () => "dense trainings, search included", sorterParams: { alignEmptyValues: "bottom" } },
     { title: "eff. robustness", field: "robustness", sorter: "number", formatter: figure(2, true), sorterParams: { alignEmptyValues: "bottom" } },
     { title: "notes", field: "notes", minWidth: 160 },

@@ -193,7 +193,7 @@ def test_export(trial, capsys, kind):
 def test_speed_of_a_record(trial, capsys):
     assert main(["speed", str(trial), "--runs", "2", "--batch", "1", "2", "--variants", "channels-last"]) == 0
     said = capsys.readouterr().out
-    found = json.loads((trial / "speed.json").read_text())
+    (found,) = json.loads((trial / "speed.json").read_text())
     assert list(found["batches"]) == ["1", "2"]
     assert set(found["batches"]["1"]) == {"dense", "masked", "compacted"} | {
         f"{name} channels-last" for name in ("dense", "compacted")
@@ -202,6 +202,7 @@ def test_speed_of_a_record(trial, capsys):
     assert found["bytes"]["compacted"] < found["bytes"]["dense"]
     assert found["difference"] < 1e-5
     assert found["shape"]["coils"] == 3
+    assert found["mask"] == StoredNetwork.of(trial).mask.sha256
     for word in ("compacted", "dense / it", "bit mask and values", "magnitude-channel"):
         assert word in said
 

@@ -23,6 +23,7 @@ MEASURED = {
     "track": "tiny",
     "device": "an abacus",
     "kind": "cpu",
+    "mask": "abc",
     "threads": 1,
     "torch": "2",
     "date": "2026-01-01",
@@ -38,7 +39,7 @@ MEASURED = {
             "masked": {"median_ms": 8.0, "quartiles_ms": [7.0, 9.0], "relative": [0.9, 1.0, 1.25], "peak_mib": 10.0},
             "compacted": {"median_ms": 4.0, "quartiles_ms": [3.0, 5.0], "relative": [0.4, 0.5, 0.8], "peak_mib": 7.0},
         }
-        for batch in ("1", "8")
+        for batch in ("16", "2")
     },
 }
 
@@ -58,15 +59,16 @@ def measured(swept):
         record = Record.read(file)
         if record.row == MEASURED["row"] and record.trial["seed"] == 0:
             track = record.trial["resolved"]["track"]
-            (file.parent / FILE).write_text(json.dumps({**MEASURED, "track": track}))
+            mask = record.content["mask"]["sha256"]
+            (file.parent / FILE).write_text(json.dumps([{**MEASURED, "track": track, "mask": mask}]))
     return path, out
 
 
 def test_ratios_are_dense_over_it(tmp_path):
     speed = Speed.of(MEASURED, tmp_path)
-    assert speed.faster("compacted", "1") == Ratio(2.0, 1.25, 2.5)
-    assert str(speed.faster("compacted", "8")) == "2.00× (1.25–2.50)"
-    assert speed.memory("compacted", "1") == 0.7
+    assert speed.faster("compacted", speed.first) == Ratio(2.0, 1.25, 2.5)
+    assert str(speed.faster("compacted", "16")) == "2.00× (1.25–2.50)"
+    assert speed.memory("compacted", "2") == 0.7
     assert speed.share("macs", "compacted") == 0.8
     assert speed.share("bytes", "sparse") == 0.2
     assert Speed.of(speed.to_json(), tmp_path) == speed
@@ -79,8 +81,8 @@ def test_a_board_shows_speed_beside_quality_and_comes_out_again(measured, tmp_pa
     head, row = speed_cells(board)
     cells = dict(zip(head, row, strict=True))
     assert cells["row"] == MEASURED["row"]
-    assert cells["compacted, faster than dense (1 slice)"] == "2.00× (1.25–2.50)"
-    assert cells["several slices"] == "2.00× (1.25–2.50) at 8"
+    assert cells["compacted, faster than dense"] == "2.00× (1.25–2.50) at 2"
+    assert cells["at several slices"] == "2.00× (1.25–2.50) at 16"
     assert cells["channels kept"] == "single weights"
     assert cells["file, bit mask and values"] == "20 %"
     assert "to" in cells["knee − dense, dB"]
@@ -100,23 +102,63 @@ def test_what_was_measured_before_stays(measured, tmp_path):
     assert len(publish(outline(path), tmp_path / "tiny", [out]).speeds) == 1
 
 
+def of_records(out, path, **changes):
+    """Measurements of rows of the board, under the masks of their records, and the records."""
+    masks = {
+        record.row: record.content["mask"]["sha256"]
+        for record in read_records(out)
+        if record.trial["seed"] == 0 and record.ok
+    }
+    return [
+        Speed.of({**MEASURED, "track": outline(path).track, "row": row, "mask": masks[row], **values}, path)
+        for row, values in changes.items()
+    ]
+
+
 def test_the_sentences_tell_weights_from_channels(measured):
     path, out = measured
-    records = read_records(out)
-    track = outline(path).track
-    single = Speed.of({**MEASURED, "track": track}, path)
-    whole = Speed.of({**MEASURED, "track": track, "row": "modl/random/at-init/0.9"}, path)
+    slow = {"batches": {"1": MEASURED["batches"]["2"]}}
+    rows = {MEASURED["row"]: {}, "modl/random/at-init/0.9": slow}
+    speeds = of_records(out, path, **rows)
     changed = []
-    for record in records:
+    for record in read_records(out):
         content = copy.deepcopy(dict(record.content))
-        if record.row == whole.row:
+        if record.row == "modl/random/at-init/0.9":
             content["mask"]["channels"] = {"kept": 2, "total": 8}
         changed.append(Record.of(content))
-    board = build_board(changed, outline(path), "here", [single, whole])
+    board = build_board(changed, outline(path), "here", speeds)
     answers = dict(questions(board))["What does it buy in time and storage?"]
     assert "single weights: as bit mask and values its file is 20 % of dense's" in answers[0]
     assert "2.00× without its empty channels" in answers[0]
-    assert any("whole channels, the fastest (exploratory): random/at-init/0.9, 75 %" in answer for answer in answers)
+    assert "lose less than 0.5 dB" in answers[1]
+    assert "the fastest of all is random/at-init/0.9 with 75 % of the parameters: 2.00×" in answers[2]
+    assert "2 seeds" in answers[2]
+
+
+def test_without_measurements_a_board_says_so(measured):
+    path, out = measured
+    board = build_board(read_records(out), outline(path), "here")
+    assert dict(questions(board))["What does it buy in time and storage?"] == ["Nothing was measured yet."]
+
+
+def test_what_was_measured_of_another_network_is_left_out(measured):
+    path, out = measured
+    (speed,) = of_records(out, path, **{MEASURED["row"]: {}})
+    (other,) = of_records(out, path, **{MEASURED["row"]: {"mask": "another"}})
+    assert build_board(read_records(out), outline(path), "here", [speed, other]).speeds == (speed,)
+
+
+def test_every_device_has_its_row_gpus_first(measured):
+    path, out = measured
+    speeds = [
+        of_records(out, path, **{MEASURED["row"]: {"kind": k, "device": d}})[0]
+        for k, d in (("cpu", "A"), ("cuda", "B"))
+    ]
+    board = build_board(read_records(out), outline(path), "here", speeds)
+    assert [row[-1] for row in speed_cells(board)[1:]] == ["B", "A, 1 thread"]
+    panel = board.panels[0]
+    line = next(line for line in panel.lines if line.name == MEASURED["row"])
+    assert [speed.device for speed in board.speeds_of(line, panel)] == ["B", "A"]
 
 
 @pytest.mark.parametrize(
@@ -126,6 +168,10 @@ def test_the_sentences_tell_weights_from_channels(measured):
         ('{"schema": 9}', "schema 9"),
         ('{"schema": 1}', "no measurement"),
         ("[3]", "no mea"),
+        (json.dumps({**MEASURED, "batches": {}}), "no mea"),
+        (json.dumps({**MEASURED, "macs": {}}), "no mea"),
+        (json.dumps({**MEASURED, "bytes": {"dense": 0, "sparse": 1, "compacted": 1}}), "no mea"),
+        (json.dumps(MEASURED).replace("[0.4, 0.5, 0.8]", "[1, 2]"), "no mea"),
     ],
 )
 def test_other_files_are_named(tmp_path, content, message):

@@ -212,8 +212,7 @@ def test_magnitude_of_channels_is_a_mean_over_filter_and_readers(problem, norm, 
         together = torch.cat([first[index].flatten(), second[:, index].flatten()]).abs() ** power
         assert found[FIRST][index] == pytest.approx(float(together.mean() ** (1 / power)))
     assert found[FIRST][2] == 0
-    with pytest.raises(RequestError, match="l1, l2"):
-        pruners.get("magnitude-channel").score(problem, norm="l3")
+    assert pruners.get("magnitude-channel").choices == {"norm": ("l1", "l2")}
 
 
 @pytest.mark.parametrize("name", sorted(GOLDEN))
@@ -322,3 +321,47 @@ def test_a_missing_library_is_said_in_one_line(monkeypatch, problem):
 def test_networks_without_prunable_weights_have_no_channels(problem):
     assert isinstance(coupled({"elsewhere": problem.cnn}, problem.weights), Channels)
     assert len(coupled({"elsewhere": problem.cnn}, problem.weights)) == 0
+
+
+class Skipping(nn.Module):
+    """y + c(b(y)): the output channels of the first layer are read inside, too."""
+
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Conv2d(2, 2, 3, padding=1)
+        self.b = nn.Conv2d(2, 5, 3, padding=1)
+        self.c = nn.Conv2d(5, 2, 3, padding=1)
+
+    def forward(self, image):
+        first = self.a(image)
+        return first + self.c(torch.relu(self.b(first)))
+
+
+def test_outputs_that_are_read_inside_stay():
+    network = Skipping()
+    weights = {f"n.{name}": value for name, value in network.named_parameters() if name.endswith("weight")}
+    assert list(coupled({"n": network}, weights)) == ["n.b.weight"]
+
+
+class Adding(nn.Module):
+    """Two layers that make the same channels together."""
+
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Conv2d(2, 4, 1, bias=False)
+        self.b = nn.Conv2d(2, 4, 1)
+        self.c = nn.Conv2d(4, 2, 1)
+
+    def forward(self, image):
+        return self.c(self.a(image) + self.b(image))
+
+
+def test_a_bias_of_any_layer_that_makes_a_channel_counts():
+    network = Adding()
+    weights = {f"n.{name}": value.detach() for name, value in network.named_parameters() if name.endswith("weight")}
+    channels = coupled({"n": network}, weights)
+    (layer,) = channels.values()
+    assert {made.weight for made in layer.makes} == {"n.a.weight", "n.b.weight"}
+    empty = {**weights, "n.a.weight": 0 * weights["n.a.weight"], "n.b.weight": 0 * weights["n.b.weight"]}
+    assert not any(flags.any() for flags in removable(channels, empty, biased=["n.b.weight"]).values())
+    assert all(flags.all() for flags in removable(channels, empty).values())

@@ -11,7 +11,7 @@ from pruners import LearnMask, Plan, Prune, Rewind, Train, Transform, kept_count
 from pruners.contract import checked, score_recipe, what_mask_has_seen
 from pruners.controls import with_control
 from pruners.gradual import Gradual
-from pruners.stages import values_of
+from pruners.stages import TransformChannels, values_of
 from registries import RequestError
 
 PLAN = Plan(100, "0.9", "erk")
@@ -120,6 +120,21 @@ def test_what_masks_have_seen():
     data = {(name, "at-init") for name in scores}
     for key, value in seen.items():
         assert value == ("nothing" if key in nothing else "data" if key in data else "trained weights"), key
+
+
+def test_a_control_that_draws_channels_anew_has_seen_nothing():
+    found = with_control(stages("snip-channel", "at-init"), "random-layerwise", 100, channels=True)
+    assert TransformChannels("random-layerwise") in found
+    assert what_mask_has_seen(found) == "nothing"
+
+
+def test_a_recipe_removes_what_it_is_registered_for():
+    mixed = (Prune("snip-channel", "0.9", "global"), Train(0, 100))
+    with pytest.raises(RequestError, match=r"registered for each weight, and 'prune 0\.9 by snip-channel"):
+        checked("mine", mixed)
+    assert checked("mine", mixed, "channel") == mixed
+    with pytest.raises(RequestError, match="registered for each channel"):
+        checked("mine", stages("pun", "at-init"), "channel")
 
 
 def test_controls_act_after_the_last_change_of_the_mask():
