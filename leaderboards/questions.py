@@ -187,12 +187,14 @@ def _channels(where: str, whole: Sequence[tuple[Line, Speed]], inside: Condition
     if not told:
         return
     close = [part for part in told if float(part[2].interval()[0]) > -CLOSE]
-    fastest = max(close, key=_gain, default=None)
-    if fastest is None:
+    best, fastest = max(close, key=_gain, default=None), max(told, key=_gain)
+    if best is None:
         yield f"{where}: no measured row is shown to lose less than {CLOSE} dB on {inside}."
     else:
-        yield f"{where}: the fastest row shown to lose less than {CLOSE} dB is {_measured(*fastest)}."
-    yield f"{where}: the fastest of all is {_measured(*max(told, key=_gain))}."
+        also = ", and the fastest of all," if best is fastest else ""
+        yield f"{where}: the fastest row shown to lose less than {CLOSE} dB{also} is {_measured(*best)}."
+    if best is not fastest:
+        yield f"{where}: the fastest of all is {_measured(*fastest)}."
 
 
 def _gain(part: tuple[Line, Speed, Estimate]) -> float:

@@ -21,9 +21,8 @@ def quality_against_speed(board: Board) -> Figure | None:
     for arch, axes in plots.items():
         axes.axhline(0, color="black", linewidth=1)
         axes.axvline(1, color="black", linewidth=1)
-        for line, speed in found:
-            if line.arch != arch:
-                continue
+        own = sorted((pair for pair in found if pair[0].arch == arch), key=lambda pair: pair[0].name)
+        for number, (line, speed) in enumerate(own):
             kind, change = str(line.trial["pruner"]), line.changes[inside]
             faster, mean = speed.faster("compacted", speed.first), float(change.mean)
             low, high = (float(end) for end in change.interval())
@@ -39,7 +38,8 @@ def quality_against_speed(board: Board) -> Figure | None:
                 label=kind,
             )
             label = f"{100 * float(line.trial['sparsity']):g} %"
-            axes.annotate(label, (faster.median, mean), (5, 4), textcoords="offset points", fontsize=7)
+            offset = (5, -10 if number % 2 else 4)  # neighbours do not write over each other
+            axes.annotate(label, (faster.median, mean), offset, textcoords="offset points", fontsize=7)
         axes.set_title(arch)
         axes.set_xlabel("times faster than dense, measured")
         axes.set_ylabel(f"{inside} − dense, dB")
