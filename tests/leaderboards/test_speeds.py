@@ -89,6 +89,7 @@ def test_a_board_shows_speed_beside_quality_and_comes_out_again(measured, tmp_pa
     files = {path.name: path.read_bytes() for path in (tmp_path / "tiny").iterdir() if path.is_file()}
     assert "an abacus, 1 thread<" in files["index.html"].decode()
     assert (tmp_path / "tiny" / "figures" / "speed.png").exists()
+    assert "`speed.json`" in files["README.md"].decode()
     assert "Quality beside measured speed" in files["leaderboard.md"].decode()
     publish(outline(path), tmp_path / "tiny", [])
     assert {path.name: path.read_bytes() for path in (tmp_path / "tiny").iterdir() if path.is_file()} == files
