@@ -41,8 +41,8 @@ def card(board: Board) -> str:
         "- Only the confirmatory contrasts at ten seeds or more are claims; everything else is exploratory.",
         "- Ranks hold within an architecture: networks of different size and physics are not ranked together.",
         "- With fewer than ten seeds an interval is conditional on the networks that were trained.",
-        "- Compression and the share of multiply–accumulates are theory; masked zeros make nothing faster. Measured speed "
-        "holds for the device that is named and for these image sizes.",
+        "- Compression and the share of multiply–accumulates are theory; masked zeros make nothing faster. Measured",
+        "  speed holds for the device that is named and for these image sizes.",
         "- `pun` is our reading of a method whose schedule is not public; it says nothing about the authors' code.",
         "",
     ]
