@@ -8,6 +8,9 @@ from torch import Tensor, nn
 
 from architectures.contract import Architecture
 
+COMPILATIONS = 4096
+"""Of one function; the U-Nets of all unrolls, at several sizes."""
+
 
 def use_bfloat16_(model: Architecture) -> None:
     """Let every denoiser compute in bfloat16 (by autocast) and give float32, in place; weights stay float32."""
@@ -27,7 +30,15 @@ def use_channels_last_(model: Architecture) -> None:
 
 
 def use_compilation_(model: Architecture) -> None:
-    """Compile every denoiser at its first call, in place; it cannot be differentiated twice then."""
+    """Compile every denoiser at its first call, in place; it cannot be differentiated twice then.
+
+    The blocks of U-Nets share their code, and each of them is another compilation of it: torch would stop after eight
+    and run the others as they are. It may do more here, and fails where that is not enough.
+    """
+    from torch._dynamo import config  # takes seconds, which nobody else should wait for
+
+    config.recompile_limit = config.accumulated_recompile_limit = COMPILATIONS
+    config.fail_on_recompile_limit_hit = True
     for module in model.denoisers():
         module.compile()
 

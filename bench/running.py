@@ -268,8 +268,7 @@ def _channels_summary(planned: PlannedTrial, mask: Mask) -> dict[str, Any]:
     if planned.resolved.entry.granularity != CHANNEL:
         return {}
     channels = planned.workspace.channels
-    kept = sum(int(flags.sum()) for flags in channels.kept(mask).values())
-    return {"channels": {"kept": kept, "total": channels.total}}
+    return {"channels": {"kept": channels.number_kept(mask), "total": channels.total}}
 
 
 def _convergence(planned: PlannedTrial, outcome: Outcome) -> dict[str, float] | None:

@@ -144,6 +144,10 @@ class Channels(Mapping[str, Layer]):
         made, read = self.sums(ones, ("makes",)), self.sums(ones, ("reads",))
         return {name: (made[name] > 0) & (read[name] > 0) for name in self}
 
+    def number_kept(self, mask: Mask) -> int:
+        """How many channels of all layers a mask leaves."""
+        return sum(int(flags.sum()) for flags in self.kept(mask).values())
+
     def select(self, scores: Mapping[str, Tensor], keep: int, scope: str, within: Mask) -> Mask:
         """Remove the channels of the lowest scores, until at most ``keep`` weights are kept.
 

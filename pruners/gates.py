@@ -89,8 +89,7 @@ class ChannelGates:
         """By removing about the same share of each layer."""
         keep = kept_count(self._within.total, sparsity)
         even = {name: torch.zeros(layer.size) for name, layer in self._channels.items()}
-        left = self._channels.kept(self.select(even, keep, "layer-wise"))
-        return sum(int(flags.sum()) for flags in left.values()) / self._channels.total
+        return self._channels.number_kept(self.select(even, keep, "layer-wise")) / self._channels.total
 
 
 def gates_of(score: str, problem: Problem, within: Mask) -> Gates:

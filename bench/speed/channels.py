@@ -61,10 +61,9 @@ def _networks(name: str, size: str, ratio: float) -> tuple[dict[str, Architectur
     masked = build(name, size, generator(0, "speed", name)).eval().requires_grad_(False)
     weights = {weight: part.weight for weight, part in masked.prunable().items()}
     channels = coupled(masked.networks(), weights)
-    kept = _some(channels, ratio)
-    mask = channels.mask(kept)
+    mask = channels.mask(_some(channels, ratio))
     mask.apply_(weights)
-    removed = 1 - sum(int(flags.sum()) for flags in kept.values()) / channels.total
+    removed = 1 - channels.number_kept(mask) / channels.total
     return {"dense": dense, "masked": masked, "compacted": compact(masked)[0]}, removed, mask
 
 
