@@ -13,6 +13,11 @@ from registries.checking import NotApplicableError, Outcome, carry_out, require
 
 SHAPES = ((2, 3, 24, 20), (1, 5, 25, 19), (1, 1, 18, 33))
 """(batch, coils, rows, columns), odd sizes and a single coil among them."""
+START_SHAPE = (2, 4, 64, 64)
+START_NOISE = 0.05
+"""Standard deviation of the noise of an image whose largest value is 1."""
+FAR_START = 1.2
+"""Largest loss of an untrained network, relative to the same with denoisers that give zero."""
 SCALES = (1e-6, 1e-3, 1.0, 1e3)
 
 
@@ -250,7 +255,50 @@ def devices(subject: Subject) -> None:
     require(_close(found, expected, 1e-3), "CPU and GPU disagree")
 
 
-CHECKS: tuple[Callable[[Subject], None], ...] = (
+def undersampled_input() -> Input:
+    """About a quarter of the columns, with noise: the denoisers have something to do, as in a training."""
+    full = make_input(START_SHAPE, full=True)
+    draw = torch.Generator().manual_seed(1)
+    mask = torch.rand(START_SHAPE[0], 1, 1, START_SHAPE[3], generator=draw) < 0.2
+    mask[..., START_SHAPE[3] // 2 - 4 : START_SHAPE[3] // 2 + 4] = True
+    noise = START_NOISE * torch.randn(full.kspace.shape, dtype=torch.complex64, generator=draw)
+    return Input((full.kspace + noise) * mask, mask, full.maps, full.image)
+
+
+def start(subject: Subject) -> str:
+    """The untrained network is at most 1.2 times as far from the image as with its denoisers off, or says why not."""
+    model, given = subject.make(), undersampled_input()
+    changes: list[float] = []
+
+    def measure(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        changes.append(float(output.norm() / inputs[0].norm()))
+
+    def silence(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        return torch.zeros_like(output)
+
+    def loss(hook: Callable[..., Tensor | None]) -> float:
+        handles = [denoiser.register_forward_hook(hook) for denoiser in model.denoisers()]
+        with torch.no_grad():
+            found = float((given.of(model) - given.image.abs()).abs().mean())
+        for handle in handles:
+            handle.remove()
+        return found
+
+    untrained, empty = loss(measure), loss(silence)
+    share = untrained / empty
+    entry = subject.entry
+    message = (
+        f"init {entry.init}: a denoiser changes its image by {min(changes):.2g} to {max(changes):.2g} of its norm, "
+        f"loss {share:.2f} times that of the empty network"
+    )
+    require(
+        share <= FAR_START or entry.far_start is not None, f"{message}; at most {FAR_START} unless far_start says why"
+    )
+    return message if share <= FAR_START else f"{message}: {entry.far_start}"
+
+
+CHECKS: tuple[Callable[[Subject], str | None], ...] = (
+    start,
     shapes_and_types,
     prunable_weights,
     plain_networks,

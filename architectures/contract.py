@@ -1,15 +1,16 @@
 """What every architecture promises, and how one is registered and built."""
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
-from registries import Identity, Registry, RequestError, identify
+from architectures.initialisation import OWN, check_initialisation, initialise_
+from registries import Identity, Registry, RequestError, identify, options_of, parse_options
+from registries.options import Option
 from registries.registry import key_of, summary_of
 
 ALL_GROUPS = "all"
@@ -101,6 +102,35 @@ class Architecture(nn.Module, ABC):
 
 
 @dataclass(frozen=True)
+class Variant:
+    """What deviates from the network that an architecture declares.
+
+    Attributes
+    ----------
+    init : str or None
+        Another initialisation than the declared one.
+    options : tuple of (str, value)
+        Options of another value than the default, sorted.
+    """
+
+    init: str | None = None
+    options: tuple[tuple[str, Option], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in keys and records; empty for the declared network."""
+        init = {} if self.init is None else {"init": self.init}
+        return {**init, **({"options": dict(self.options)} if self.options else {})}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Variant":
+        """As `to_json` gave it."""
+        return cls(content.get("init"), tuple(sorted(content.get("options", {}).items())))
+
+
+DECLARED = Variant()
+
+
+@dataclass(frozen=True)
 class ArchitectureEntry:
     """A registered architecture.
 
@@ -108,6 +138,13 @@ class ArchitectureEntry:
     ----------
     sizes : mapping
         Arguments of ``construct`` by size: ``toy``, ``demo``, ``mini``, ``paper``.
+    init : str
+        Declared initialisation, one of `INITIALISATIONS`.
+    far_start : str or None
+        Why the untrained network may be much worse than with its denoisers switched off; None promises that its loss
+        is at most 1.2 times as high.
+    options : mapping
+        Of the network at any size, with their defaults: ``--set arch.NAME=VALUE``.
     sharing : str
         Which weights are used more than once in a forward pass.
     needs : tuple of str
@@ -122,6 +159,30 @@ class ArchitectureEntry:
     sizes: Mapping[str, Mapping[str, float]]
     identity: Identity
     construct: Callable[..., Architecture]
+    init: str = "torch"
+    far_start: str | None = None
+    options: Mapping[str, Option] = field(default_factory=dict)
+
+    def variant(self, init: str | None, given: Mapping[str, str]) -> Variant:
+        """What the user asks for, less what is declared anyway.
+
+        Parameters
+        ----------
+        init : str or None
+            Name of an initialisation.
+        given : mapping
+            Options by name, as text.
+
+        Raises
+        ------
+        RequestError
+            If there is no such initialisation or option, or a value is of the wrong type.
+        """
+        if init is not None:
+            check_initialisation(init, f"--set init={init}")
+        values = parse_options(f"architecture '{self.name}'", self.options, given)
+        changed = {name: value for name, value in values.items() if value != self.options[name]}
+        return Variant(None if init == self.init else init, tuple(sorted(changed.items())))
 
     def arguments(self, size: str, width: float = 1.0) -> Mapping[str, float]:
         """Arguments of ``construct`` at a size, all numbers of channels times ``width``.
@@ -143,21 +204,38 @@ architectures: Registry[ArchitectureEntry] = Registry("architecture", "architect
 
 
 def architecture(
-    *, version: int, source: str, sharing: str, needs: tuple[str, ...], sizes: Mapping[str, Mapping[str, float]]
+    *,
+    version: int,
+    source: str,
+    sharing: str,
+    needs: tuple[str, ...],
+    sizes: Mapping[str, Mapping[str, float]],
+    init: str = "torch",
+    far_start: str | None = None,
 ) -> Callable[[Callable[..., Architecture]], Callable[..., Architecture]]:
-    """Register the function below as an architecture; its name is the key, its docstring the summary."""
+    """Register the function below as an architecture; its name is the key, its docstring the summary.
+
+    Its parameters are set by the sizes; those with a default that no size sets are options of every size.
+    """
 
     def register(construct: Callable[..., Architecture]) -> Callable[..., Architecture]:
         name = key_of(construct)
+        check_initialisation(init, f"architecture '{name}'")
         identity = identify(name, version, construct)
-        entry = ArchitectureEntry(name, summary_of(construct), source, sharing, needs, sizes, identity, construct)
+        of_size = {parameter for arguments in sizes.values() for parameter in arguments}
+        options = {option: default for option, default in options_of(construct).items() if option not in of_size}
+        entry = ArchitectureEntry(
+            name, summary_of(construct), source, sharing, needs, sizes, identity, construct, init, far_start, options
+        )
         architectures.add(entry)
         return construct
 
     return register
 
 
-def build(name: str, size: str, generator: torch.Generator, width: float = 1.0) -> Architecture:
+def build(
+    name: str, size: str, generator: torch.Generator, width: float = 1.0, variant: Variant = DECLARED
+) -> Architecture:
     """Construct an architecture with initial weights θ₀ drawn from the generator alone.
 
     Parameters
@@ -166,39 +244,25 @@ def build(name: str, size: str, generator: torch.Generator, width: float = 1.0) 
     generator : torch.Generator
     width : float
         Factor of all numbers of channels.
+    variant : Variant
 
     Raises
     ------
     RequestError
         If the architecture or the size does not exist.
     """
-    return build_entry(architectures.get(name), size, generator, width)
+    return build_entry(architectures.get(name), size, generator, width, variant)
 
 
-def build_entry(entry: ArchitectureEntry, size: str, generator: torch.Generator, width: float = 1.0) -> Architecture:
+def build_entry(
+    entry: ArchitectureEntry, size: str, generator: torch.Generator, width: float = 1.0, variant: Variant = DECLARED
+) -> Architecture:
     """As `build`, of an entry."""
-    arguments = entry.arguments(size, width)
+    arguments = {**entry.arguments(size, width), **dict(variant.options)}
+    init = variant.init or entry.init
     with torch.random.fork_rng(devices=[]):  # constructors of torch draw from the global generator; leave it as it was
+        if init == OWN:
+            torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
         model = entry.construct(**arguments)
-    initialise_(model, generator)
+    initialise_(model, init, generator)
     return model
-
-
-@torch.no_grad()
-def initialise_(model: nn.Module, generator: torch.Generator) -> None:
-    """Draw all convolution weights anew, in place, by torch's own default rule.
-
-    Weights and biases are uniform within ±1/√fan_in: ``kaiming_uniform_`` with a = √5 (He et al. 2015), as in
-    ``nn.Conv2d.reset_parameters``, but from an explicit generator.
-    """
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            bound = 1 / math.sqrt(_fan_in(module))
-            for parameter in (module.weight, module.bias):
-                if parameter is not None:
-                    parameter.uniform_(-bound, bound, generator=generator)
-
-
-def _fan_in(module: nn.Conv2d | nn.ConvTranspose2d) -> int:
-    shape: Any = module.weight.shape
-    return int(shape[1] * shape[2] * shape[3])

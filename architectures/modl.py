@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from architectures.contract import Architecture, architecture
 from architectures.operators import NormalOperator, conjugate_gradient, magnitude, sense_adjoint
 from architectures.unet import as_channels, as_complex
+from registries import RequestError
 
 
 class ConvolutionalDenoiser(nn.Module):
@@ -38,25 +39,64 @@ class ConvolutionalDenoiser(nn.Module):
         return residual
 
 
+class ChangeOf(nn.Module):
+    """N(x) = D(x) − x of a network D that gives the image itself, so that x + N(x) = D(x).
+
+    Zeroing the output of this module makes the denoiser the identity, as for networks that are residual.
+
+    Parameters
+    ----------
+    network : Module
+        D, ``(B, 2, H, W)`` to the same.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        """``(B, 2, H, W)`` to the same."""
+        change: Tensor = self.network(image) - image
+        return change
+
+
 class MoDL(Architecture):
     """x ← argmin ‖A x − y‖² + λ‖x − (x + N(x))‖², ``unrolls`` times from x = Aᴴy.
 
     Parameters
     ----------
     denoiser : Module
-        N, ``(B, 2, H, W)`` to the same, shared by all unrolls.
+        N, ``(B, 2, H, W)`` to the same, shared by all unrolls; `ChangeOf` a network that gives the image itself.
     unrolls, iterations : int
         Number of unrolls, and of conjugate-gradient steps in each; they start at the denoised image.
+    initial_lambda : float
+        λ at the start.
+    fixed_lambda : bool
+        Whether λ stays as it is instead of being learned.
     """
 
     INITIAL_LAMBDA = 0.05
 
-    def __init__(self, denoiser: nn.Module, unrolls: int, iterations: int) -> None:
+    def __init__(
+        self,
+        denoiser: nn.Module,
+        unrolls: int,
+        iterations: int,
+        initial_lambda: float = INITIAL_LAMBDA,
+        fixed_lambda: bool = False,
+    ) -> None:
         super().__init__()
+        if initial_lambda <= 0:
+            raise RequestError(f"--set arch.initial_lambda={initial_lambda}: give a positive weight, e.g. 0.05")
         self.denoiser = denoiser
         self.unrolls = unrolls
         self.iterations = iterations
-        self.log_lambda = nn.Parameter(torch.tensor(math.log(self.INITIAL_LAMBDA)))
+        start = torch.tensor(math.log(initial_lambda))
+        self.log_lambda: Tensor
+        if fixed_lambda:
+            self.register_buffer("log_lambda", start)
+        else:
+            self.log_lambda = nn.Parameter(start)
 
     def groups(self) -> Mapping[str, nn.Module]:
         """The one denoiser."""
@@ -68,6 +108,8 @@ class MoDL(Architecture):
 
     def networks(self) -> Mapping[str, nn.Module]:
         """The one denoiser."""
+        if isinstance(self.denoiser, ChangeOf):
+            return {"denoiser.network": self.denoiser.network}
         return {"denoiser": self.denoiser}
 
     def forward(self, kspace: Tensor, mask: Tensor, maps: Tensor) -> Tensor:
@@ -98,6 +140,13 @@ class MoDL(Architecture):
         "paper": {"channels": 64, "layers": 5, "unrolls": 10, "iterations": 10},
     },
 )
-def modl(channels: float, layers: int, unrolls: int, iterations: int) -> MoDL:
+def modl(
+    channels: float,
+    layers: int,
+    unrolls: int,
+    iterations: int,
+    initial_lambda: float = MoDL.INITIAL_LAMBDA,
+    fixed_lambda: bool = False,
+) -> MoDL:
     """MoDL: a small residual CNN shared by all unrolls, conjugate-gradient data consistency, learned λ."""
-    return MoDL(ConvolutionalDenoiser(channels, layers), unrolls, iterations)
+    return MoDL(ConvolutionalDenoiser(channels, layers), unrolls, iterations, initial_lambda, fixed_lambda)

@@ -1,7 +1,7 @@
 """MoDL with a U-Net for denoiser: the over-parameterised end of the comparison."""
 
 from architectures.contract import architecture
-from architectures.modl import MoDL
+from architectures.modl import ChangeOf, MoDL
 from architectures.unet import PlainUNet
 
 
@@ -11,6 +11,8 @@ from architectures.unet import PlainUNet
     "published MoDL code of the authors of PUN (arXiv:2412.18668); that PUN itself used it is our inference",
     sharing="the U-Net is shared by all unrolls",
     needs=("maps",),
+    far_start="a residual U-Net of torch's start changes an image by more than its norm; "
+    "--set arch.residual=false --set init=normal-0.02 starts near zero",
     sizes={
         "toy": {"channels": 4, "pools": 2, "unrolls": 2, "iterations": 2},
         "demo": {"channels": 12, "pools": 2, "unrolls": 3, "iterations": 5},
@@ -18,6 +20,15 @@ from architectures.unet import PlainUNet
         "paper": {"channels": 64, "pools": 4, "unrolls": 6, "iterations": 10},
     },
 )
-def modl_unet(channels: float, pools: int, unrolls: int, iterations: int) -> MoDL:
+def modl_unet(
+    channels: float,
+    pools: int,
+    unrolls: int,
+    iterations: int,
+    residual: bool = True,
+    initial_lambda: float = MoDL.INITIAL_LAMBDA,
+    fixed_lambda: bool = False,
+) -> MoDL:
     """MoDL with one U-Net shared by all unrolls as denoiser."""
-    return MoDL(PlainUNet(channels, pools), unrolls, iterations)
+    network = PlainUNet(channels, pools)
+    return MoDL(network if residual else ChangeOf(network), unrolls, iterations, initial_lambda, fixed_lambda)

@@ -64,6 +64,8 @@ class UnrolledUNet(Architecture):
     "arXiv:1806.03963; U-Nets of fastMRI; the combination is ours",
     sharing="nothing is shared",
     needs=("maps",),
+    far_start="residual U-Nets of torch's start change an image by a third of its norm and more; "
+    "--set init=normal-0.02 starts near the identity",
     sizes={
         "toy": {"channels": 4, "pools": 2, "unrolls": 2},
         "demo": {"channels": 8, "pools": 2, "unrolls": 4},

@@ -1,14 +1,16 @@
 """Networks without the channels that do nothing: found from their zeros, written as a plan and smaller weights."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import safetensors.torch
 import torch
 
-from architectures import Architecture, architectures, build
+from architectures import Architecture, Variant, architectures, build
 from architectures.compaction import Kept, Plan, compacted
 from bench.randomness import generator
 from datasets.files import replacing
@@ -72,14 +74,25 @@ def compact(model: Architecture) -> tuple[Architecture, Plan]:
         raise RequestError(f"{type(model).__name__}: cannot be made smaller: {error}") from None
 
 
-def write_compact(path: Path, model: Architecture, plan: Plan, architecture: str, size: str, width: float) -> None:
-    """Write a compact network: its weights, and in the header what it was made of; nothing that would be executed."""
+def write_compact(path: Path, model: Architecture, plan: Plan, trial: Mapping[str, Any]) -> None:
+    """Write a compact network: its weights, and in the header what it was made of; nothing that would be executed.
+
+    Parameters
+    ----------
+    path : Path
+    model : Architecture
+    plan : Plan
+        What the whole network is without.
+    trial : mapping
+        As in the record of the whole network.
+    """
     about = {
         "kind": ABOUT,
-        "architecture": architecture,
-        "version": architectures.get(architecture).identity.version,
-        "size": size,
-        "width": width,
+        "architecture": trial["arch"],
+        "version": architectures.get(trial["arch"]).identity.version,
+        "size": trial["size"],
+        "width": trial["resolved"]["width"],
+        "variant": trial["resolved"].get("variant", {}),
         "plan": {name: asdict(kept) for name, kept in plan.items()},
     }
     with replacing(path) as temporary:
@@ -101,7 +114,8 @@ def read_compact(path: Path) -> Architecture:
         if about["version"] != architectures.get(about["architecture"]).identity.version:
             raise RequestError(f"{path}: is of version {about['version']} of '{about['architecture']}'")
         plan = {name: Kept(**{side: tuple(v) for side, v in kept.items()}) for name, kept in about["plan"].items()}
-        whole = build(about["architecture"], about["size"], generator(0, "any weights"), about["width"])
+        variant = Variant.from_json(about.get("variant", {}))
+        whole = build(about["architecture"], about["size"], generator(0, "any weights"), about["width"], variant)
         small = compacted(whole, plan)
         small.load_state_dict(safetensors.torch.load_file(path))
     except RequestError:

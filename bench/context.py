@@ -21,6 +21,8 @@ class Context:
     size : str
     width : float
         Factor of the numbers of channels.
+    variant : dict
+        What deviates from the network that the architecture declares; empty for that network, whose version says it.
     data : str
         Identity of the training data.
     train_on : str
@@ -39,6 +41,7 @@ class Context:
     architecture: Identity
     size: str
     width: float
+    variant: dict[str, Any]
     data: str
     train_on: str
     preparation: dict[str, Any]
@@ -51,7 +54,10 @@ class Context:
     @property
     def key(self) -> str:
         """Key of the state before the first stage."""
-        return content_key(asdict(self))
+        values = asdict(self)
+        if not self.variant:
+            del values["variant"]
+        return content_key(values)
 
 
 def stage_key(previous: str, stage: Stage, entries: Sequence[Identity]) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from architectures import build
-from architectures.contract import Architecture
+from architectures.contract import Architecture, Variant
 from architectures.tuning import use_bfloat16_
 from bench.context import Context, stage_key
 from bench.cost import ConvolutionCounter
@@ -45,6 +45,8 @@ class Workspace:
     architecture, size : str
     width : float
         Factor of the numbers of channels.
+    variant : Variant
+        What deviates from the network that the architecture declares.
     data : TrainingData
     validation : TrainingData or None
         Of the validation patients, if there are any.
@@ -62,6 +64,7 @@ class Workspace:
     architecture: str
     size: str
     width: float
+    variant: Variant
     data: TrainingData
     validation: TrainingData | None
     training: TrainingSettings
@@ -72,9 +75,9 @@ class Workspace:
     channels: Channels
 
     def initial_model(self, purpose: str = "initial weights") -> Architecture:
-        """The network at θ₀, which depends on architecture, size and seed alone."""
+        """The network at θ₀, which depends on architecture, size, variant and seed alone."""
         draw = generator(self.seed, purpose, self.architecture, self.size)
-        return build(self.architecture, self.size, draw, self.width)
+        return build(self.architecture, self.size, draw, self.width, self.variant)
 
     def model(self, state: State) -> Architecture:
         """The network with the weights of a state, unmasked, on the device, in the precision of the training."""
@@ -115,7 +118,7 @@ class Workspace:
     @cached_property
     def step_macs(self) -> float:
         """Executed multiply–accumulates of one dense training step of the full-width network, mean over an epoch."""
-        model = build(self.architecture, self.size, generator(0, "cost")).to(self.device)
+        model = build(self.architecture, self.size, generator(0, "cost"), variant=self.variant).to(self.device)
         loss_of, macs = image_loss(self.training.loss), []
         by_shape: dict[torch.Size, int] = {}
         for batch in self.data.batches(self.data.epoch("training"), "training"):

@@ -114,6 +114,8 @@ def asked(content: Mapping[str, Any]) -> str:
     trial, source = dict(content["trial"]), content["provenance"]
     resolved = dict(trial.pop("resolved"))
     resolved["evaluation"] = {name: v for name, v in resolved["evaluation"].items() if name != "shifts"}
+    # the declared network is known by its entry; only what deviates from it makes another trial
+    resolved = {name: v for name, v in resolved.items() if name != "init" and (name, v) != ("variant", {})}
     parts = [trial, resolved, source["data"]["identity"], source["numerics"]["device"], source["entries"]]
     return content_key(parts)
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from architectures import architectures
-from architectures.contract import ALL_GROUPS, Architecture, ArchitectureEntry
+from architectures.contract import ALL_GROUPS, Architecture, ArchitectureEntry, Variant
 from bench.controls import Control
 from bench.settings import EvaluationSettings, TrainingSettings
 from bench.track import MapSettings, Track, find_track, settings_from, tracks
@@ -22,7 +22,9 @@ from pruners.entries import CHANNEL
 from pruners.mask import SCOPES
 from registries import RequestError, parse_options
 
-SECTIONS = ("pruner", "train", "maps")
+SECTIONS = ("pruner", "train", "maps", "arch")
+INIT = "init"
+"""Set without a section: where the network starts."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Request:
     Attributes
     ----------
     settings : tuple of str
-        ``section.name=value`` of each ``--set``.
+        ``section.name=value`` of each ``--set``, or ``init=NAME``.
     shifts : tuple of str or None
         Names, or ``all``.
     """
@@ -76,6 +78,8 @@ class Resolved:
         What the recipe was told.
     width : float
         Factor of the numbers of channels.
+    variant : Variant
+        What deviates from the network that the architecture declares.
     budget : int
         Steps of one dense training, to which costs relate; more than T of the plan under `equal-total`.
     """
@@ -87,6 +91,7 @@ class Resolved:
     groups: str
     plan: Plan
     width: float
+    variant: Variant
     budget: int
     control: Control
 
@@ -132,6 +137,7 @@ def resolve(request: Request) -> Resolved:
         raise RequestError(f"unknown protocol '{protocol}': there are {', '.join(PROTOCOLS)}")
     control = Control.parse(request.control, entry, timing)
     given = _sections(request.settings)
+    variant = architecture.variant(given[INIT].get(INIT), given["arch"])
     track = _with_settings(track, given)
     track = replace(track, evaluation=_with_shifts(track.evaluation, request.shifts))
     track = replace(track, training=control.training(track.training))
@@ -144,7 +150,7 @@ def resolve(request: Request) -> Resolved:
     recorded: dict[str, Any] = {**options, **{name: common[name] for name in common if timing}}
     if entry.score is None or timing == "while":
         recorded.pop("rounds", None)
-    shell = _without_weights(architecture, size)
+    shell = _without_weights(architecture, size, variant)
     prunable = sum(part.weight.numel() for part in shell.prunable().values())
     groups = str(common["groups"])
     shell.prunable(groups)  # there is such a group
@@ -162,7 +168,7 @@ def resolve(request: Request) -> Resolved:
         options=tuple(sorted(recorded.items())),
     )
     width = control.width(request.arch, size, prunable)
-    resolved = Resolved(trial, track, (), entry, groups, plan, width, plan.steps, control)
+    resolved = Resolved(trial, track, (), entry, groups, plan, width, variant, plan.steps, control)
     return resolved.with_steps(plan.steps)
 
 
@@ -180,9 +186,9 @@ def _common_options(entry: PrunerEntry, timing: str | None, given: dict[str, str
     return {"scope": scope, "groups": groups, **rounds}
 
 
-def _without_weights(entry: ArchitectureEntry, size: str) -> Architecture:
+def _without_weights(entry: ArchitectureEntry, size: str, variant: Variant) -> Architecture:
     with torch.device("meta"):
-        return entry.construct(**entry.arguments(size))
+        return entry.construct(**entry.arguments(size), **dict(variant.options))
 
 
 def _size_and_track(request: Request) -> tuple[str, Track]:
@@ -216,12 +222,15 @@ def _sparsity(request: Request, entry: PrunerEntry) -> str:
 
 
 def _sections(settings: Sequence[str]) -> dict[str, dict[str, str]]:
-    given: dict[str, dict[str, str]] = {section: {} for section in SECTIONS}
+    given: dict[str, dict[str, str]] = {section: {} for section in (*SECTIONS, INIT)}
     for setting in settings:
         name, equals, value = setting.partition("=")
+        if name == INIT and equals:
+            given[INIT][INIT] = value
+            continue
         section, dot, key = name.partition(".")
         if not (equals and dot and key) or section not in SECTIONS:
-            raise RequestError(f"--set {setting}: write {', '.join(f'{s}.NAME=VALUE' for s in SECTIONS)}")
+            raise RequestError(f"--set {setting}: write {', '.join(f'{s}.NAME=VALUE' for s in SECTIONS)} or init=NAME")
         given[section][key] = value
     return given
 

@@ -10,6 +10,7 @@ import safetensors.torch
 import torch
 from tqdm import tqdm
 
+from architectures import architectures
 from bench import baselines, interruption, pictures
 from bench.cost import forward_macs, median_latency_ms
 from bench.evaluation import Metrics, Reconstruct, Scores, TestData, load_test_volume, score, split_samples, summarise
@@ -112,6 +113,8 @@ def skeleton(planned: PlannedTrial) -> dict[str, Any]:
         "preparation": planned.context.preparation,
         "threads": track.threads,
         "width": planned.resolved.width,
+        "init": planned.resolved.variant.init or architectures.get(planned.resolved.trial.arch).init,
+        "variant": planned.context.variant,
         "budget": planned.resolved.budget,
     }
     stages = planned.resolved.stages
@@ -209,6 +212,7 @@ def _baselines(planned: PlannedTrial, store: Store, fresh: bool) -> dict[str, di
         "architecture": asdict(planned.context.architecture),
         "size": planned.context.size,
         "width": planned.context.width,
+        **({"variant": planned.context.variant} if planned.context.variant else {}),
         "precision": planned.context.training["precision"],
     }
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import safetensors.torch
 
-from architectures import Architecture, build
+from architectures import Architecture, Variant, build
 from bench.randomness import generator
 from bench.record import FILE, Record
 from pruners import Mask
@@ -59,5 +59,10 @@ class StoredNetwork:
 
 def whole_network(record: Record) -> Architecture:
     """The dense network of a record, with arbitrary weights."""
-    trial = record.trial
-    return build(trial["arch"], trial["size"], generator(0, "any weights"), trial["resolved"]["width"]).eval()
+    trial, variant = record.trial, variant_of(record)
+    return build(trial["arch"], trial["size"], generator(0, "any weights"), trial["resolved"]["width"], variant).eval()
+
+
+def variant_of(record: Record) -> Variant:
+    """What deviates from the network that the architecture declares; older records know of nothing that could."""
+    return Variant.from_json(record.trial["resolved"].get("variant", {}))

@@ -12,8 +12,9 @@ from scipy.stats import t
 from bench.evaluation import score, summarise
 from bench.planning import PlannedTrial, plan
 from bench.record import Record, asked
-from bench.request import Request
+from bench.request import INIT, Request
 from bench.running import run, skeleton
+from bench.stored_network import variant_of
 from pruners import Mask
 from registries import RequestError
 
@@ -67,7 +68,10 @@ def request_of(
         raise RequestError(f"row {record.row}: began with weights from a file, which the record does not hold")
     training = {**resolved["training"], "steps": resolved["budget"]}
     options = {"pruner": trial["options"], "train": training, "maps": {"kind": resolved["preparation"]["maps"]["kind"]}}
+    variant = variant_of(record)
+    options["arch"] = dict(variant.options)
     settings = [f"{part}.{name}={_text(value)}" for part, values in options.items() for name, value in values.items()]
+    settings += [f"{INIT}={variant.init}"] if variant.init else []
     return Request(
         arch=trial["arch"],
         pruner=trial["pruner"],

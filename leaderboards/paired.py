@@ -67,7 +67,8 @@ def _usual(record: Record) -> list[dict[str, Any]]:
 
 def _resolved(record: Record) -> dict[str, Any]:
     """What must be equal besides; an equal total leaves each row steps of its own."""
-    found = dict(record.trial["resolved"])
+    found = {"variant": {}, **record.trial["resolved"]}
+    found.pop("init", None)  # that of the variant, or declared
     found["evaluation"] = {name: value for name, value in found["evaluation"].items() if name != "shifts"}
     free = ("steps", "weight_decay") if record.trial["protocol"] == "equal-total" else ()
     return {**found, "training": {name: value for name, value in found["training"].items() if name not in free}}

@@ -196,7 +196,8 @@ def paired(a: Row, b: Row, condition: Condition, metric: str) -> tuple[Array, tu
     """
     if _surroundings(next(iter(a.records.values()))) != _surroundings(next(iter(b.records.values()))):
         raise RequestError(
-            f"{a.name} and {b.name} differ in size, data, training, evaluation, protocol or kind of device"
+            f"{a.name} and {b.name} differ in size, initialisation or options of the network, data, training, "
+            "evaluation, protocol or kind of device"
         )
     seeds = _common_seeds(a, b)
     of_a, of_b = (_on(row, condition, metric, seeds) for row in (a, b))
@@ -249,6 +250,7 @@ def _surroundings(record: Record) -> tuple[str, ...]:
         str(resolved["track"]),
         str(resolved["budget"]),
         str(resolved["preparation"]),
+        str(resolved.get("variant", {})),
         str({k: v for k, v in resolved["evaluation"].items() if k != "shifts"}),
         str({k: v for k, v in resolved["training"].items() if k not in FREE}),
         str(provenance["data"]["identity"]),

@@ -33,12 +33,12 @@ class Outcome(NamedTuple):
     message: str
 
 
-def carry_out(checks: Sequence[Callable[[Subject], None]], subject: Subject) -> Iterator[Outcome]:
-    """The outcome of each check; its name and summary are those of the function."""
+def carry_out(checks: Sequence[Callable[[Subject], str | None]], subject: Subject) -> Iterator[Outcome]:
+    """The outcome of each check; its name is that of the function, its summary what it returns or documents."""
     for check in checks:
         name = check.__name__.replace("_", " ")
         try:
-            check(subject)
+            message = check(subject)
         except NotApplicableError as reason:
             yield Outcome(name, "skip", str(reason))
         except (BrokenContractError, RequestError) as error:
@@ -46,7 +46,7 @@ def carry_out(checks: Sequence[Callable[[Subject], None]], subject: Subject) -> 
         except Exception as error:  # an entry that cannot even be called
             yield Outcome(name, "FAIL", " ".join(f"{type(error).__name__}: {error}".split()))
         else:
-            yield Outcome(name, "ok", (check.__doc__ or "").strip().splitlines()[0])
+            yield Outcome(name, "ok", message or (check.__doc__ or "").strip().splitlines()[0])
 
 
 def require(condition: bool, message: str) -> None:

@@ -40,8 +40,7 @@ def execute(chosen: argparse.Namespace) -> int:
         else:
             small, plan = compact(stored.model)
             check_equal(stored, small)
-            trial = stored.record.trial
-            write_compact(path, small, plan, trial["arch"], trial["size"], trial["resolved"]["width"])
+            write_compact(path, small, plan, stored.record.trial)
             counts = [sum(p.numel() for p in model.parameters()) for model in (small, stored.model)]
             what = f"{counts[0]:,} of {counts[1]:,} parameters"
         sizes = [p.stat().st_size / 1024 for p in (path, stored.folder / WEIGHTS)]

@@ -90,12 +90,15 @@ def _options(name: str) -> Iterable[str]:
 
 
 def _sizes(name: str) -> Iterable[str]:
-    """Parameters of each size of an architecture, by group."""
+    """Options of an architecture, and the parameters of each size by group."""
     import torch
 
     from architectures import architectures, build
 
-    for size in architectures.get(name).sizes:
+    entry = architectures.get(name)
+    options = "".join(f", arch.{key}={value}" for key, value in sorted(entry.options.items()))
+    yield f"options: init={entry.init}{options}"
+    for size in entry.sizes:
         model = build(name, size, torch.Generator())
         groups = {group: sum(p.weight.numel() for p in model.prunable(group).values()) for group in model.groups()}
         prunable = ", ".join(f"{group} {number:,}" for group, number in groups.items())

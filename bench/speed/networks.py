@@ -152,13 +152,12 @@ def relative_difference(one: Architecture, other: Architecture, shape: Shape) ->
 
 def stored_bytes(stored: StoredNetwork, small: Architecture, plan: Plan) -> dict[str, int]:
     """Sizes of files: all weights, one bit per weight and the kept values, the compact network."""
-    trial = stored.record.trial
     with tempfile.TemporaryDirectory() as place:
         paths = {name: Path(place) / name for name in ("dense", "sparse", "compacted")}
         weights = {name: value.contiguous() for name, value in stored.model.state_dict().items()}
         safetensors.torch.save_file(weights, paths["dense"])
         write_sparse(paths["sparse"], weights, stored.mask)
-        write_compact(paths["compacted"], small, plan, trial["arch"], trial["size"], trial["resolved"]["width"])
+        write_compact(paths["compacted"], small, plan, stored.record.trial)
         return {name: path.stat().st_size for name, path in paths.items()}
 
 

@@ -158,7 +158,17 @@ class DividesByEnergy(Wrong):
         return image * (largest / largest)
 
 
+class FarStart(Wrong):
+    """A denoiser that begins by making the image much worse."""
+
+    def __init__(self):
+        super().__init__()
+        self.denoiser.layers.append(nn.Upsample(scale_factor=1))
+        self.denoiser.layers[-1].forward = lambda image: 20 * image
+
+
 BROKEN = {
+    FarStart: "start",
     HalfPrecision: "shapes and types",
     NothingToPrune: "prunable weights",
     HiddenConvolution: "prunable weights",
@@ -198,6 +208,14 @@ def test_the_base_of_the_broken_ones_is_sound():
 @pytest.mark.parametrize("kind", BROKEN, ids=lambda kind: kind.__name__)
 def test_each_check_finds_what_it_is_for(kind):
     assert BROKEN[kind] in failures(entry_of(kind))
+
+
+def test_a_far_start_is_allowed_with_a_reason_and_measured():
+    entry = replace(entry_of(FarStart), far_start="on purpose")
+    found = {name: (verdict, message) for name, verdict, message in run_checks(entry)}["start"]
+    assert found[0] == "ok"
+    assert "of its norm" in found[1]
+    assert found[1].endswith("on purpose")
 
 
 def test_every_check_has_a_network_it_fails_on():

@@ -122,7 +122,9 @@ def test_a_compact_file_is_read_without_tracing(tmp_path, monkeypatch):
     model = make("e2e-varnet")
     without_channels(model)
     small, plan = compact(model)
-    write_compact(tmp_path / "c.safetensors", small, plan, "e2e-varnet", "toy", 1.0)
+    write_compact(
+        tmp_path / "c.safetensors", small, plan, {"arch": "e2e-varnet", "size": "toy", "resolved": {"width": 1.0}}
+    )
     monkeypatch.setattr("pruners.coupling.find_spec", lambda name: None)
     again = read_compact(tmp_path / "c.safetensors")
     assert relative_difference(small, again, SHAPE) == 0

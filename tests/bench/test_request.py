@@ -90,3 +90,24 @@ def test_wrong_requests_are_named_in_one_line(kind):
         ask(**changes)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_network_is_chosen_by_init_and_options():
+    found = ask(arch="modl-unet", settings=("init=normal-0.02", "arch.residual=false"))
+    assert found.variant.to_json() == {"init": "normal-0.02", "options": {"residual": False}}
+    assert ask(settings=("init=torch",)).variant == ask().variant
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("init=zeros", "--set init=zeros: there is no initialisation 'zeros'; use torch, normal-0.02, own"),
+        ("init", "or init=NAME"),
+        ("arch.residual=false", "architecture 'modl' has no option 'residual'"),
+        ("arch.fixed_lambda=yes", "neither true nor false"),
+        ("arch.initial_lambda=-1", "give a positive weight"),
+    ],
+)
+def test_wrong_networks_are_refused(setting, message):
+    with pytest.raises(RequestError, match=message):
+        ask(settings=(setting,))

@@ -20,7 +20,10 @@ from bench.store import Store
 from bench.training import Validation, WeightTraining
 from pruners import LearnMask, Mask, Prune, Rewind, Train, Transform, kept_count, pruners
 from pruners.bernoulli import divergence, relaxed_sample, uniform
+from pruners.entries import Plan
 from pruners.gates import WeightGates
+from pruners.gradual import Gradual
+from pruners.mask import SCOPES
 from pruners.rigl import GrowByGradient
 from registries import RequestError
 from tests.bench.toy import toy_plan
@@ -502,3 +505,40 @@ def test_rounds_score_under_the_mask_found_so_far(tmp_path, monkeypatch):
     (_, state), *_ = follow(planned, [stage])
     assert state.mask.kept == 29
     assert kept[:3] == [288, round(288 ** (2 / 3) * 29 ** (1 / 3)), round(288 ** (1 / 3) * 29 ** (2 / 3))]
+
+
+SPARSITY = "0.8"
+ERK = (18, 22, 18)
+"""58 weights by 4 + 2 + 3 + 3 : 4 + 4 + 3 + 3 : 2 + 4 + 3 + 3, rounded by largest remainder."""
+
+
+def made_by(kind, scope, planned):
+    """The mask of one stage that makes masks, on the untrained network."""
+    steps = planned.workspace.training.steps
+    plan = Plan(steps, SPARSITY, scope)
+    stage = {
+        "prune": Prune("snip", SPARSITY, scope, (("batches", 1),)),
+        "prune in rounds": Prune("snip", SPARSITY, scope, (("batches", 1),), rounds=3),
+        "search": LearnMask(SPARSITY, scope, 4),
+        "joint search": LearnMask(SPARSITY, scope, 4, joint=True),
+        "gradual": Train(0, steps, Gradual.over(plan, "magnitude", ())),
+    }[kind]
+    return follow(planned, (stage,))[-1][1].mask
+
+
+@pytest.mark.parametrize("kind", ["prune", "prune in rounds", "search", "joint search", "gradual"])
+@pytest.mark.parametrize("scope", SCOPES)
+def test_every_stage_that_makes_a_mask_keeps_to_the_scope(tmp_path, kind, scope):
+    """Counts of each layer are those of the scope's rule, by hand; a global competition gives others."""
+    mask = made_by(kind, scope, toy_plan(tmp_path))
+    sizes = {name: kept.numel() for name, kept in mask.items()}
+    assert sizes == {"denoiser.layers.0.weight": 72, "denoiser.layers.2.weight": 144, "denoiser.layers.4.weight": 72}
+    counts = tuple(int(kept.sum()) for kept in mask.values())
+    assert sum(counts) == kept_count(288, SPARSITY) == 58
+    even = {"layer-wise": (15, 29, 14), "erk": ERK}
+    if scope == "global":
+        assert counts not in even.values()
+    elif kind == "prune in rounds" or kind == "gradual":
+        assert all(abs(count - wanted) <= 1 for count, wanted in zip(counts, even[scope], strict=True))
+    else:
+        assert counts == even[scope]

@@ -6,10 +6,15 @@ import json
 import pytest
 import safetensors.torch
 
+from architectures.modl import ChangeOf
+from architectures.unet import PlainUNet
 from bench.cli import main
-from bench.record import FILE, Record
+from bench.planning import stage_keys
+from bench.record import FILE, Record, asked
 from bench.running import run
+from bench.stored_network import StoredNetwork
 from bench.verification import DIFFERENT, SAME, UNKNOWN, WITHIN, plan_again, request_of, verify_run, verify_weights
+from leaderboards.results import Condition, paired, row_of
 from registries import RequestError
 from tests.bench.toy import toy_plan
 
@@ -100,3 +105,24 @@ def test_the_command_verifies_a_record_and_ends_in_one_line_without_one(original
     assert main(["verify", "modl/grasp/at-init/0.9", "--records", str(folder.parent)]) == 2
     errors = capsys.readouterr().err.splitlines()
     assert len([line for line in errors if line.startswith("bench:")]) == 2
+
+
+def test_a_variant_of_a_network_is_recorded_loaded_again_and_kept_apart(tmp_path):
+    settings = ("init=normal-0.02", "arch.residual=false", "arch.fixed_lambda=true")
+    plain, changed = (toy_plan(tmp_path / "o", arch="modl-unet", pruner="dense", settings=s) for s in ((), settings))
+    first, second = (run(planned, False, lambda text: None) for planned in (plain, changed))
+    assert first.trial["resolved"]["init"] == "torch"
+    assert first.trial["resolved"]["variant"] == {}
+    assert second.trial["resolved"]["init"] == "normal-0.02"
+    assert second.trial["resolved"]["variant"]["options"] == {"residual": False, "fixed_lambda": True}
+    assert stage_keys(plain) != stage_keys(changed)
+    assert again(second, tmp_path / "p").folder.name == changed.folder.name
+    stored = StoredNetwork.of(changed.folder)
+    assert isinstance(stored.model.denoiser, ChangeOf)
+    assert isinstance(StoredNetwork.of(plain.folder).model.denoiser, PlainUNet)
+    rows = [row_of([record], "modl-unet/dense", "here") for record in (first, second)]
+    with pytest.raises(RequestError, match="differ in size, initialisation or options of the network"):
+        paired(*rows, Condition("knee"), "psnr")
+    old = copy.deepcopy(first.content)
+    del old["trial"]["resolved"]["init"], old["trial"]["resolved"]["variant"]
+    assert asked(old) == asked(first.content) != asked(second.content)
