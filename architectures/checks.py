@@ -328,7 +328,7 @@ def _smoothly_activated(model: Architecture) -> Architecture:
     """Replace ReLUs, in place: finite differences must not cross their kinks."""
     for module in model.modules():
         for name, child in module.named_children():
-            if isinstance(child, nn.ReLU | nn.LeakyReLU):
+            if isinstance(child, nn.ReLU | nn.LeakyReLU | nn.PReLU):
                 setattr(module, name, nn.Softplus())
     return model
 

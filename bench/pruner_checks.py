@@ -10,7 +10,7 @@ import h5py
 import torch
 from torch import Tensor
 
-from architectures import architectures
+from architectures import architectures, build
 from bench.execution import advance, remember
 from bench.loop import Progress
 from bench.numerics import set_numerics
@@ -20,6 +20,7 @@ from bench.state import StageCost, State
 from bench.track import tracks
 from datasets.simulated import embedded_root
 from pruners import LearnMask, Mask, Prune, PrunerEntry, Stage, Train, kept_count, pruners
+from pruners.coupling import has_channels
 from pruners.entries import CHANNEL
 from registries.checking import BrokenContractError, NotApplicableError, Outcome, carry_out, require
 
@@ -232,7 +233,14 @@ def run_checks(entry: PrunerEntry, folder: Path) -> Iterator[Outcome]:
     folder : Path
         For scratch.
     """
-    return carry_out(CHECKS, Subject(entry, folder, architectures.names()))
+    return carry_out(CHECKS, Subject(entry, folder, tuple(_suitable(entry))))
+
+
+def _suitable(entry: PrunerEntry) -> Iterator[str]:
+    """Architectures that the pruner can prune: a network may have no channels of its own."""
+    for name in architectures.names():
+        if entry.granularity != CHANNEL or has_channels(build(name, "toy", torch.Generator()).networks()):
+            yield name
 
 
 def _altered_root(place: Path, target: Path) -> Path:

@@ -11,6 +11,11 @@ from torch import Tensor, nn
 from pruners.channels import Channels, Layer, Slices
 from registries import RequestError
 
+
+class NoChannelsError(RequestError):
+    """The channels of a network cannot be removed one by one."""
+
+
 OUTPUT = "_OutputOp"
 """What the graph calls the end of a network."""
 PIXELS = 32
@@ -38,6 +43,8 @@ def coupled(networks: Mapping[str, nn.Module], weights: Mapping[str, Tensor]) ->
     ------
     RequestError
         If Torch-Pruning is not installed.
+    NoChannelsError
+        If a network mixes channels.
 
     Notes
     -----
@@ -53,9 +60,24 @@ def coupled(networks: Mapping[str, nn.Module], weights: Mapping[str, Tensor]) ->
     return Channels(layers, {name: weight.shape for name, weight in weights.items()})
 
 
+def has_channels(networks: Mapping[str, nn.Module]) -> bool:
+    """Whether channels of plain CNNs can be removed one by one; raises `RequestError` without Torch-Pruning."""
+    missing = missing_library()
+    if missing:
+        raise missing
+    try:
+        for prefix, network in networks.items():
+            _layers_of(prefix, network)
+    except NoChannelsError:
+        return False
+    return True
+
+
 def _layers_of(prefix: str, network: nn.Module) -> dict[str, Layer]:
     import torch_pruning
 
+    if any(isinstance(module, nn.PixelShuffle) for module in network.modules()):
+        raise NoChannelsError(f"'{prefix}' joins channels by pixel shuffles: its channels cannot be pruned")
     traced = copy.deepcopy(network).cpu().float().requires_grad_(True)
     for module in traced.modules():
         if isinstance(module, nn.ReLU | nn.LeakyReLU):  # an output changed in place is not recognised
@@ -90,7 +112,7 @@ def _slices(part: Any, names: Mapping[nn.Module, str]) -> Slices:
     places = dict(zip(part.root_idxs, part.idxs, strict=True))
     module = part.dep.target.module
     if len(places) != len(part.idxs) or sorted(places) != list(range(len(places))):
-        raise RequestError(f"'{names[module]}' reads a channel several times: this network cannot lose channels")
+        raise NoChannelsError(f"'{names[module]}' reads a channel several times: its channels cannot be pruned")
     makes = part.dep.handler.__name__ == "prune_out_channels"
     # a transposed convolution holds its inputs first
     axis = 0 if makes != isinstance(module, nn.ConvTranspose2d) else 1

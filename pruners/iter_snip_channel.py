@@ -13,8 +13,8 @@ from pruners.snip_channel import snip_channel
     rounds=10,
     granularity=CHANNEL,
     growing=True,
-    source="the structured reading of PUN-IT (arXiv:2412.18668) that summaries of the paper give: ours; rounds as "
-    "Verdenius et al. 2020, arXiv:2006.00896",
+    source="iterative SNIP (de Jorge et al. 2021, arXiv:2006.09081; rounds as Verdenius et al. 2020, arXiv:2006.00896) "
+    "on whole channels: ours",
 )
 def iter_snip_channel(problem: Problem, batches: int = 2) -> Scores:
     """SNIP of channels in rounds, each on the network that the last one left, each removing more than the last.

@@ -15,7 +15,7 @@ from bench.speed.measure import device_name, interleaved_times, median_ratio
 from bench.speed.networks import forward, relative_difference
 from pruners import Mask
 from pruners.channels import Channels
-from pruners.coupling import coupled
+from pruners.coupling import coupled, has_channels
 
 
 def channels_table(
@@ -42,6 +42,9 @@ def channels_table(
     rows = [[*head, "MACs, dense / compacted", "difference"]]
     inputs = noise(shape, 1, place)
     for name in names or architectures.names():
+        if not has_channels(build(name, "toy", generator(0, "speed", name)).networks()):
+            rows.append([name, "", "n/a: its channels cannot be pruned", *[""] * (len(rows[0]) - 3)])
+            continue
         for ratio in ratios:
             networks, removed, mask = _networks(name, size, ratio)
             difference = relative_difference(networks["masked"], networks["compacted"], shape)

@@ -85,6 +85,7 @@ def test_options_are_what_no_size_sets(name):
     assert not {"channels", "recompute"} & set(entry.options)
     assert set(entry.options) == {
         "modl": {"initial_lambda", "fixed_lambda"},
+        "modl-didn": {"initial_lambda", "fixed_lambda"},
         "modl-unet": {"initial_lambda", "fixed_lambda", "residual"},
     }.get(name, set())
 

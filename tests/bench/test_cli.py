@@ -98,7 +98,7 @@ def test_of_a_network_with_two_groups_one_may_be_pruned_alone(call, tmp_path):
     assert all((value != 0).all() for name, value in weights.items() if name.startswith("sens_net") and value.ndim == 4)
 
 
-@pytest.mark.parametrize("name", ["e2e-varnet", "modl-unet", "unrolled-unet"])
+@pytest.mark.parametrize("name", ["e2e-varnet", "modl-didn", "modl-unet", "unrolled-unet"])
 def test_every_architecture_runs(call, tmp_path, name):
     assert call("run", "--arch", name, *RUN[3:], "--out", tmp_path)[0] == 0
     assert only_record(tmp_path)[1].trial["arch"] == name
@@ -309,7 +309,7 @@ def test_help_imports_neither_torch_nor_pandas():
 
 
 BAD = {
-    "architecture": (["--arch", "model"], "unknown architecture 'model': did you mean modl or modl-unet?"),
+    "architecture": (["--arch", "model"], "unknown architecture 'model': did you mean modl or modl-unet or modl-didn?"),
     "pruner": (["--pruner", "snap"], "did you mean snip?"),
     "track": (["--track", "demi"], "did you mean demo or mini?"),
     "timing": (["--timing", "later"], "does not exist at timing 'later'"),

@@ -51,6 +51,9 @@ def test_every_combination_completes_or_says_why(shared, architecture, name, tim
     settings += ["pruner.rounds=3"] if entry.rounds > 1 and timing != "while" else []
     whole = entry.granularity == CHANNEL
     planned, reason = attempt(shared, settings=tuple(settings), sparsity="0.5" if whole else None, **request)
+    if planned is None and whole and architecture == "modl-didn":
+        assert reason.endswith("its channels cannot be pruned")
+        return
     if planned is None:
         assert protocol == "equal-total"
         assert "costs" in reason

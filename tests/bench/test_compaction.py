@@ -43,7 +43,7 @@ def count(model):
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-@pytest.mark.parametrize("name", architectures.names())
+@pytest.mark.parametrize("name", [name for name in architectures.names() if name != "modl-didn"])
 def test_a_compact_network_gives_the_same_image(name):
     model = make(name)
     mask = without_channels(model)

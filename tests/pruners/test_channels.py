@@ -10,12 +10,13 @@ from torch import nn
 from architectures import architectures, build
 from pruners import Mask, pruners
 from pruners.channels import Channels, Layer, Slices, removable
-from pruners.coupling import coupled
+from pruners.coupling import NoChannelsError, coupled, has_channels
 from pruners.gates import ChannelGates
 from pruners.mask import growing_counts, round_counts
 from registries import RequestError
 from tests.pruners.toy import ChannelProblem
 
+WITH_CHANNELS = [name for name in architectures.names() if name != "modl-didn"]
 FIRST, SECOND, LAST = "0.0.weight", "0.3.weight", "0.5.weight"
 
 GOLDEN = {
@@ -76,7 +77,16 @@ def test_a_skip_connection_is_read_twice():
     assert set(weights) - set(channels) == {"denoiser.up_conv.1.1.weight"}
 
 
-@pytest.mark.parametrize("name", architectures.names())
+def test_a_network_that_mixes_channels_is_refused_for_whole_ones():
+    model = build("modl-didn", "toy", torch.Generator().manual_seed(0))
+    assert not has_channels(model.networks())
+    with pytest.raises(NoChannelsError, match="'denoiser' joins channels by pixel shuffles: its channels cannot be"):
+        coupled(model.networks(), {n: part.weight for n, part in model.prunable().items()})
+    others = [build(name, "toy", torch.Generator().manual_seed(0)) for name in WITH_CHANNELS]
+    assert all(has_channels(other.networks()) for other in others)
+
+
+@pytest.mark.parametrize("name", WITH_CHANNELS)
 def test_removed_channels_do_not_reach_the_output(name):
     """Noise in the filters that a mask removed changes nothing."""
     model = build(name, "toy", torch.Generator().manual_seed(0)).eval()
