@@ -36,6 +36,8 @@ def heading(planned: PlannedTrial) -> Iterator[str]:
     if planned.resolved.width != 1:
         yield f"width: {planned.resolved.width:.3f} of the full one; its weights are not paired with other rows"
     yield f"network: {parameters:,} parameters, {prunable:,} prunable, {most}{kept:,} kept"
+    options = [f"{name}={value}" for name, value in planned.resolved.variant.options]
+    yield f"initialisation: {', '.join([planned.resolved.init, *options])}"
     yield f"device: {planned.workspace.device}, {track.threads} threads"
 
 

@@ -95,6 +95,11 @@ class Resolved:
     budget: int
     control: Control
 
+    @property
+    def init(self) -> str:
+        """Name of the rule that θ₀ is drawn by."""
+        return self.variant.init or architectures.get(self.trial.arch).init
+
     def with_steps(self, steps: int) -> "Resolved":
         """The same with another T."""
         plan = replace(self.plan, steps=steps)

@@ -10,7 +10,6 @@ import safetensors.torch
 import torch
 from tqdm import tqdm
 
-from architectures import architectures
 from bench import baselines, interruption, pictures
 from bench.cost import forward_macs, median_latency_ms
 from bench.evaluation import Metrics, Reconstruct, Scores, TestData, load_test_volume, score, split_samples, summarise
@@ -113,7 +112,7 @@ def skeleton(planned: PlannedTrial) -> dict[str, Any]:
         "preparation": planned.context.preparation,
         "threads": track.threads,
         "width": planned.resolved.width,
-        "init": planned.resolved.variant.init or architectures.get(planned.resolved.trial.arch).init,
+        "init": planned.resolved.init,
         "variant": planned.context.variant,
         "budget": planned.resolved.budget,
     }

@@ -52,7 +52,7 @@ def test_controls_are_part_of_the_row_name():
 
 
 WRONG = {
-    "architecture": ({"arch": "model"}, "unknown architecture 'model': did you mean modl or modl-unet?"),
+    "architecture": ({"arch": "model"}, "unknown architecture 'model': did you mean modl or modl-unet or modl-didn?"),
     "pruner": ({"pruner": "snap"}, "unknown pruner 'snap': did you mean snip?"),
     "track": ({"track": "dem"}, "unknown track 'dem': did you mean demo?"),
     "size": ({"size": "huge"}, "size 'huge' has no track of its name"),
@@ -111,3 +111,8 @@ def test_the_network_is_chosen_by_init_and_options():
 def test_wrong_networks_are_refused(setting, message):
     with pytest.raises(RequestError, match=message):
         ask(settings=(setting,))
+
+
+def test_the_initialisation_in_force_is_known_by_name():
+    assert (ask().init, ask(arch="modl-didn").init) == ("torch", "normal-0.02")
+    assert ask(settings=("init=normal-0.02",)).init == "normal-0.02"
