@@ -138,7 +138,9 @@ def plan(request: Request, opened: OpenData | None = None) -> PlannedTrial:
     if track.maps.kind == "espirit" and find_spec("sigpy") is None:
         raise missing_sigpy("maps.kind=espirit")
     preparation = Preparation(
-        Undersampling(trial.acceleration, track.data.pattern), CoilMaps(track.maps.kind), track.data.crop_readout
+        Undersampling(trial.acceleration, track.data.pattern, track.data.centre),
+        CoilMaps(track.maps.kind),
+        track.data.crop_readout,
     )
     chosen, unavailable = _splits(resolved, manifest, annotations)
     marked = {v.name: rows for part in chosen.values() for v in part if annotations and (rows := annotations.of(v))}
@@ -203,6 +205,7 @@ def plan(request: Request, opened: OpenData | None = None) -> PlannedTrial:
         preparation={
             "version": samples.VERSION,
             **asdict(preparation),
+            "undersampling": preparation.undersampling.to_json(),
             "train_slices": track.data.train_slices,
             "train_total": track.data.train_total,
         },

@@ -13,7 +13,7 @@ from bench.trial import DEFAULT_SPARSITY, NO_CONTROL, PROTOCOLS
 from datasets.shifts import shifts
 from datasets.simulated import Simulation
 from datasets.splits import splits
-from datasets.undersampling import PATTERNS
+from datasets.undersampling import CENTRE_LINES_PER_ACCELERATION, PATTERNS
 from registries import Registry, RequestError
 
 
@@ -25,6 +25,8 @@ class DataSettings:
     ----------
     pattern : str
         Of undersampling: one of `PATTERNS`.
+    centre : float
+        Centre fraction × acceleration: see `Undersampling`.
     crop_readout : bool
         Whether readout oversampling is dropped first.
     train_slices : int
@@ -34,6 +36,7 @@ class DataSettings:
     """
 
     pattern: str = "random"
+    centre: float = CENTRE_LINES_PER_ACCELERATION
     crop_readout: bool = True
     train_slices: int = 0
     train_total: int = 0
@@ -168,7 +171,7 @@ CHOICES = {
     "kind": ("low-resolution", "espirit"),
 }
 LISTS: Mapping[str, type[Any]] = {"grid": Grid, "contrasts": Contrast}
-POSITIVE = ("steps", "batch", "learning_rate", "clip", "threads", "matrix", "coils", "seeds")
+POSITIVE = ("steps", "batch", "learning_rate", "clip", "threads", "matrix", "coils", "seeds", "centre")
 SUFFIX = ".toml"
 
 Settings = TypeVar("Settings")
@@ -200,6 +203,10 @@ def load_track(path: Path) -> Track:
         sections[name] = tuple(
             settings_from(kind, entry, f"track {path.name}, {name} {number}")
             for number, entry in enumerate(given, start=1)
+        )
+    if sections["data"].centre >= 1:
+        raise RequestError(
+            f"track {path.name}, [data], centre: {sections['data'].centre} leaves no other column; use 0.32"
         )
     _check_evaluation(sections["evaluation"], sections["contrasts"], f"track {path.name}")
     if "name" in content:

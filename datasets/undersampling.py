@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
+from typing import Any
 
 import torch
 from fastmri.data.subsample import create_mask_for_mask_type
@@ -25,10 +26,20 @@ class Undersampling:
         Expected columns (or points) / sampled ones.
     pattern : str
         One of `PATTERNS`.
+    centre : float
+        Centre fraction × acceleration: of the columns sampled, so many belong to the fully sampled centre.
     """
 
     acceleration: int = 4
     pattern: str = "random"
+    centre: float = CENTRE_LINES_PER_ACCELERATION
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in keys and records, where the centre is named if it is not fastMRI's."""
+        values = asdict(self)
+        if self.centre == CENTRE_LINES_PER_ACCELERATION:
+            del values["centre"]
+        return values
 
     def draw(
         self, columns: int, acquired: tuple[int, int], seed: tuple[int, ...], rows: int = 1
@@ -61,7 +72,7 @@ class Undersampling:
     @property
     def centre_fraction(self) -> float:
         """Of the columns, fully sampled."""
-        return CENTRE_LINES_PER_ACCELERATION / self.acceleration
+        return self.centre / self.acceleration
 
     def centre_lines(self, columns: int) -> int:
         """Number of fully sampled centre columns out of W, before zero padding is taken away."""

@@ -171,7 +171,8 @@ def test_shifts_are_evaluated_with_the_same_network(call, tmp_path):
 
 def test_shifts_that_cannot_be_measured_here_are_named_and_the_others_go_on(tmp_path, monkeypatch):
     monkeypatch.setattr("bench.shifting.find_spec", lambda name: None)
-    monkeypatch.setattr("datasets.undersampling.CENTRE_LINES_PER_ACCELERATION", 0.08)
+    fewer = property(lambda undersampling: 0.08 / undersampling.acceleration)
+    monkeypatch.setattr("datasets.undersampling.Undersampling.centre_fraction", fewer)
     planned = toy_plan(tmp_path, shifts=("pattern-poisson", "acceleration-8", "noise-20", "coils-4"))
     assert [shift.name for shift in planned.shifts] == ["noise-20"]
     assert "needs sigpy" in planned.unavailable["shift pattern-poisson"]

@@ -23,6 +23,7 @@ def test_built_in_tracks_are_valid():
         (lambda text: text.replace("steps = 12", "steps = -12"), "steps: -12 is not positive"),
         (lambda text: text.replace("2e-3", "nan"), "learning_rate: nan is not positive"),
         (lambda text: text.replace('"l1"', '"l3"'), "'l3' is none of"),
+        (lambda text: text + "\n[data]\ncentre = 1.5", "[data], centre: 1.5 leaves no other column"),
         (lambda text: text + "[", "track"),
     ],
 )

@@ -1,5 +1,6 @@
 """Undersampling, coil maps and scaling, against fastMRI's own transform and against what may not leak."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import fastmri
@@ -55,6 +56,18 @@ def test_undersampling_equals_fastmris_transform_on_real_volumes(real_kspace):
 def test_sampled_fraction_is_about_one_over_the_acceleration(acceleration):
     draws = [Undersampling(acceleration).draw(320, (0, 320), (seed,))[0].sum() for seed in range(400)]
     assert torch.stack(draws).float().mean() / 320 == pytest.approx(1 / acceleration, rel=0.03)
+
+
+def test_a_wider_centre_keeps_the_acceleration():
+    """16 of the 32 columns that 4× leaves of 128; an eightfold acceleration has half of both."""
+    wide = Undersampling(4, centre=0.5)
+    drawn = [wide.draw(128, (0, 128), (seed,)) for seed in range(400)]
+    assert {calibration for _, calibration in drawn} == {(56, 72)}
+    assert all(mask[0, 0, 56:72].all() for mask, _ in drawn)
+    assert torch.stack([mask.sum() for mask, _ in drawn]).float().mean() == pytest.approx(32, abs=1)
+    assert replace(wide, acceleration=8).centre_lines(128) == 8
+    assert wide.to_json() == {"acceleration": 4, "pattern": "random", "centre": 0.5}
+    assert Undersampling(8).to_json() == {"acceleration": 8, "pattern": "random"}
 
 
 def test_padded_columns_are_never_sampled():
