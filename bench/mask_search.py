@@ -19,11 +19,15 @@ from bench.training_data import TrainingData
 from datasets.samples import Samples
 from pruners import LearnMask, Mask, kept_count
 from pruners.bernoulli import divergence, relaxed_sample, uniform
+from pruners.bernoulli import mean_divergence as layer_divergence
 from pruners.gates import ChannelGates, Gates, WeightGates, random_scores
+from pruners.paths import last_convolutions
 from pruners.stages import LearnChannels
 
 DIAGNOSTIC_BATCHES = 8
 RANDOM_MASKS = 5
+FAR = 2
+"""A search whose mean probability is further than this factor from the density has not converged."""
 
 
 class MaskSearch:
@@ -67,14 +71,15 @@ class MaskSearch:
         self._loss = image_loss(settings.loss)
         self._first_loss: float | None = None
         self._weights = {name: model.get_parameter(name) for name in mask}
-        start = math.log(stage.probability / (1 - stage.probability))
+        self.keep = kept_count(mask.total, stage.sparsity)
+        self.prior = min(max(gates.density(stage.sparsity), 1e-6), 1 - 1e-6)
+        probability = stage.probability or self.prior
+        start = math.log(probability / (1 - probability))
         self._available = {name: flags.to(device) for name, flags in gates.available.items()}
         self.logits = {
             name: torch.full(flags.shape, start, device=device, requires_grad=True)
             for name, flags in self._available.items()
         }
-        self.keep = kept_count(mask.total, stage.sparsity)
-        self.prior = min(max(gates.density(stage.sparsity), 1e-6), 1 - 1e-6)
         self._trained = adam(model, settings) if stage.joint else None
         self.optimizer: torch.optim.Optimizer = torch.optim.Adam(list(self.logits.values()), lr=stage.rate)
         for parameter in model.parameters():
@@ -88,7 +93,7 @@ class MaskSearch:
             name: relaxed_sample(
                 logit,
                 uniform(logit.shape, noise).to(self._device),
-                self._stage.temperature,
+                self.temperature(step),
                 self._stage.straight_through,
             )
             for name, logit in self.logits.items()
@@ -104,10 +109,28 @@ class MaskSearch:
             self._first_loss = data_loss.item()
         return data_loss + self._stage.kl * self._first_loss * self.mean_divergence()
 
+    def temperature(self, step: int) -> float:
+        """From the first to the last one, geometrically."""
+        first, last = self._stage.temperature, self._stage.final_temperature
+        return float(first * (last / first) ** (step / max(1, self._stage.steps - 1)))
+
     def mean_divergence(self) -> Tensor:
-        """Mean KL(Bernoulli(p) ‖ Bernoulli(density)) over the gates that may stay open."""
-        parts = [(divergence(v, self.prior) * self._available[n]).sum() for n, v in self.logits.items()]
+        """Mean KL(Bernoulli(p) ‖ Bernoulli(density)) over the gates that may stay open, or of their layers' means."""
+        if self._stage.kl_over == "layers":
+            numbers = {name: int(flags.sum()) for name, flags in self._available.items()}
+            parts = [
+                number * layer_divergence(self.logits[name], self._available[name], self.prior)
+                for name, number in numbers.items()
+                if number
+            ]
+        else:
+            parts = [(divergence(v, self.prior) * self._available[n]).sum() for n, v in self.logits.items()]
         return torch.stack(parts).sum() / sum(int(flags.sum()) for flags in self._available.values())
+
+    def mean_probability(self) -> float:
+        """Of the gates that may stay open."""
+        kept = [float((torch.sigmoid(v.detach()) * self._available[n]).sum()) for n, v in self.logits.items()]
+        return sum(kept) / sum(int(flags.sum()) for flags in self._available.values())
 
     def move(self, step: int) -> int:
         """Step the logits, and jointly the weights."""
@@ -149,13 +172,15 @@ class MaskSearch:
         """Mean losses on fresh training batches under the soft, the found, random and no mask.
 
         All with the weights that the search began with, which neither mask was trained for. The random masks keep as
-        many weights, in the same scope. A search failed if the found mask is not better than each of them; with the
-        control ``invert`` it is not meant to be.
+        many weights, in the same scope, out of all there are. A search failed if the found mask is not better than each
+        of them; with the control ``invert`` it is not meant to be. It did not converge if the mean probability is more
+        than twice, or less than half, the density it was drawn towards.
         """
         draw = generator(self._seed, "random masks")
+        everything = self._gates.over(Mask.full(mask))
         masks = [mask]
         for _ in range(RANDOM_MASKS):
-            masks.append(self._gates.select(random_scores(self._gates, draw), self.keep, self._stage.scope))
+            masks.append(everything.select(random_scores(everything, draw), self.keep, self._stage.scope))
         open_ = self._gates.factors({name: torch.sigmoid(logit) for name, logit in self.logits.items()})
         soft = {name: open_[name] * kept for name, kept in self._kept.items()}
         variants: list[Mapping[str, Tensor]] = [soft, *(found.to(self._device) for found in masks), self._kept]
@@ -164,6 +189,7 @@ class MaskSearch:
             for index, variant in enumerate(variants):
                 weights = {name: weight * variant[name] for name, weight in problem.weights.items()}
                 totals[index] += float(problem.loss(batch, weights)) / DIAGNOSTIC_BATCHES
+        probability = self.mean_probability()
         soft_loss, hard_loss, *random_losses, unpruned = totals
         return {
             "soft_loss": soft_loss,
@@ -172,6 +198,9 @@ class MaskSearch:
             "lowest_random_loss": min(random_losses),
             "unpruned_loss": unpruned,
             "divergence": self.mean_divergence().item(),
+            "mean_probability": probability,
+            "density": self.prior,
+            "not_converged": float(not 1 / FAR <= probability / self.prior <= FAR),
             "failed": float(not (self._stage.lowest or hard_loss < min(random_losses))),
         }
 
@@ -193,7 +222,11 @@ def learn_mask(
 ) -> tuple[Mask, Spent]:
     """Search for a mask; gives it with what was found out about it. The model's weights change if learned jointly."""
     before = problem(model, mask, "mask search", "mask diagnostics")
-    gates = ChannelGates(before.channels(), mask) if isinstance(stage, LearnChannels) else WeightGates(mask)
+    gates: Gates
+    if isinstance(stage, LearnChannels):
+        gates = ChannelGates(before.channels(), mask)
+    else:
+        gates = WeightGates(mask, last_convolutions(model.networks()) if stage.protect_last else ())
     search = MaskSearch(model, mask, gates, stage, settings, seed, device)
     spent = optimise(search, 0, stage.steps, data, device, progress)
     found = search.top()

@@ -36,10 +36,11 @@ from datasets.simulated.generate import simulation_of
 from datasets.splits import TrainingSet, UnavailableError, splits, training_set
 from datasets.undersampling import Undersampling, missing_sigpy
 from datasets.volumes import Volume
-from pruners import Given, Train, kept_count
+from pruners import Given, LearnMask, Train, kept_count
 from pruners.channels import Channels
 from pruners.contract import identities_of
 from pruners.entries import CHANNEL
+from pruners.paths import last_convolutions
 from registries import RequestError
 
 
@@ -190,6 +191,7 @@ def plan(request: Request, opened: OpenData | None = None) -> PlannedTrial:
     if resolved.entry.granularity == CHANNEL:
         workspace = workspace.with_channels()
         _check_channels(workspace.channels, trial.sparsity)
+    _check_protected(resolved, workspace)
     estimator = Estimator(workspace)
     resolved = within_budget(resolved, estimator)
     workspace = replace(workspace, training=resolved.track.training)
@@ -334,6 +336,21 @@ def _check_channels(channels: Channels, sparsity: str) -> None:
         raise RequestError(
             f"--sparsity {sparsity}: the last channel of a layer stays, so that not all of these weights can go; "
             f"use at most {most}"
+        )
+
+
+def _check_protected(resolved: Resolved, workspace: Workspace) -> None:
+    """What is kept has to hold the layers that stay whole."""
+    if not any(isinstance(stage, LearnMask) and stage.protect_last for stage in resolved.stages):
+        return
+    model = workspace.initial_model()
+    sizes = {name: part.weight.numel() for name, part in model.prunable(resolved.groups).items()}
+    whole = sum(sizes[name] for name in last_convolutions(model.networks()) if name in sizes)
+    if whole >= kept_count(sum(sizes.values()), resolved.trial.sparsity):
+        most = (1 - Decimal(whole) / sum(sizes.values())).quantize(Decimal("0.001"), ROUND_DOWN)
+        raise RequestError(
+            f"--sparsity {resolved.trial.sparsity}: the last convolutions that pruner.protect_last keeps are more; "
+            f"stay below {most}"
         )
 
 

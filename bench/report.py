@@ -78,6 +78,10 @@ def search_line(search: Mapping[str, float]) -> str:
     names = ("soft", "hard", "random", "lowest_random", "unpruned")
     losses = ", ".join(f"{name.replace('_', ' ')} {search[f'{name}_loss']:.4f}" for name in names)
     verdict = "search failed: no better than random masks" if search["failed"] else "better than random masks"
+    if search.get("not_converged"):
+        verdict += (
+            f", not converged: mean probability {search['mean_probability']:.2f}, density {search['density']:.2f}"
+        )
     return f"PUN-style search: {verdict}; training loss under each mask: {losses}"
 
 

@@ -153,7 +153,7 @@ def resolve(request: Request) -> Resolved:
             raise RequestError(f"--set pruner.{name}={options[name]}: there are {', '.join(map(str, choices))}")
     plan = Plan(track.training.steps, sparsity, str(common["scope"]), int(common["rounds"]))
     recorded: dict[str, Any] = {**options, **{name: common[name] for name in common if timing}}
-    if entry.score is None or timing == "while":
+    if not entry.in_rounds or timing == "while":
         recorded.pop("rounds", None)
     shell = _without_weights(architecture, size, variant)
     prunable = sum(part.weight.numel() for part in shell.prunable().values())
@@ -185,7 +185,7 @@ def _common_options(entry: PrunerEntry, timing: str | None, given: dict[str, str
     known = CHANNEL_SCOPES if entry.granularity == CHANNEL else SCOPES
     if scope not in known:
         raise RequestError(f"--set pruner.scope={scope}: there are {', '.join(known)} for '{entry.name}'")
-    has_rounds = entry.score is not None and timing != "while"
+    has_rounds = entry.in_rounds and timing != "while"
     asked = {"rounds": given.pop("rounds")} if has_rounds and "rounds" in given else {}
     rounds = parse_options(f"pruner '{entry.name}'", {"rounds": entry.rounds}, asked)
     return {"scope": scope, "groups": groups, **rounds}

@@ -29,11 +29,22 @@ from datasets.volumes import Volume
 from pruners import LearnMask, Mask, kept_count
 from pruners.contract import identities_of, what_mask_has_seen
 from pruners.entries import CHANNEL
+from pruners.paths import disconnected
 from pruners.stages import changes_mask, values_of
 from registries import RequestError
 
 Say = Callable[[str], None]
-SEARCH = ("soft_loss", "hard_loss", "random_loss", "lowest_random_loss", "unpruned_loss", "divergence")
+SEARCH = (
+    "soft_loss",
+    "hard_loss",
+    "random_loss",
+    "lowest_random_loss",
+    "unpruned_loss",
+    "divergence",
+    "mean_probability",
+    "density",
+)
+VERDICTS = ("failed", "not_converged")
 """What the record says of a search for a mask."""
 EXAMPLES = "examples.safetensors"
 GATE_FINDINGS = {"psnr_at_gate", "psnr_at_end"}
@@ -257,9 +268,10 @@ def _mask_summary(planned: PlannedTrial, outcome: Outcome, layers: list[dict[str
         "compression": parameters / max(1, parameters - (mask.total - mask.kept)),
         "seen": what_mask_has_seen(planned.resolved.stages),
         "overlap": findings.get("overlap"),
-        "search": {name: findings[name] for name in SEARCH} | {"failed": bool(findings["failed"])}
+        "search": {name: findings[name] for name in SEARCH} | {name: bool(findings[name]) for name in VERDICTS}
         if searched
         else None,
+        "disconnected": list(disconnected(planned.workspace.initial_model().networks(), mask)),
         **_channels_summary(planned, mask),
         "layers": layers,
         "sha256": mask.sha256,

@@ -4,13 +4,13 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from pruners.mask import DECIMALS
 from registries import RequestError
 
 PROTOCOLS = ("standard", "equal-total")
 DEFAULT_SPARSITY = "0.9"
 NO_CONTROL = "none"
 """How a list of controls names the trial without one."""
-DECIMALS = 9
 
 Options = tuple[tuple[str, bool | int | float | str], ...]
 

@@ -41,6 +41,12 @@ def divergence(logits: Tensor, prior: float) -> Tensor:
     return probability * (log_kept - math.log(prior)) + (1 - probability) * (log_dropped - math.log1p(-prior))
 
 
+def mean_divergence(logits: Tensor, available: Tensor, prior: float) -> Tensor:
+    """KL(Bernoulli(mean p) ‖ Bernoulli(prior)) of a layer's mean probability over its available gates, in nats."""
+    probability = (torch.sigmoid(logits) * available).sum() / available.sum()
+    return divergence(torch.logit(probability, eps=torch.finfo(probability.dtype).eps), prior)
+
+
 def uniform(shape: torch.Size, generator: torch.Generator) -> Tensor:
     """Uniform on the open interval (0, 1), float32."""
     tiny = torch.finfo(torch.float32).eps

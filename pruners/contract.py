@@ -59,6 +59,7 @@ def pruner(
             uses_data=uses_data,
             uses_weights=uses_weights,
             rounds=rounds,
+            in_rounds=True,
             revives=revives,
             scope=scope,
             builds_on=builds_on,
@@ -71,9 +72,18 @@ def pruner(
 
 
 def recipe(
-    *, timings: tuple[str, ...], version: int, source: str, scope: str = "global", granularity: str = WEIGHT
+    *,
+    timings: tuple[str, ...],
+    version: int,
+    source: str,
+    scope: str = "global",
+    granularity: str = WEIGHT,
+    rounds: int | None = None,
 ) -> Callable[[Recipe], Recipe]:
-    """Register a recipe ``(timing, plan, **options) -> (stage, …)``."""
+    """Register a recipe ``(timing, plan, **options) -> (stage, …)``.
+
+    With ``rounds``, their default, it finds its mask in ``plan.rounds`` rounds, except while training.
+    """
 
     def register(stages: Recipe) -> Recipe:
         _add(
@@ -85,7 +95,8 @@ def recipe(
             source=source,
             uses_data=False,
             uses_weights=False,
-            rounds=1,
+            rounds=rounds or 1,
+            in_rounds=rounds is not None,
             revives=False,
             scope=scope,
             builds_on=(),

@@ -26,7 +26,7 @@ class Plan:
     scope : str
         Of the competition between weights.
     rounds : int
-        Of scoring, for score-based pruners.
+        In which the mask is found.
     """
 
     steps: int
@@ -58,7 +58,9 @@ class PrunerEntry:
     uses_data, uses_weights : bool
         Whether a score looks at training data, and at weights.
     rounds : int
-        Default number of scoring rounds of a one-shot pruning.
+        Default number of rounds in which a mask is found, except while training.
+    in_rounds : bool
+        Whether that number is an option.
     revives : bool
         Whether a later round may keep what an earlier one removed.
     scope : str
@@ -84,6 +86,7 @@ class PrunerEntry:
     uses_data: bool
     uses_weights: bool
     rounds: int
+    in_rounds: bool
     revives: bool
     scope: str
     builds_on: tuple[str, ...]

@@ -1,7 +1,6 @@
 """What a selection is made of: one gate per weight, or one per channel."""
 
-from collections.abc import Mapping
-from decimal import Decimal
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 import torch
@@ -30,35 +29,57 @@ class Gates(Protocol):
         """Boolean: which are open in a mask."""
 
     def density(self, sparsity: str) -> float:
-        """Fraction of gates that are open at a sparsity of the weights, if all layers lose the same share."""
+        """Fraction of the available gates that are open at a sparsity of all weights."""
+
+    def over(self, mask: Mask) -> "Gates":
+        """Gates of the same kind within another mask."""
 
 
 class WeightGates:
-    """One gate per weight that a mask keeps."""
+    """One gate per weight that a mask keeps.
 
-    def __init__(self, within: Mask) -> None:
+    Parameters
+    ----------
+    within : Mask
+    whole : iterable of str
+        Weights that have no gates, as all of them that the mask keeps stay.
+    """
+
+    def __init__(self, within: Mask, whole: Iterable[str] = ()) -> None:
         self._within = within
+        chosen = set(whole)
+        self._whole = {name: flags for name, flags in within.items() if name in chosen}
+        self._gated = Mask({name: flags for name, flags in within.items() if name not in chosen})
 
     @property
     def available(self) -> Mapping[str, Tensor]:
-        """The mask itself."""
-        return self._within
+        """What the mask keeps."""
+        return self._gated
 
     def factors(self, values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """The values themselves."""
-        return values
+        """The values themselves, and ones for what stays whole."""
+        device = next(iter(values.values())).device
+        whole = {name: torch.ones(flags.shape, device=device) for name, flags in self._whole.items()}
+        return {name: values[name] if name in values else whole[name] for name in self._within}
 
     def select(self, scores: Mapping[str, Tensor], keep: int, scope: str) -> Mask:
         """See `Mask.from_scores`."""
-        return Mask.from_scores(scores, keep, scope, within=self._within)
+        number = keep - sum(int(flags.sum()) for flags in self._whole.values())
+        chosen = Mask.from_scores(scores, number, scope, within=self._gated)
+        return Mask({name: self._whole[name] if name in self._whole else chosen[name] for name in self._within})
 
     def open_in(self, mask: Mask) -> Mapping[str, Tensor]:
-        """The mask itself."""
-        return mask
+        """The mask itself, where there are gates."""
+        return {name: mask[name] for name in self._gated}
 
     def density(self, sparsity: str) -> float:
-        """That of the weights."""
-        return float(1 - Decimal(sparsity))
+        """By exact counts."""
+        whole = sum(int(flags.sum()) for flags in self._whole.values())
+        return (kept_count(self._within.total, sparsity) - whole) / self._gated.kept
+
+    def over(self, mask: Mask) -> "WeightGates":
+        """The same weights stay whole."""
+        return WeightGates(mask, self._whole)
 
 
 class ChannelGates:
@@ -89,7 +110,13 @@ class ChannelGates:
         """By removing about the same share of each layer."""
         keep = kept_count(self._within.total, sparsity)
         even = {name: torch.zeros(layer.size) for name, layer in self._channels.items()}
-        return self._channels.number_kept(self.select(even, keep, "layer-wise")) / self._channels.total
+        return self._channels.number_kept(self.select(even, keep, "layer-wise")) / self._channels.number_kept(
+            self._within
+        )
+
+    def over(self, mask: Mask) -> "ChannelGates":
+        """Of the same channels."""
+        return ChannelGates(self._channels, mask)
 
 
 def gates_of(score: str, problem: Problem, within: Mask) -> Gates:

@@ -1,6 +1,7 @@
 """PUN-style, for channels: one learned Bernoulli gate each."""
 
 from dataclasses import asdict
+from typing import Literal
 
 from pruners.contract import recipe
 from pruners.entries import CHANNEL, TIMINGS, Plan
@@ -10,7 +11,8 @@ from pruners.stages import LearnChannels, LearnMask, Stage
 
 @recipe(
     timings=TIMINGS,
-    version=1,
+    version=2,
+    rounds=1,
     granularity=CHANNEL,
     source="the search of `pun` (our reading of arXiv:2412.18668 and arXiv:2406.05288) with one gate per channel: ours",
 )
@@ -18,8 +20,11 @@ def pun_channel(
     timing: str,
     plan: Plan,
     search: float = 0.5,
+    warmup: float = 0.0,
     temperature: float = 0.2,
+    final_temperature: float = 0.0,
     kl: float = 1.0,
+    kl_over: Literal["weights", "layers"] = "weights",
     probability: float = 0.5,
     rate: float = 0.01,
     straight_through: bool = False,
@@ -34,8 +39,20 @@ def pun_channel(
     ----------
     timing : str
     plan : Plan
-    search, temperature, kl, probability, rate, straight_through
+    search, warmup, temperature, final_temperature, kl, kl_over, probability, rate, straight_through
         See `pun`.
     """
-    stages = pun(timing, plan, search, temperature, kl, probability, rate, straight_through)
+    stages = pun(
+        timing,
+        plan,
+        search,
+        warmup,
+        temperature,
+        final_temperature,
+        kl,
+        kl_over,
+        probability,
+        rate,
+        straight_through,
+    )
     return tuple(LearnChannels(**asdict(stage)) if isinstance(stage, LearnMask) else stage for stage in stages)

@@ -107,16 +107,20 @@ class LearnMask:
     joint : bool
         Train the weights as well, on steps 0 to ``steps`` of the nominal schedule, while the sampled mask hardens into
         that of the most probable weights. Otherwise the weights are frozen.
-    temperature : float
-        Of the relaxed Bernoulli samples (Maddison et al. 2017).
+    temperature, final_temperature : float
+        Of the relaxed Bernoulli samples (Maddison et al. 2017): first and last, geometric in between.
     kl : float
         Weight of the mean Kullback–Leibler divergence from Bernoulli(density), relative to the first data loss.
+    kl_over : str
+        ``weights``: mean of the divergence of each; ``layers``: of each layer's mean probability.
     probability : float
-        At the start, of each weight.
+        At the start, of each weight; 0 for the density.
     rate : float
         Learning rate of Adam for the logits.
     straight_through : bool
         Round the samples in the forward pass, with the gradient of the relaxed ones (Bengio et al. 2013).
+    protect_last : bool
+        Keep the last convolution of each network whole.
     lowest : bool
         Keep the least probable ones instead: the control ``invert``.
     version : int
@@ -128,12 +132,15 @@ class LearnMask:
     steps: int
     joint: bool = False
     temperature: float = 0.2
+    final_temperature: float = 0.2
     kl: float = 1.0
+    kl_over: str = "weights"
     probability: float = 0.5
     rate: float = 0.01
     straight_through: bool = False
+    protect_last: bool = False
     lowest: bool = False
-    version: int = 1
+    version: int = 2
 
     def __str__(self) -> str:
         what = "mask and weights together" if self.joint else "a mask of frozen weights"

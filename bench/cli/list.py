@@ -83,7 +83,7 @@ def _options(name: str) -> Iterable[str]:
 
     entry = pruners.get(name)
     options = {**entry.options, **({"scope": entry.scope, "groups": "all"} if entry.timings else {})}
-    if entry.score is not None:
+    if entry.in_rounds:
         options["rounds"] = entry.rounds
     if options:
         yield f"options: {', '.join(f'{key}={value}' for key, value in sorted(options.items()))}"

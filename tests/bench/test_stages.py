@@ -255,11 +255,73 @@ def test_the_loss_of_a_search_adds_the_divergence_relative_to_the_first_loss(tmp
     def loss(kl):
         stage = LearnMask("0.9", "global", 5, kl=kl, probability=0.3)
         search = MaskSearch(model, mask, WeightGates(mask), stage, workspace.training, 0, workspace.device)
+        assert search.prior == 29 / 288  # by exact counts
         return search.loss(samples, 0).item(), search.mean_divergence().item()
 
     (plain, mean), (with_divergence, _) = loss(0.0), loss(2.0)
-    assert mean == pytest.approx(0.3 * math.log(3) + 0.7 * math.log(0.7 / 0.9), rel=1e-4)
+    prior = 29 / 288
+    assert mean == pytest.approx(0.3 * math.log(0.3 / prior) + 0.7 * math.log(0.7 / (1 - prior)), rel=1e-4)
     assert with_divergence == pytest.approx(plain + 2 * plain * mean, rel=1e-5)
+
+
+def searching(tmp_path, mask=None, gates=None, **values):
+    """A search on the toy network, before its first step."""
+    workspace = toy_plan(tmp_path).workspace
+    model = workspace.model(State.of(workspace.initial_model()))
+    full = mask or State.of(model).mask
+    stage = LearnMask("0.9", "global", 5, **values)
+    return MaskSearch(model, full, gates or WeightGates(full), stage, workspace.training, 0, workspace.device)
+
+
+def test_temperature_falls_geometrically(tmp_path):
+    search = searching(tmp_path, temperature=1.0, final_temperature=0.0625)
+    assert [search.temperature(step) for step in range(5)] == pytest.approx([1, 0.5, 0.25, 0.125, 0.0625])
+    assert searching(tmp_path).temperature(3) == pytest.approx(0.2)
+
+
+def test_the_divergence_of_layers_sees_their_mean_alone(tmp_path):
+    """Logits that differ within a layer cost nothing where their mean probability is the density."""
+    search, each = (searching(tmp_path, kl_over=over) for over in ("layers", "weights"))
+    for found in (search, each):
+        with torch.no_grad():
+            for logits in found.logits.values():
+                number = round(0.1 * logits.numel())  # a tenth nearly open, the others nearly closed
+                logits.copy_(torch.where(torch.arange(logits.numel()) < number, 20.0, -20.0).reshape(logits.shape))
+    shares = {n: round(0.1 * v.numel()) / v.numel() for n, v in search.logits.items()}
+    assert search.mean_probability() == pytest.approx(sum(round(0.1 * n) for n in (72, 144, 72)) / 288, abs=1e-6)
+    q = search.prior
+    expected = sum(
+        search.logits[n].numel() / 288 * (p * math.log(p / q) + (1 - p) * math.log((1 - p) / (1 - q)))
+        for n, p in shares.items()
+    )
+    assert search.mean_divergence().item() == pytest.approx(expected, abs=1e-5)
+    assert each.mean_divergence().item() > 0.3
+
+
+def test_a_second_round_is_drawn_towards_its_share_of_what_is_left(tmp_path):
+    full = searching(tmp_path).top()
+    assert searching(tmp_path).prior == pytest.approx(29 / 288)
+    half = Mask.from_scores({name: torch.rand(kept.shape) for name, kept in full.items()}, 144)
+    second = searching(tmp_path, mask=half, probability=0.0)
+    assert second.prior == pytest.approx(29 / 144)
+    assert second.mean_probability() == pytest.approx(29 / 144)
+    assert (second.top() & half) == second.top()
+
+
+def test_a_search_tells_whether_it_converged_and_rounds_keep_within(tmp_path):
+    settings = ("pruner.rounds=2", "pruner.protect_last=true")
+    planned = toy_plan(tmp_path, pruner="pun", sparsity="0.7", settings=settings)
+    (_, first), (_, second), *_ = follow(planned)
+    assert (second.mask & first.mask) == second.mask
+    assert second.mask.kept == kept_count(288, "0.7")
+    assert second.mask["denoiser.layers.4.weight"].all()
+    record = run(planned, False, lambda text: None)
+    search = record.content["mask"]["search"]
+    assert search["density"] == pytest.approx((kept_count(288, "0.7") - 72) / (first.mask.kept - 72))
+    assert search["not_converged"] == (not 0.5 <= search["mean_probability"] / search["density"] <= 2)
+    assert record.content["mask"]["disconnected"] == []
+    with pytest.raises(RequestError, match=r"--sparsity 0\.9: the last convolutions that pruner\.protect_last keeps"):
+        toy_plan(tmp_path, pruner="pun", settings=settings)
 
 
 class Planted:
@@ -298,7 +360,7 @@ def test_a_search_finds_a_planted_subnetwork(tmp_path):
         copied = copy.deepcopy(network)
         return TrainingProblem(copied, mask, data, image_loss("mse"), draw, workspace.device, purpose)
 
-    stage = LearnMask("0.6667", "global", 1000, temperature=1.0, kl=0.0, rate=0.05)
+    stage = LearnMask("0.6667", "global", 1000, temperature=1.0, final_temperature=1.0, kl=0.0, rate=0.05)
     found, spent = learn_mask(model, full, stage, workspace.training, data, 0, workspace.device, NOWHERE, problem)
     assert found.overlap(planted) == 1  # a random mask shares a third
     assert spent.findings["hard_loss"] == pytest.approx(0, abs=1e-9)

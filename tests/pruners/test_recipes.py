@@ -11,6 +11,7 @@ from pruners import LearnMask, Plan, Prune, Rewind, Train, Transform, kept_count
 from pruners.contract import checked, score_recipe, what_mask_has_seen
 from pruners.controls import with_control
 from pruners.gradual import Gradual
+from pruners.pun import falling
 from pruners.stages import TransformChannels, values_of
 from registries import RequestError
 
@@ -103,6 +104,20 @@ def test_pun_under_three_timings():
     assert stages("pun", "while") == (replace(learn, steps=75, joint=True), Train(75, 100))
     with pytest.raises(RequestError, match=r"pruner\.temperature"):
         stages("pun", "at-init", temperature=0.0)
+    with pytest.raises(RequestError, match=r"pruner\.warmup=0\.1: belongs to timing 'at-init'"):
+        stages("pun", "after", warmup=0.1)
+
+
+def test_pun_searches_in_rounds_of_falling_density_and_after_a_warm_up():
+    found = stages("pun", "at-init", replace(PLAN, sparsity="0.99", rounds=2), search=1.0)
+    assert [(stage.sparsity, stage.steps) for stage in found[:2]] == [("0.9", 50), ("0.99", 50)]
+    assert found[2:] == (Train(0, 100),)
+    assert falling("0.875", 3) == ["0.5", "0.75", "0.875"]
+    assert falling("0", 2) == ["0", "0"]
+    warm = stages("pun", "at-init", warmup=0.1)
+    assert warm == (Train(0, 10), *stages("pun", "at-init")[:1], Rewind(0), Train(0, 100))
+    assert what_mask_has_seen(warm) == "trained weights"
+    assert what_mask_has_seen(found) == "data"
 
 
 def test_what_masks_have_seen():
@@ -160,8 +175,8 @@ def test_stages_tell_their_kind_and_that_of_their_update():
 
 GOLDEN = {
     "lottery": "39707ffcce3c9b2e",
-    "pun": "b24f96f9596e3c27",
-    "pun-channel": "1ed62b95a545033c",
+    "pun": "e69bacdd7eacc4bf",
+    "pun-channel": "6816cf921c50dbda",
     "rigl": "b1d7a88e2937b453",
     "set": "7f28652416517ffd",
 }
