@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from pruners.mask import DECIMALS
 from registries import RequestError
+from registries.options import DECIMALS
 
 PROTOCOLS = ("standard", "equal-total")
 DEFAULT_SPARSITY = "0.9"

@@ -9,8 +9,6 @@ import torch
 from torch import Tensor
 
 SCOPES = ("global", "layer-wise", "erk")
-DECIMALS = 9
-"""Of a sparsity."""
 
 
 def kept_count(total: int, sparsity: str | Decimal) -> int:

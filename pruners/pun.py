@@ -5,9 +5,9 @@ from typing import Literal
 
 from pruners.contract import fine_tuning, recipe
 from pruners.entries import TIMINGS, Plan
-from pruners.mask import DECIMALS
 from pruners.stages import LearnMask, Rewind, Stage, Train
 from registries import RequestError
+from registries.options import DECIMALS
 
 
 @recipe(

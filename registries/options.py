@@ -8,6 +8,8 @@ from typing import Any, Literal, get_args, get_origin
 from registries.errors import RequestError
 
 Option = bool | int | float | str
+DECIMALS = 9
+"""Most of a sparsity."""
 
 
 def options_of(code: Callable[..., Any]) -> dict[str, Option]:
