@@ -9,7 +9,7 @@ import numpy as np
 from bench.record import Record
 from leaderboards.compare import Comparison, compare, paired_by_weights
 from leaderboards.outline import Cell, Outline
-from leaderboards.results import USUAL, Condition, Row, conditions_of, paired, row_of, scores
+from leaderboards.results import USUAL, Condition, Row, conditions_of, paired, row_of, scores, unsound
 from leaderboards.speeds import Speed
 from leaderboards.statistics import Estimate, effective_robustness, ranks, two_way
 from registries import RequestError
@@ -17,6 +17,8 @@ from registries import RequestError
 METRIC = "psnr"
 GATE = 0.1
 """dB that a dense network may still gain in the last fifth of its steps."""
+MOST_LEFT_OUT = 0.2
+"""Share of a row's seeds; where more are left out, the others are a selection and decide nothing."""
 OTHER = {"knee": "brain", "brain": "knee"}
 
 
@@ -194,6 +196,8 @@ class Board:
         The confirmatory ones whose rows are there.
     missing : tuple of str
         Confirmatory contrasts whose rows are not.
+    withdrawn : tuple of str
+        Confirmatory contrasts of which no verdict is given, as too many of a row's seeds are left out.
     speeds : tuple of Speed
         Measured of trained networks of these rows.
     """
@@ -202,6 +206,7 @@ class Board:
     panels: tuple[Panel, ...]
     contrasts: tuple[Comparison, ...]
     missing: tuple[str, ...]
+    withdrawn: tuple[str, ...] = ()
     speeds: tuple[Speed, ...] = ()
 
     def speeds_of(self, line: Line, panel: Panel) -> tuple[Speed, ...]:
@@ -213,7 +218,7 @@ class Board:
     @property
     def family(self) -> int:
         """Number of contrasts that are corrected together."""
-        return len(self.contrasts) + len(self.missing)
+        return len(self.contrasts) + len(self.missing) + len(self.withdrawn)
 
 
 def build_board(records: Sequence[Record], outline: Outline, where: str, speeds: Sequence[Speed] = ()) -> Board:
@@ -230,12 +235,12 @@ def build_board(records: Sequence[Record], outline: Outline, where: str, speeds:
         raise RequestError(f"{where}: no trial of track '{outline.track}' is finished")
     panels = [_panel(setting, records, outline, where) for setting in settings]
     panels.sort(key=lambda panel: -len(panel.rows))
-    contrasts, missing = _contrasts(outline, panels)
+    contrasts, missing, withdrawn = _contrasts(outline, panels, records)
     head = _head(records, outline, panels[0])
     # what was measured of another network, before a row was run again, is of no use
     masks = {_network(record): record.content["mask"]["sha256"] for record in records if record.ok}
     known = [s for s in speeds if masks.get((s.row, *s.setting, s.seed)) == s.mask]
-    return Board(head, tuple(panels), contrasts, missing, tuple(known))
+    return Board(head, tuple(panels), contrasts, missing, withdrawn, tuple(known))
 
 
 def _network(record: Record) -> tuple[object, ...]:
@@ -260,8 +265,9 @@ def _check(records: Sequence[Record], outline: Outline, where: str) -> None:
 
 def _panel(setting: Setting, records: Sequence[Record], outline: Outline, where: str) -> Panel:
     own = [record for record in records if record.ok and Setting.of(record) == setting]
-    names = list(dict.fromkeys(record.row for record in own))
-    rows = {name: row_of(own, name, where) for name in names}
+    sound = [record for record in own if not unsound(record)]
+    names = list(dict.fromkeys(record.row for record in sound))
+    rows = {name: row_of(sound, name, where) for name in names}
     conditions = tuple(dict.fromkeys(c for row in rows.values() for c in conditions_of(row, METRIC)))
     archs = list(dict.fromkeys(row.trial["arch"] for row in rows.values()))
     lines: list[Line] = []
@@ -372,17 +378,27 @@ def _costs(row: Row) -> dict[str, float]:
 
 
 def _notes(row: Row, setting: Setting, records: Sequence[Record]) -> tuple[str, ...]:
-    notes = []
-    searches = [record.content["mask"]["search"] for record in row.records.values()]
-    failed = [search for search in searches if search and search["failed"]]
-    if failed:
-        notes.append(f"search failed in {len(failed)} of {len(searches)} seeds")
+    notes = list(_left_out(row.name, setting, records))
     for record in records:
         if record.row == row.name and record.content["status"] == "failed" and _same_setting(record, setting):
             notes.append(f"seed {record.trial['seed']} failed: {record.content['reason']}")
     if any(not layer["kept"] for record in row.records.values() for layer in record.content["mask"]["layers"]):
         notes.append("an emptied layer")
     return tuple(notes)
+
+
+def _left_out(name: str, setting: Setting, records: Sequence[Record]) -> Iterator[str]:
+    """How many seeds of a row are left out of every figure, and why."""
+    verdicts = _verdicts(name, setting, records)
+    reasons = [reason for reason in verdicts if reason]
+    for reason in sorted(set(reasons)):
+        yield f"{reason} in {reasons.count(reason)} of {len(verdicts)} seeds, left out"
+
+
+def _verdicts(name: str, setting: Setting, records: Sequence[Record]) -> list[str | None]:
+    """Of each finished seed of a row, why it is left out."""
+    found = {r.trial["seed"]: unsound(r) for r in records if r.ok and r.row == name and Setting.of(r) == setting}
+    return list(found.values())
 
 
 def _warnings(compared: Sequence[Comparison], row: Row) -> Iterator[str]:
@@ -417,15 +433,19 @@ def _nothing(cells: Iterable[Cell], rows: Mapping[str, Row], records: Sequence[R
     for cell in cells:
         if cell.row not in rows and cell.row not in found:
             trial = {name: getattr(cell, name) for name in ("arch", "pruner", "timing", "sparsity", "control")}
-            reason = reasons.get(cell.row, "not yet run")
+            left_out = "; ".join(_left_out(cell.row, setting, records))
+            reason = left_out or reasons.get(cell.row, "not yet run")
             found[cell.row] = Line(cell.row, trial, (), {}, {}, None, None, None, {}, {}, (reason,))
     return [found[name] for name in sorted(found)]
 
 
-def _contrasts(outline: Outline, panels: Sequence[Panel]) -> tuple[tuple[Comparison, ...], tuple[str, ...]]:
+def _contrasts(
+    outline: Outline, panels: Sequence[Panel], records: Sequence[Record]
+) -> tuple[tuple[Comparison, ...], tuple[str, ...], tuple[str, ...]]:
     """Each in the fullest table of its training set and acceleration."""
     found: list[Comparison] = []
     missing: list[str] = []
+    withdrawn: list[str] = []
     for contrast in outline.contrasts:
         if contrast.metric != METRIC:
             raise RequestError(f"track '{outline.track}': a board shows contrasts in {METRIC}, not {contrast.metric}")
@@ -433,13 +453,22 @@ def _contrasts(outline: Outline, panels: Sequence[Panel]) -> tuple[tuple[Compari
         asked = contrast.train_on, contrast.acceleration
         fitting = [panel for panel in panels if (panel.setting.train_on, panel.setting.acceleration) == asked]
         rows = fitting[0].rows if fitting else {}
+        name = f"{contrast.a} − {contrast.b}, {condition}"
+        if fitting and any(_mostly_left_out(row, fitting[0].setting, records) for row in (contrast.a, contrast.b)):
+            withdrawn.append(name)
+            continue
         pair = [row for name in (contrast.a, contrast.b) if (row := rows.get(name)) is not None]
         evaluated = all(condition in conditions_of(row, METRIC) for row in pair)
         if len(pair) == 2 and evaluated and set(pair[0].seeds) & set(pair[1].seeds):
             found += compare(pair[0], pair[1], METRIC, [condition])
         else:
-            missing.append(f"{contrast.a} − {contrast.b}, {condition}")
-    return tuple(found), tuple(missing)
+            missing.append(name)
+    return tuple(found), tuple(missing), tuple(withdrawn)
+
+
+def _mostly_left_out(name: str, setting: Setting, records: Sequence[Record]) -> bool:
+    found = _verdicts(name, setting, records)
+    return sum(reason is not None for reason in found) > MOST_LEFT_OUT * len(found)
 
 
 def _head(records: Sequence[Record], outline: Outline, main: Panel) -> Head:

@@ -51,6 +51,11 @@ def _confirmatory(board: Board) -> Iterator[str]:
         )
     if board.missing:
         yield f"{len(board.missing)} confirmatory contrasts have no finished rows yet."
+    if board.withdrawn:
+        yield (
+            "No verdict where more than a fifth of a row's seeds is left out, as its search failed or did not converge "
+            f"or its mask cuts the network: {'; '.join(board.withdrawn)}."
+        )
     late = under_trained(board.head)
     if late:
         yield f"Under-trained, so that differences may change with more steps: {', '.join(late)}."

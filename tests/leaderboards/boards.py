@@ -14,6 +14,7 @@ architectures = ["modl"]
 sizes = ["toy"]
 pruners = ["dense", "snip", "random", "rigl"]
 timings = ["at-init"]
+sparsities = ["0.5"]
 seeds = 2
 shifts = true
 
@@ -22,6 +23,7 @@ architectures = ["modl"]
 sizes = ["toy"]
 pruners = ["magnitude", "pun"]
 timings = ["at-init", "after"]
+sparsities = ["0.5"]
 priority = 1
 
 [[grid]]
@@ -29,20 +31,21 @@ architectures = ["modl"]
 sizes = ["toy"]
 pruners = ["snip"]
 timings = ["at-init"]
+sparsities = ["0.5"]
 controls = ["shuffle", "reinit"]
 priority = 1
 
 [[contrasts]]
-a = "modl/snip/at-init/0.9"
+a = "modl/snip/at-init/0.5"
 b = "modl/dense"
 split = "knee"
 
 [[contrasts]]
-a = "modl/lottery/at-init/0.9"
+a = "modl/lottery/at-init/0.5"
 b = "modl/dense"
 split = "knee"
 """
-FAILED = "modl/magnitude/after/0.9"
+FAILED = "modl/magnitude/after/0.5"
 
 
 def make_records(folder):

@@ -74,23 +74,23 @@ def test_every_cell_of_the_grid_has_a_line_or_a_reason(board, swept):
     (panel,) = board.panels
     lines = {line.name: line for line in panel.lines}
     assert set(lines) == {cell.row for cell in outline(swept[0]).cells}
-    assert lines["modl/snip/at-init/0.9"].seeds == (0, 1)
-    assert lines["modl/rigl/at-init/0.9"].notes[0].startswith("n/a: pruner 'rigl' does not exist at timing")
+    assert lines["modl/snip/at-init/0.5"].seeds == (0, 1)
+    assert lines["modl/rigl/at-init/0.5"].notes[0].startswith("n/a: pruner 'rigl' does not exist at timing")
     assert lines[FAILED].notes == ("failed: on purpose",)
     assert not lines[FAILED].scores
     dense = lines["modl/dense"]
     assert dense.rank_inside is not None
     assert dense.rank_inside >= 1
-    assert Condition("knee", "noise-20") in lines["modl/snip/at-init/0.9"].changes
-    assert Condition("knee", "noise-20") not in lines["modl/pun/at-init/0.9"].scores
+    assert Condition("knee", "noise-20") in lines["modl/snip/at-init/0.5"].changes
+    assert Condition("knee", "noise-20") not in lines["modl/pun/at-init/0.5"].scores
 
 
 def test_scores_and_changes_are_those_of_the_records(board, swept):
-    records = [r for r in read_records(swept[1]) if r.ok and r.row in ("modl/snip/at-init/0.9", "modl/dense")]
-    line = next(line for line in board.panels[0].lines if line.name == "modl/snip/at-init/0.9")
+    records = [r for r in read_records(swept[1]) if r.ok and r.row in ("modl/snip/at-init/0.5", "modl/dense")]
+    line = next(line for line in board.panels[0].lines if line.name == "modl/snip/at-init/0.5")
     means = {
         row: [r.content["metrics"]["knee"]["psnr"] for r in records if r.row == row]
-        for row in ("modl/snip/at-init/0.9", "modl/dense")
+        for row in ("modl/snip/at-init/0.5", "modl/dense")
     }
     snip, dense = (sum(values) / 2 for values in means.values())
     assert float(line.scores[Condition("knee")].mean) == pytest.approx(snip)
@@ -106,7 +106,7 @@ def test_the_head_counts_the_grid_and_says_that_it_is_simulated(board):
 
 
 def test_contrasts_without_rows_are_missing_and_few_seeds_claim_nothing(board):
-    assert board.missing == ("modl/lottery/at-init/0.9 − modl/dense, knee",)
+    assert board.missing == ("modl/lottery/at-init/0.5 − modl/dense, knee",)
     (_, line) = contrast_cells(board)
     assert line[-1] == "too few seeds"
     answers = dict(questions(board))
@@ -116,12 +116,48 @@ def test_contrasts_without_rows_are_missing_and_few_seeds_claim_nothing(board):
     assert "search" not in text
 
 
+def with_verdict(record, **verdict):
+    content = json.loads(json.dumps(record.content))
+    content["mask"] |= {"disconnected": verdict.pop("disconnected", [])}
+    if verdict:
+        losses = ("soft_loss", "hard_loss", "random_loss", "lowest_random_loss", "unpruned_loss", "divergence")
+        content["mask"]["search"] = {**dict.fromkeys(losses, 0.1), "failed": False, **verdict}
+    return Record.of(content)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        ({"disconnected": ["denoiser"]}, "disconnected"),
+        ({"failed": True}, "search failed"),
+        ({"not_converged": True}, "search not converged"),
+    ],
+)
+def test_seeds_that_say_nothing_are_counted_and_in_no_figure(swept, verdict, words):
+    """One of two seeds: the row shows the other one, and its contrast is withdrawn."""
+    path, out = swept
+    name, records = "modl/snip/at-init/0.5", read_records(out)
+    changed = [with_verdict(r, **verdict) if r.row == name and r.trial["seed"] == 1 else r for r in records]
+    found = build_board(changed, outline(path), "here")
+    line = next(line for line in found.panels[0].lines if line.name == name)
+    assert line.seeds == (0,)
+    assert line.notes[0] == f"{words} in 1 of 2 seeds, left out"
+    assert not found.contrasts
+    assert found.withdrawn == (f"{name} − modl/dense, knee",)
+    assert found.family == 2
+    text = " ".join(dict(questions(found))["Does pruning at initialization beat dense?"])
+    assert "more than a fifth of a row's seeds is left out" in text
+    gone = [with_verdict(r, **verdict) if r.row == name else r for r in records]
+    line = next(line for line in build_board(gone, outline(path), "here").panels[0].lines if line.name == name)
+    assert (line.seeds, line.notes) == ((), (f"{words} in 2 of 2 seeds, left out",))
+
+
 def test_tables_hold_the_same_figures(board):
     found = list(csv.DictReader(io.StringIO(results_csv(board))))
     snip = next(
-        r for r in found if r["row"] == "modl/snip/at-init/0.9" and r["split"] == "knee" and r["shift"] == "none"
+        r for r in found if r["row"] == "modl/snip/at-init/0.5" and r["split"] == "knee" and r["shift"] == "none"
     )
-    line = next(line for line in board.panels[0].lines if line.name == "modl/snip/at-init/0.9")
+    line = next(line for line in board.panels[0].lines if line.name == "modl/snip/at-init/0.5")
     assert float(snip["psnr"]) == pytest.approx(float(line.scores[Condition("knee")].mean), rel=1e-5)
     assert {r["row"] for r in found} == {line.name for line in board.panels[0].lines}
     text = latex(panel_cells(board.panels[0], board.panels[0].lines), "all & more")
@@ -161,8 +197,8 @@ def test_the_page_asks_nobody_and_holds_every_row(published, board):
     text = (published / "index.html").read_text()
     data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])
     assert {line["row"] for line in data["lines"]} == {line.name for line in board.panels[0].lines}
-    snip = next(line for line in data["lines"] if line["row"] == "modl/snip/at-init/0.9")
-    assert snip["command"].startswith("python -m bench run --arch modl --pruner snip --timing at-init --sparsity 0.9")
+    snip = next(line for line in data["lines"] if line["row"] == "modl/snip/at-init/0.5")
+    assert snip["command"].startswith("python -m bench run --arch modl --pruner snip --timing at-init --sparsity 0.5")
     place = data["conditions"].index(["brain", "none"])
     figures = next(found for found in snip["figures"] if found[0] == place)
     wanted = next(line for line in board.panels[0].lines if line.name == snip["row"])

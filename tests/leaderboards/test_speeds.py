@@ -18,7 +18,7 @@ from tests.leaderboards.boards import make_records, outline
 
 MEASURED = {
     "schema": 1,
-    "row": "modl/snip/at-init/0.9",
+    "row": "modl/snip/at-init/0.5",
     "trial": {"size": "toy", "train_on": "knee", "acceleration": 4, "seed": 0},
     "track": "tiny",
     "device": "an abacus",
@@ -119,12 +119,12 @@ def of_records(out, path, **changes):
 def test_the_sentences_tell_weights_from_channels(measured):
     path, out = measured
     slow = {"batches": {"1": MEASURED["batches"]["2"]}}
-    rows = {MEASURED["row"]: {}, "modl/random/at-init/0.9": slow}
+    rows = {MEASURED["row"]: {}, "modl/random/at-init/0.5": slow}
     speeds = of_records(out, path, **rows)
     changed = []
     for record in read_records(out):
         content = copy.deepcopy(dict(record.content))
-        if record.row == "modl/random/at-init/0.9":
+        if record.row == "modl/random/at-init/0.5":
             content["mask"]["channels"] = {"kept": 2, "total": 8}
         changed.append(Record.of(content))
     board = build_board(changed, outline(path), "here", speeds)
@@ -132,7 +132,7 @@ def test_the_sentences_tell_weights_from_channels(measured):
     assert "single weights: as bit mask and values its file is 20 % of dense's" in answers[0]
     assert "2.00× without its empty channels" in answers[0]
     assert "lose less than 0.5 dB" in answers[1]
-    assert "the fastest of all is random/at-init/0.9 with 75 % of the parameters: 2.00×" in answers[2]
+    assert "the fastest of all is random/at-init/0.5 with 75 % of the parameters: 2.00×" in answers[2]
     assert "2 seeds" in answers[2]
 
 
