@@ -101,14 +101,26 @@ class Workspace:
         weights = {name: part.weight.detach() for name, part in model.prunable(self.groups).items()}
         return replace(self, channels=coupled(model.networks(), weights))
 
-    @torch.no_grad()
     def validate(self, model: Architecture) -> Validation | None:
         """Scores on all slices of the validation patients, always with the same sampling masks; None without any."""
         if self.validation is None:
             return None
+        return self._scored(model, self.validation, self.validation.epoch("validation"))
+
+    def fit(self, model: Architecture) -> dict[str, float]:
+        """Quality on validation patients, and the loss on them and on as many training batches; none without any."""
+        if self.validation is None:
+            return {}
+        held_out = self._scored(model, self.validation, self.validation.epoch("validation"))
+        batches = min(self.validation.epoch("validation"), self.data.epoch("validation"))
+        seen = self._scored(model, self.data, batches)
+        return {"psnr_at_end": held_out.psnr, "validation_loss": held_out.loss, "training_loss": seen.loss}
+
+    @torch.no_grad()
+    def _scored(self, model: Architecture, data: TrainingData, batches: int) -> Validation:
         loss_of, losses, qualities = image_loss(self.training.loss), [], []
         with ConvolutionCounter(model) as counter:
-            for batch in self.validation.batches(self.validation.epoch("validation"), "validation"):
+            for batch in data.batches(batches, "validation"):
                 samples = batch.to(self.device)
                 image = model(samples.kspace, samples.mask, samples.maps)
                 losses.append(float(loss_of(image, samples)))
@@ -232,6 +244,8 @@ def advance(
             workspace.problem,
             workspace.validate,
         )
+        if stage.stop == workspace.training.steps:  # our own diagnostic, which is not billed
+            spent = replace(spent, findings={**spent.findings, **workspace.fit(model)})
     return State.of(model, mask), StageCost.of(stage, spent)
 
 

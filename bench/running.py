@@ -47,7 +47,7 @@ SEARCH = (
 VERDICTS = ("failed", "not_converged")
 """What the record says of a search for a mask."""
 EXAMPLES = "examples.safetensors"
-GATE_FINDINGS = {"psnr_at_gate", "psnr_at_end"}
+CONVERGENCE = ("psnr_at_gate", "psnr_at_end", "validation_loss", "training_loss")
 
 
 def run(planned: PlannedTrial, fresh: bool, say: Say, log: Say = lambda text: None) -> Record:
@@ -197,7 +197,7 @@ def _evaluated(planned: PlannedTrial, outcome: Outcome, store: Store, fresh: boo
             "latency_ms": latency,
             "peak_memory_mb": peak_memory_mb(planned.workspace.device),
         },
-        "convergence": _convergence(planned, outcome),
+        "convergence": _convergence(outcome),
         "metrics": summarise(scores, planned.test.splits),
         "baselines": found_baselines,
         "shifts": shifts,
@@ -286,11 +286,10 @@ def _channels_summary(planned: PlannedTrial, mask: Mask) -> dict[str, Any]:
     return {"channels": {"kept": channels.number_kept(mask), "total": channels.total}}
 
 
-def _convergence(planned: PlannedTrial, outcome: Outcome) -> dict[str, float] | None:
-    """PSNR of a dense network on the validation patients at the gate and at the end of its training."""
-    found = outcome.costs[0].findings
-    dense = planned.resolved.trial.pruner == "dense" and planned.resolved.trial.control is None
-    return {name: found[name] for name in GATE_FINDINGS} if dense and found.keys() >= GATE_FINDINGS else None
+def _convergence(outcome: Outcome) -> dict[str, float] | None:
+    """How well the network fits training and validation patients at its end, and a dense one before its last fifth."""
+    found = {name: value for name, value in outcome.costs[-1].findings.items() if name in CONVERGENCE}
+    return found if "psnr_at_end" in found else None
 
 
 def _bill(cost: StageCost) -> dict[str, Any]:

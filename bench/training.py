@@ -104,9 +104,7 @@ class WeightTraining:
         plain = stage.update is None and not stage.choices and mask.kept == mask.total
         gate = max(0, round(GATE * settings.steps) - 1)
         # our own diagnostic, which changes nothing and is not billed
-        self._gate = (
-            {gate: "psnr_at_gate", settings.steps - 1: "psnr_at_end"} if plain and span == settings.steps else {}
-        )
+        self._gate = gate if plain and span == settings.steps else None
         self._choices = {stage.start + span * number // stage.choices - 1 for number in range(1, stage.choices + 1)}
         self.mask.apply_(self._weights)
         model.train()
@@ -127,8 +125,8 @@ class WeightTraining:
         self.mask.apply_(self._weights)
         if step in self._choices:
             macs += self._choose(step)
-        if step in self._gate and (found := self._validate(self.model)):
-            self.findings[self._gate[step]] = found.psnr
+        if step == self._gate and (found := self._validate(self.model)):
+            self.findings["psnr_at_gate"] = found.psnr
         return macs
 
     def finish(self) -> None:

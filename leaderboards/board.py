@@ -503,7 +503,7 @@ def _gains(panel: Panel) -> dict[str, tuple[float, ...]]:
     for row in panel.rows.values():
         for record in row.records.values():
             found = record.content["convergence"]
-            if found is not None:
+            if found is not None and "psnr_at_gate" in found and not row.trial["control"]:
                 gains[row.trial["arch"]].append(found["psnr_at_end"] - found["psnr_at_gate"])
     return {arch: tuple(values) for arch, values in sorted(gains.items())}
 

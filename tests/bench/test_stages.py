@@ -392,7 +392,7 @@ def test_controls_change_what_they_say(tmp_path):
 
 
 def test_early_stopping_keeps_the_best_step_on_validation(tmp_path, monkeypatch):
-    losses = iter([0.3, 0.1, 0.2, 0.4, 0.2, 0.1])  # the last two for the gate of the plain training
+    losses = iter([0.3, 0.1, 0.2, 0.4, 0.2])  # the last one for the gate of the plain training
     monkeypatch.setattr("bench.execution.Workspace.validate", lambda self, model: Validation(next(losses), 30.0, 7))
     planned = toy_plan(tmp_path, pruner="dense")
     state = State.of(planned.workspace.initial_model())
@@ -403,7 +403,26 @@ def test_early_stopping_keeps_the_best_step_on_validation(tmp_path, monkeypatch)
     whole, plain = advance(state, Train(0, 12), planned.workspace, {}, NOWHERE)
     assert not equal(found.weights, whole.weights)
     assert cost.macs == plain.macs + 4 * 7
-    assert set(plain.findings) == {"psnr_at_gate", "psnr_at_end"}
+    assert set(plain.findings) == {"psnr_at_gate"}
+
+
+def test_every_training_to_the_end_says_how_it_fits_both_kinds_of_patients(tmp_path):
+    """Pruned ones, too; trainings that stop earlier say nothing, and nobody is billed."""
+    workspace = toy_plan(tmp_path, pruner="dense").workspace
+    workspace = replace(workspace, validation=workspace.data)
+    state = State.of(workspace.initial_model())
+    pruned, _ = advance(state, Prune("magnitude", "0.5", "global"), workspace, {}, NOWHERE)
+    ended, cost = advance(pruned, Train(0, 12), workspace, {}, NOWHERE)
+    assert set(cost.findings) == {"psnr_at_end", "validation_loss", "training_loss"}
+    assert cost.findings["validation_loss"] == cost.findings["training_loss"]  # the same patients here
+    model = workspace.model(ended)
+    found = workspace.validate(model)
+    assert found.psnr == pytest.approx(cost.findings["psnr_at_end"])
+    assert found.loss == pytest.approx(cost.findings["validation_loss"])
+    assert not advance(pruned, Train(0, 6), workspace, {}, NOWHERE)[1].findings
+    unobserved, free = advance(pruned, Train(0, 12), replace(workspace, validation=None), {}, NOWHERE)
+    assert free.macs == cost.macs
+    assert equal(unobserved.weights, ended.weights)
 
 
 @pytest.mark.parametrize("stop", [4, 10])
