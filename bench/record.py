@@ -12,7 +12,7 @@ from typing import Any
 import jsonschema
 
 from bench.context import content_key
-from bench.trial import row_name
+from bench.trial import row_name, settings_suffix
 from datasets.files import write_json
 from registries import RequestError
 
@@ -101,7 +101,14 @@ class Record:
     def row(self) -> str:
         """Its row name."""
         trial = self.trial
-        return row_name(trial["arch"], trial["pruner"], trial["timing"], trial["sparsity"], trial["control"])
+        settings = trial.get("settings", {})
+        return row_name(trial["arch"], trial["pruner"], trial["timing"], trial["sparsity"], trial["control"], settings)
+
+    @property
+    def conditions(self) -> str:
+        """Settings that are not the pruner's, as they stand in its row name: rows that differ in them never pair."""
+        settings = self.trial.get("settings", {})
+        return settings_suffix({name: v for name, v in settings.items() if not name.startswith("pruner.")})
 
     @property
     def ok(self) -> bool:

@@ -129,6 +129,7 @@ def resolve(request: Request) -> Resolved:
     """
     architecture = architectures.get(request.arch)
     size, track = _size_and_track(request)
+    track = replace(track, training=track.training_of(request.arch))
     architecture.arguments(size)
     entry = pruners.get(request.pruner)
     missing = missing_library() if entry.granularity == CHANNEL else None
@@ -143,7 +144,10 @@ def resolve(request: Request) -> Resolved:
     control = Control.parse(request.control, entry, timing)
     given = _sections(request.settings)
     variant = architecture.variant(given[INIT].get(INIT), given["arch"])
+    usual = track
     track = _with_settings(track, given)
+    settings = {**_deviations(usual, track), **{f"arch.{name}": value for name, value in variant.options}}
+    settings |= {INIT: variant.init} if variant.init else {}
     track = replace(track, evaluation=_with_shifts(track.evaluation, request.shifts))
     track = replace(track, training=control.training(track.training))
     common = _common_options(entry, timing, given["pruner"])
@@ -155,6 +159,8 @@ def resolve(request: Request) -> Resolved:
     recorded: dict[str, Any] = {**options, **{name: common[name] for name in common if timing}}
     if not entry.in_rounds or timing == "while":
         recorded.pop("rounds", None)
+    defaults = {**entry.options, "scope": entry.scope, "groups": ALL_GROUPS, "rounds": entry.rounds}
+    settings |= {f"pruner.{name}": value for name, value in recorded.items() if value != defaults[name]}
     shell = _without_weights(architecture, size, variant)
     prunable = sum(part.weight.numel() for part in shell.prunable().values())
     groups = str(common["groups"])
@@ -171,6 +177,7 @@ def resolve(request: Request) -> Resolved:
         protocol=protocol,
         control=control.name,
         options=tuple(sorted(recorded.items())),
+        settings=tuple(sorted(settings.items())),
     )
     width = control.width(request.arch, size, prunable)
     resolved = Resolved(trial, track, (), entry, groups, plan, width, variant, plan.steps, control)
@@ -244,6 +251,17 @@ def _with_settings(track: Track, given: Mapping[str, Mapping[str, str]]) -> Trac
     training = _changed(track.training, TrainingSettings, given["train"], "train")
     maps = _changed(track.maps, MapSettings, given["maps"], "maps")
     return replace(track, training=training, maps=maps)
+
+
+def _deviations(usual: Track, track: Track) -> dict[str, Any]:
+    """What ``--set`` changed in training and maps."""
+    sections = {"train": (usual.training, track.training), "maps": (usual.maps, track.maps)}
+    return {
+        f"{section}.{name}": value
+        for section, (before, after) in sections.items()
+        for name, value in vars(after).items()
+        if value != vars(before)[name]
+    }
 
 
 def _with_shifts(settings: EvaluationSettings, asked: tuple[str, ...] | None) -> EvaluationSettings:

@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
+from architectures import architectures
 from bench.settings import LOSSES, PRECISIONS, EvaluationSettings, TrainingSettings
 from bench.trial import DEFAULT_SPARSITY, NO_CONTROL, PROTOCOLS
 from datasets.shifts import shifts
@@ -96,7 +97,9 @@ class Grid:
     priority : int
         Blocks of the lowest number come first; those of the same number take turns seed by seed.
     shifts : bool
-        Whether these trials are evaluated under the shifts of the track, too.
+        Whether these trials are also evaluated under the shifts of the track.
+    steps : tuple of int
+        Lengths of the training; by default that of the architecture in this track.
     """
 
     architectures: tuple[str, ...]
@@ -110,6 +113,7 @@ class Grid:
     seeds: int = 1
     priority: int = 0
     shifts: bool = False
+    steps: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,8 @@ class Track:
         Blocks of a sweep, the most important one first.
     contrasts : tuple of Contrast
         Confirmatory, fixed beforehand and corrected together (Holm).
+    budgets : tuple of (str, TrainingSettings)
+        Of architectures whose training differs: ``[training.ARCH]``.
     """
 
     name: str
@@ -142,6 +148,11 @@ class Track:
     protocol: str = PROTOCOLS[0]
     grid: tuple[Grid, ...] = ()
     contrasts: tuple[Contrast, ...] = ()
+    budgets: tuple[tuple[str, TrainingSettings], ...] = ()
+
+    def training_of(self, architecture: str) -> TrainingSettings:
+        """The settings of an architecture's training."""
+        return dict(self.budgets).get(architecture, self.training)
 
     def simulated(self) -> Simulation:
         """What to simulate.
@@ -190,12 +201,18 @@ def load_track(path: Path) -> Track:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise RequestError(f"track {path}: {error}") from None
     simulates = "simulation" in content
+    training = content.get("training")
+    own = {name: training.pop(name) for name in list(training) if isinstance(training[name], dict)} if training else {}
     sections: dict[str, Any] = {
         name: settings_from(kind, content.pop(name, {}), f"track {path.name}, [{name}]")
         for name, kind in SECTIONS.items()
         if name != "simulation" or simulates
     }
     sections.setdefault("simulation", None)
+    sections["budgets"] = tuple(
+        (name, _budget(name, sections["training"], values, f"track {path.name}, [training.{name}]"))
+        for name, values in own.items()
+    )
     for name, kind in LISTS.items():
         given = content.pop(name, [])
         if not (isinstance(given, list) and all(isinstance(entry, dict) for entry in given)):
@@ -213,6 +230,12 @@ def load_track(path: Path) -> Track:
         raise RequestError(f"track {path.name}: unknown key 'name'; a track is called like its file")
     plain = {"name": path.stem, **content}
     return settings_from(Track, {**plain, **sections}, f"track {path.name}", nested=tuple(sections))
+
+
+def _budget(name: str, usual: TrainingSettings, values: Mapping[str, Any], where: str) -> TrainingSettings:
+    if name not in architectures.names():
+        raise RequestError(f"{where}: there is no architecture '{name}'; use {', '.join(architectures.names())}")
+    return settings_from(TrainingSettings, {**vars(usual), **values}, where)
 
 
 def _check_evaluation(evaluation: EvaluationSettings, contrasts: tuple[Contrast, ...], where: str) -> None:

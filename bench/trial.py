@@ -1,7 +1,9 @@
 """A trial: one cell of the grid, by value."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from decimal import Decimal, InvalidOperation
+from types import MappingProxyType
 from typing import Any
 
 from registries import RequestError
@@ -33,6 +35,8 @@ class Trial:
     control : str or None
     options : tuple of (str, value)
         Options of the pruner, resolved.
+    settings : tuple of (str, value)
+        What deviates from the defaults of track, architecture and pruner, as ``--set`` names it, sorted.
     """
 
     arch: str
@@ -46,21 +50,43 @@ class Trial:
     protocol: str = "standard"
     control: str | None = None
     options: Options = ()
+    settings: Options = ()
 
     @property
     def row(self) -> str:
-        """The row name: ``arch/pruner/timing/sparsity[+control]``; ``arch/dense[+control]``."""
-        return row_name(self.arch, self.pruner, self.timing, self.sparsity, self.control)
+        """See `row_name`."""
+        return row_name(self.arch, self.pruner, self.timing, self.sparsity, self.control, dict(self.settings))
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in a record."""
-        return {**asdict(self), "options": dict(self.options)}
+        """As it stands in a record; without settings where nothing deviates."""
+        found = {**asdict(self), "options": dict(self.options), "settings": dict(self.settings)}
+        if not self.settings:
+            del found["settings"]
+        return found
 
 
-def row_name(arch: str, pruner: str, timing: str | None, sparsity: str, control: str | None) -> str:
-    """``arch/pruner/timing/sparsity[+control]``, or ``arch/dense[+control]`` without timing."""
+def row_name(
+    arch: str,
+    pruner: str,
+    timing: str | None,
+    sparsity: str,
+    control: str | None,
+    settings: Mapping[str, bool | int | float | str] = MappingProxyType({}),
+) -> str:
+    """``arch/pruner/timing/sparsity[+control][@setting=value,…]``, or ``arch/dense…`` without timing and sparsity."""
     parts = [arch, pruner, *([timing, sparsity] if timing else [])]
-    return "/".join(parts) + (f"+{control}" if control else "")
+    return "/".join(parts) + (f"+{control}" if control else "") + settings_suffix(settings)
+
+
+def settings_suffix(settings: Mapping[str, bool | int | float | str]) -> str:
+    """``@setting=value,…`` in the order of the names; nothing where nothing deviates."""
+    texts = [f"{name}={setting_text(value)}" for name, value in sorted(settings.items())]
+    return f"@{','.join(texts)}" if texts else ""
+
+
+def setting_text(value: bool | int | float | str) -> str:
+    """A value as it is written after ``--set NAME=``."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def parse_sparsity(text: str) -> str:

@@ -67,6 +67,8 @@ def request_of(
     if "dense_weights" in trial["options"]:
         raise RequestError(f"row {record.row}: began with weights from a file, which the record does not hold")
     training = {**resolved["training"], "steps": resolved["budget"]}
+    if trial["control"] == "wd" and "train.weight_decay" not in trial.get("settings", {}):
+        del training["weight_decay"]  # what the control sets, and nobody else
     options = {"pruner": trial["options"], "train": training, "maps": {"kind": resolved["preparation"]["maps"]["kind"]}}
     variant = variant_of(record)
     options["arch"] = dict(variant.options)

@@ -32,19 +32,22 @@ class Setting:
     acceleration : int
     device : str
         Kind of device.
+    conditions : str
+        Settings of training, maps and network that deviate, as they stand in row names: ``@train.steps=3200``.
     """
 
     size: str
     train_on: str
     acceleration: int
     device: str
+    conditions: str = ""
 
     @classmethod
     def of(cls, record: Record) -> "Setting":
         """That of a record."""
         trial = record.trial
         device = record.content["provenance"]["numerics"]["device"]
-        return cls(trial["size"], trial["train_on"], trial["acceleration"], device)
+        return cls(trial["size"], trial["train_on"], trial["acceleration"], device, record.conditions)
 
     @property
     def of_trial(self) -> tuple[str, str, int]:
@@ -67,7 +70,8 @@ class Setting:
         return (self.inside,) if self.outside is None else (self.inside, self.outside)
 
     def __str__(self) -> str:
-        return f"size {self.size}, trained on {self.train_on}, {self.acceleration}×, {self.device}"
+        deviating = f", {self.conditions.removeprefix('@')}" if self.conditions else ""
+        return f"size {self.size}, trained on {self.train_on}, {self.acceleration}×, {self.device}{deviating}"
 
 
 @dataclass(frozen=True)
@@ -152,8 +156,8 @@ class Head:
     ----------
     track, kind, protocol : str
         ``kind`` is ``simulated`` or ``real``.
-    steps : int
-        T.
+    steps : str
+        T in the main table; by architecture where it differs.
     finished, failed, skipped, expected : int
         Trials of the track's grid.
     gains : mapping of str to tuple of float
@@ -170,7 +174,7 @@ class Head:
     track: str
     kind: str
     protocol: str
-    steps: int
+    steps: str
     finished: int
     failed: int
     skipped: int
@@ -291,7 +295,8 @@ def _baselines(records: Iterable[Record]) -> dict[tuple[str, str], dict[str, flo
 
 
 def _belongs(cell: Cell, setting: Setting) -> bool:
-    return (cell.size, cell.train_on, cell.acceleration) == (setting.size, setting.train_on, setting.acceleration)
+    asked = (cell.size, cell.train_on, cell.acceleration, cell.conditions)
+    return asked == (*setting.of_trial, setting.conditions)
 
 
 def _mean(line: Line, condition: Condition) -> float:
@@ -415,11 +420,8 @@ def _warnings(compared: Sequence[Comparison], row: Row) -> Iterator[str]:
 
 def _same_setting(record: Record, setting: Setting) -> bool:
     trial = record.trial
-    return (trial["size"], trial["train_on"], trial["acceleration"]) == (
-        setting.size,
-        setting.train_on,
-        setting.acceleration,
-    )
+    of_record = (trial["size"], trial["train_on"], trial["acceleration"], record.conditions)
+    return of_record == (*setting.of_trial, setting.conditions)
 
 
 def _nothing(cells: Iterable[Cell], rows: Mapping[str, Row], records: Sequence[Record], setting: Setting) -> list[Line]:
@@ -452,6 +454,7 @@ def _contrasts(
         condition = Condition(contrast.split, contrast.shift)
         asked = contrast.train_on, contrast.acceleration
         fitting = [panel for panel in panels if (panel.setting.train_on, panel.setting.acceleration) == asked]
+        fitting.sort(key=lambda panel: contrast.a not in panel.rows)  # one table for each length of training
         rows = fitting[0].rows if fitting else {}
         name = f"{contrast.a} − {contrast.b}, {condition}"
         if fitting and any(_mostly_left_out(row, fitting[0].setting, records) for row in (contrast.a, contrast.b)):
@@ -483,7 +486,7 @@ def _head(records: Sequence[Record], outline: Outline, main: Panel) -> Head:
         track=outline.track,
         kind=sources[0]["data"]["kind"],
         protocol=finished[0].trial["protocol"],
-        steps=max(record.trial["resolved"]["training"]["steps"] for record in finished),
+        steps=_lengths(main),
         finished=states.count("ok"),
         failed=states.count("failed"),
         skipped=states.count("skipped"),
@@ -495,6 +498,14 @@ def _head(records: Sequence[Record], outline: Outline, main: Panel) -> Head:
         devices=tuple(sorted({source["device"] for source in sources})),
         torch=tuple(sorted({source["versions"]["torch"] for source in sources})),
     )
+
+
+def _lengths(panel: Panel) -> str:
+    """Steps of a dense training by architecture, in words."""
+    found = {row.trial["arch"]: row.trial["resolved"]["budget"] for row in panel.rows.values()}
+    if len(set(found.values())) <= 1:
+        return str(next(iter(found.values()), 0))
+    return ", ".join(f"{steps} ({arch})" for arch, steps in sorted(found.items()))
 
 
 def _gains(panel: Panel) -> dict[str, tuple[float, ...]]:

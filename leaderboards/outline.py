@@ -25,6 +25,12 @@ class Cell:
     seed: int
 
     @property
+    def conditions(self) -> str:
+        """Settings of the row that are not the pruner's, as `Record.conditions`."""
+        settings = [text for text in self.row.partition("@")[2].split(",") if text and not text.startswith("pruner.")]
+        return f"@{','.join(settings)}" if settings else ""
+
+    @property
     def key(self) -> tuple[str, str, str, int, int]:
         """What it has in common with its record."""
         return self.row, self.size, self.train_on, self.acceleration, self.seed

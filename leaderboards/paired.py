@@ -20,7 +20,7 @@ def dense_partner(folder: Path, record: Record) -> Record | None:
     """
     if record.trial["pruner"] == "dense":
         return None
-    for path in sorted(folder.glob(f"{record.trial['arch']}-dense_*/{FILE}")):
+    for path in sorted(folder.glob(f"{record.trial['arch']}-dense*/{FILE}")):
         try:
             other = Record.read(path)
         except RequestError:

@@ -111,7 +111,7 @@ def _controls(panel: Panel) -> Iterator[str]:
     """A pruned row against its controls."""
     for name, row in panel.rows.items():
         control = row.trial["control"]
-        original = panel.rows.get(name.removesuffix(f"+{control}"))
+        original = panel.rows.get(name.replace(f"+{control}", ""))
         if control in CONTROLS and original is not None and set(row.seeds) & set(original.seeds):
             yield f"{original.name} − its control {control} (exploratory): {_on_both(panel, original, row)}."
 

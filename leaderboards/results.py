@@ -244,6 +244,7 @@ def setting_of(record: Record) -> tuple[str, ...]:
         f"trained on {trial['train_on']}",
         f"{trial['acceleration']}×",
         f"{trial['protocol']} protocol",
+        *([record.conditions.removeprefix("@")] if record.conditions else []),
         str(record.content["provenance"]["numerics"]["device"]),
     )
 

@@ -94,6 +94,7 @@ def skipped_record(cell: Cell, track: Track) -> Record:
         seed=request.seed,
         protocol=request.protocol or track.protocol,
         control=request.control,
+        settings=tuple((name, value) for name, _, value in (text.partition("=") for text in request.settings)),
     )
     device = choose_device(request.device)
     return Record.of(

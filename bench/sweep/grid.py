@@ -52,7 +52,7 @@ def expand(track: Track, surroundings: Surroundings, only: Iterable[str] = ()) -
     track : Track
     surroundings : Surroundings
     only : iterable of str
-        Shell patterns of row names, or of their beginnings up to a ``/`` or ``+``.
+        Shell patterns of row names, or of their beginnings up to a ``/``, ``+`` or ``@``.
 
     Raises
     ------
@@ -99,17 +99,19 @@ def _check(block: Grid, track: Track) -> None:
 
 def row_of(request: Request) -> str:
     """The row name of a request, whether or not there is such a row."""
-    return row_name(request.arch, request.pruner, request.timing, request.sparsity or "0", request.control)
+    settings = dict(setting.split("=", 1) for setting in request.settings)
+    return row_name(request.arch, request.pruner, request.timing, request.sparsity or "0", request.control, settings)
 
 
 def matches(row: str, pattern: str) -> bool:
     """Whether a pattern names a row or its beginning."""
-    return fnmatchcase(row, pattern) or fnmatchcase(row, f"{pattern}[/+]*")
+    return fnmatchcase(row, pattern) or fnmatchcase(row, f"{pattern}[/+@]*")
 
 
 def _combinations(track: Track, block: Grid, seed: int, surroundings: Surroundings) -> Iterator[Request]:
-    axes = (block.architectures, block.sizes or (track.name,), block.train_on, block.accelerations)
-    for arch, size, train_on, acceleration in product(*axes):
+    axes = (block.architectures, block.sizes or (track.name,), block.train_on, block.accelerations, block.steps or (0,))
+    for arch, size, train_on, acceleration, steps in product(*axes):
+        usual = steps in (0, track.training_of(arch).steps)
         base = Request(
             arch=arch,
             pruner="",
@@ -120,6 +122,7 @@ def _combinations(track: Track, block: Grid, seed: int, surroundings: Surroundin
             train_on=train_on,
             acceleration=acceleration,
             seed=seed,
+            settings=() if usual else (f"train.steps={steps}",),
             device=surroundings.device,
             out=surroundings.out,
         )

@@ -116,3 +116,27 @@ def test_wrong_networks_are_refused(setting, message):
 def test_the_initialisation_in_force_is_known_by_name():
     assert (ask().init, ask(arch="modl-didn").init) == ("torch", "normal-0.02")
     assert ask(settings=("init=normal-0.02",)).init == "normal-0.02"
+
+
+@pytest.mark.parametrize(
+    ("changes", "row"),
+    [
+        ({}, "modl/snip/at-init/0.9"),
+        ({"settings": ("pruner.batches=8", "train.loss=l1", "init=torch")}, "modl/snip/at-init/0.9"),
+        ({"settings": ("pruner.batches=1",)}, "modl/snip/at-init/0.9@pruner.batches=1"),
+        (
+            {"settings": ("train.steps=5", "pruner.scope=erk", "maps.kind=espirit"), "control": "shuffle"},
+            "modl/snip/at-init/0.9+shuffle@maps.kind=espirit,pruner.scope=erk,train.steps=5",
+        ),
+        ({"pruner": "dense", "control": "wd"}, "modl/dense+wd"),
+        (
+            {"pruner": "dense", "control": "wd", "settings": ("train.weight_decay=0.2",)},
+            "modl/dense+wd@train.weight_decay=0.2",
+        ),
+        ({"pruner": "pun", "settings": ("pruner.rounds=3",)}, "modl/pun/at-init/0.9@pruner.rounds=3"),
+    ],
+)
+def test_a_row_carries_what_deviates_and_nothing_else(changes, row):
+    trial = ask(**changes).trial
+    assert trial.row == row
+    assert ("settings" in trial.to_json()) == ("@" in row)

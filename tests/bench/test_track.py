@@ -1,8 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import bench.tracks
+from bench.request import Request, resolve
 from bench.track import load_track, tracks
 from registries import RequestError
 
@@ -24,6 +26,8 @@ def test_built_in_tracks_are_valid():
         (lambda text: text.replace("2e-3", "nan"), "learning_rate: nan is not positive"),
         (lambda text: text.replace('"l1"', '"l3"'), "'l3' is none of"),
         (lambda text: text + "\n[data]\ncentre = 1.5", "[data], centre: 1.5 leaves no other column"),
+        (lambda text: text + "\n[training.modll]\nsteps = 3", "there is no architecture 'modll'; use e2e-varnet"),
+        (lambda text: text + "\n[training.modl]\nstep = 3", "[training.modl]: unknown key 'step'"),
         (lambda text: text + "[", "track"),
     ],
 )
@@ -34,3 +38,16 @@ def test_wrong_tracks_are_named(tmp_path, change, message):
         load_track(path)
     assert message in str(caught.value)
     assert "mine" in str(caught.value)
+
+
+def test_an_architecture_may_have_a_budget_of_its_own(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(TOY + "\n[training.modl-unet]\nsteps = 20\n")
+    track = load_track(path)
+    assert track.training_of("modl").steps == track.training.steps == 12
+    assert track.training_of("modl-unet") == replace(track.training, steps=20)
+    asked = Request(arch="modl-unet", pruner="dense", size="toy", track=str(path))
+    assert resolve(asked).plan.steps == 20
+    assert resolve(asked).trial.row == "modl-unet/dense"
+    longer = resolve(replace(asked, settings=("train.steps=12",)))
+    assert longer.trial.row == "modl-unet/dense@train.steps=12"

@@ -120,7 +120,8 @@ def test_a_variant_of_a_network_is_recorded_loaded_again_and_kept_apart(tmp_path
     stored = StoredNetwork.of(changed.folder)
     assert isinstance(stored.model.denoiser, ChangeOf)
     assert isinstance(StoredNetwork.of(plain.folder).model.denoiser, PlainUNet)
-    rows = [row_of([record], "modl-unet/dense", "here") for record in (first, second)]
+    rows = [row_of([record], record.row, "here") for record in (first, second)]
+    assert rows[1].name == "modl-unet/dense@arch.fixed_lambda=true,arch.residual=false,init=normal-0.02"
     with pytest.raises(RequestError, match="differ in size, initialisation or options of the network"):
         paired(*rows, Condition("knee"), "psnr")
     old = copy.deepcopy(first.content)

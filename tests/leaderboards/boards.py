@@ -35,9 +35,23 @@ sparsities = ["0.5"]
 controls = ["shuffle", "reinit"]
 priority = 1
 
+[[grid]]
+architectures = ["modl"]
+sizes = ["toy"]
+pruners = ["dense", "snip"]
+timings = ["at-init"]
+sparsities = ["0.5"]
+steps = [20]
+priority = 1
+
 [[contrasts]]
 a = "modl/snip/at-init/0.5"
 b = "modl/dense"
+split = "knee"
+
+[[contrasts]]
+a = "modl/snip/at-init/0.5@train.steps=20"
+b = "modl/dense@train.steps=20"
 split = "knee"
 
 [[contrasts]]
@@ -45,6 +59,7 @@ a = "modl/lottery/at-init/0.5"
 b = "modl/dense"
 split = "knee"
 """
+LONG = "@train.steps=20"
 FAILED = "modl/magnitude/after/0.5"
 
 

@@ -20,7 +20,7 @@ from leaderboards.references import read_references
 from leaderboards.results import Condition, read_records
 from leaderboards.tables import contrast_cells, latex, panel_cells, results_csv
 from registries import RequestError
-from tests.leaderboards.boards import FAILED, make_records, outline
+from tests.leaderboards.boards import FAILED, LONG, make_records, outline
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +71,9 @@ def test_a_damaged_archive_is_named(swept, tmp_path):
 
 
 def test_every_cell_of_the_grid_has_a_line_or_a_reason(board, swept):
-    (panel,) = board.panels
+    panel, _ = board.panels
     lines = {line.name: line for line in panel.lines}
-    assert set(lines) == {cell.row for cell in outline(swept[0]).cells}
+    assert set(lines) == {cell.row for cell in outline(swept[0]).cells if not cell.conditions}
     assert lines["modl/snip/at-init/0.5"].seeds == (0, 1)
     assert lines["modl/rigl/at-init/0.5"].notes[0].startswith("n/a: pruner 'rigl' does not exist at timing")
     assert lines[FAILED].notes == ("failed: on purpose",)
@@ -83,6 +83,21 @@ def test_every_cell_of_the_grid_has_a_line_or_a_reason(board, swept):
     assert dense.rank_inside >= 1
     assert Condition("knee", "noise-20") in lines["modl/snip/at-init/0.5"].changes
     assert Condition("knee", "noise-20") not in lines["modl/pun/at-init/0.5"].scores
+
+
+def test_trainings_of_another_length_have_a_table_and_a_contrast_of_their_own(board):
+    _, panel = board.panels
+    assert str(panel.setting).endswith("cpu, train.steps=20")
+    assert {line.name for line in panel.lines} == {f"modl/dense{LONG}", f"modl/snip/at-init/0.5{LONG}"}
+    snip = next(line for line in panel.lines if line.trial["pruner"] == "snip")
+    dense = next(line for line in panel.lines if line.trial["pruner"] == "dense")
+    inside = Condition("knee")
+    change = float(snip.scores[inside].mean) - float(dense.scores[inside].mean)
+    assert float(snip.changes[inside].mean) == pytest.approx(change)
+    assert [(one.a, one.b) for one in board.contrasts] == [
+        ("modl/snip/at-init/0.5", "modl/dense"),
+        (f"modl/snip/at-init/0.5{LONG}", f"modl/dense{LONG}"),
+    ]
 
 
 def test_scores_and_changes_are_those_of_the_records(board, swept):
@@ -99,15 +114,16 @@ def test_scores_and_changes_are_those_of_the_records(board, swept):
 
 def test_the_head_counts_the_grid_and_says_that_it_is_simulated(board):
     head = board.head
-    assert (head.finished, head.failed, head.skipped, head.expected) == (11, 1, 2, 14)
+    assert (head.finished, head.failed, head.skipped, head.expected) == (13, 1, 2, 16)
     assert head.kind == "simulated"
+    assert head.steps == "12"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", head.date)
     assert under_trained(head) == ()  # nobody to validate on, so nothing is known
 
 
 def test_contrasts_without_rows_are_missing_and_few_seeds_claim_nothing(board):
     assert board.missing == ("modl/lottery/at-init/0.5 − modl/dense, knee",)
-    (_, line) = contrast_cells(board)
+    (_, line, _) = contrast_cells(board)
     assert line[-1] == "too few seeds"
     answers = dict(questions(board))
     text = " ".join(answers["Does pruning at initialization beat dense?"])
@@ -142,9 +158,9 @@ def test_seeds_that_say_nothing_are_counted_and_in_no_figure(swept, verdict, wor
     line = next(line for line in found.panels[0].lines if line.name == name)
     assert line.seeds == (0,)
     assert line.notes[0] == f"{words} in 1 of 2 seeds, left out"
-    assert not found.contrasts
+    assert [one.a for one in found.contrasts] == [f"{name}{LONG}"]
     assert found.withdrawn == (f"{name} − modl/dense, knee",)
-    assert found.family == 2
+    assert found.family == 3
     text = " ".join(dict(questions(found))["Does pruning at initialization beat dense?"])
     assert "more than a fifth of a row's seeds is left out" in text
     gone = [with_verdict(r, **verdict) if r.row == name else r for r in records]
@@ -159,7 +175,7 @@ def test_tables_hold_the_same_figures(board):
     )
     line = next(line for line in board.panels[0].lines if line.name == "modl/snip/at-init/0.5")
     assert float(snip["psnr"]) == pytest.approx(float(line.scores[Condition("knee")].mean), rel=1e-5)
-    assert {r["row"] for r in found} == {line.name for line in board.panels[0].lines}
+    assert {r["row"] for r in found} == {line.name for panel in board.panels for line in panel.lines}
     text = latex(panel_cells(board.panels[0], board.panels[0].lines), "all & more")
     assert r"\caption{all \& more}" in text
     assert text.count(r"\\") == len(board.panels[0].lines) + 1
@@ -196,7 +212,7 @@ def test_a_board_is_written_whole_and_comes_out_again_byte_by_byte(published, sw
 def test_the_page_asks_nobody_and_holds_every_row(published, board):
     text = (published / "index.html").read_text()
     data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])
-    assert {line["row"] for line in data["lines"]} == {line.name for line in board.panels[0].lines}
+    assert {line["row"] for line in data["lines"]} == {line.name for panel in board.panels for line in panel.lines}
     snip = next(line for line in data["lines"] if line["row"] == "modl/snip/at-init/0.5")
     assert snip["command"].startswith("python -m bench run --arch modl --pruner snip --timing at-init --sparsity 0.5")
     place = data["conditions"].index(["brain", "none"])
@@ -263,7 +279,7 @@ def test_a_board_counts_as_records_for_sweeps(swept, published, tmp_path, capsys
         )
         == 0
     )
-    assert "11 recorded elsewhere, 1 pending" in capsys.readouterr().out
+    assert "13 recorded elsewhere, 1 pending" in capsys.readouterr().out
 
 
 def test_an_outline_of_another_track_is_refused(swept):

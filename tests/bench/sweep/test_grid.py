@@ -51,6 +51,32 @@ seeds = 2
     assert found == [("modl/dense", 0), (random, 0), ("modl/dense", 1), (random, 1), ("modl/dense+wd", 0)]
 
 
+def test_the_length_of_the_training_is_an_axis_and_its_rows_carry_it(tmp_path):
+    """The usual length has the plain name; names of requests are those of the planned trials."""
+    block = "\n[training.modl-unet]\nsteps = 6\n" + GRID.replace('["modl"]', '["modl", "modl-unet"]')
+    block = block.replace('["dense", "magnitude", "snip"]', '["dense", "snip"]') + "steps = [6, 12]\n"
+    path = write_track(tmp_path, block)
+    requests = expand(load_track(path), Surroundings(str(path), device="cpu"))
+    assert [row_of(request) for request in requests] == [
+        "modl/dense@train.steps=6",
+        "modl/snip/at-init/0.9@train.steps=6",
+        "modl/snip/after/0.9@train.steps=6",
+        "modl/dense",
+        "modl/snip/at-init/0.9",
+        "modl/snip/after/0.9",
+        "modl-unet/dense",
+        "modl-unet/snip/at-init/0.9",
+        "modl-unet/snip/after/0.9",
+        "modl-unet/dense@train.steps=12",
+        "modl-unet/snip/at-init/0.9@train.steps=12",
+        "modl-unet/snip/after/0.9@train.steps=12",
+    ]
+    cells = plan_cells(requests)
+    assert [cell.planned.resolved.trial.row for cell in cells] == [row_of(request) for request in requests]
+    assert {cell.planned.resolved.plan.steps for cell in cells} == {6, 12}
+    assert rows(path, "modl/dense") == [("modl/dense@train.steps=6", 0), ("modl/dense", 0)]
+
+
 def test_a_trial_of_two_blocks_is_evaluated_under_the_shifts_of_either(tmp_path):
     block = '\n[[grid]]\narchitectures = ["modl"]\nsizes = ["toy"]\npruners = ["dense"]\n'
     path = write_track(
