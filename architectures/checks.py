@@ -285,6 +285,7 @@ def start(subject: Subject) -> str:
         return found
 
     untrained, empty = loss(measure), loss(silence)
+    require(bool(changes), "no denoiser was called")
     share = untrained / empty
     entry = subject.entry
     message = (

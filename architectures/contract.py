@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from architectures.initialisation import OWN, check_initialisation, initialise_
+from architectures.initialisation import check_initialisation, initialise_
 from registries import Identity, Registry, RequestError, identify, options_of, parse_options
 from registries.options import Option
 from registries.registry import key_of, summary_of
@@ -215,7 +215,7 @@ def architecture(
 ) -> Callable[[Callable[..., Architecture]], Callable[..., Architecture]]:
     """Register the function below as an architecture; its name is the key, its docstring the summary.
 
-    Its parameters are set by the sizes; those with a default that no size sets are options of every size.
+    Its parameters are set by the sizes; those with a truth, number or text for default that no size sets are options.
     """
 
     def register(construct: Callable[..., Architecture]) -> Callable[..., Architecture]:
@@ -223,7 +223,11 @@ def architecture(
         check_initialisation(init, f"architecture '{name}'")
         identity = identify(name, version, construct)
         of_size = {parameter for arguments in sizes.values() for parameter in arguments}
-        options = {option: default for option, default in options_of(construct).items() if option not in of_size}
+        options = {
+            option: default
+            for option, default in options_of(construct).items()
+            if option not in of_size and isinstance(default, bool | int | float | str)
+        }
         entry = ArchitectureEntry(
             name, summary_of(construct), source, sharing, needs, sizes, identity, construct, init, far_start, options
         )
@@ -261,8 +265,7 @@ def build_entry(
     arguments = {**entry.arguments(size, width), **dict(variant.options)}
     init = variant.init or entry.init
     with torch.random.fork_rng(devices=[]):  # constructors of torch draw from the global generator; leave it as it was
-        if init == OWN:
-            torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+        torch.default_generator.manual_seed(generator.initial_seed())
         model = entry.construct(**arguments)
     initialise_(model, init, generator)
     return model

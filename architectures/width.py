@@ -2,7 +2,7 @@
 
 import torch
 
-from architectures.contract import ArchitectureEntry
+from architectures.contract import DECLARED, ArchitectureEntry, Variant
 from registries import RequestError
 
 GRAIN = 4096
@@ -11,7 +11,7 @@ SHORT_OF = 0.05
 """At most so much of the wanted parameters may be missing."""
 
 
-def narrowed(entry: ArchitectureEntry, size: str, parameters: int) -> float:
+def narrowed(entry: ArchitectureEntry, size: str, parameters: int, variant: Variant = DECLARED) -> float:
     """The largest width whose network has at most so many parameters.
 
     Raises
@@ -22,8 +22,9 @@ def narrowed(entry: ArchitectureEntry, size: str, parameters: int) -> float:
     low, high = 0, GRAIN
     while low + 1 < high:
         middle = (low + high) // 2
-        low, high = (middle, high) if count_parameters(entry, size, middle / GRAIN) <= parameters else (low, middle)
-    found = count_parameters(entry, size, low / GRAIN) if low else 0
+        fits = count_parameters(entry, size, middle / GRAIN, variant) <= parameters
+        low, high = (middle, high) if fits else (low, middle)
+    found = count_parameters(entry, size, low / GRAIN, variant) if low else 0
     if not (1 - SHORT_OF) * parameters <= found <= parameters:
         raise RequestError(
             f"control small: no width of '{entry.name}' at size '{size}' has {parameters} parameters or up to 5 % fewer"
@@ -31,8 +32,8 @@ def narrowed(entry: ArchitectureEntry, size: str, parameters: int) -> float:
     return low / GRAIN
 
 
-def count_parameters(entry: ArchitectureEntry, size: str, width: float = 1.0) -> int:
+def count_parameters(entry: ArchitectureEntry, size: str, width: float = 1.0, variant: Variant = DECLARED) -> int:
     """Number of parameters, without drawing any."""
     with torch.device("meta"):
-        model = entry.construct(**entry.arguments(size, width))
+        model = entry.construct(**entry.arguments(size, width), **dict(variant.options))
     return sum(parameter.numel() for parameter in model.parameters())

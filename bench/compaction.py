@@ -15,7 +15,7 @@ from architectures.compaction import Kept, Plan, compacted
 from bench.randomness import generator
 from datasets.files import replacing
 from pruners.channels import Channels, removable
-from pruners.coupling import coupled
+from pruners.coupling import NoChannelsError, coupled
 from registries import RequestError
 
 ABOUT = "compact network"
@@ -23,6 +23,8 @@ ABOUT = "compact network"
 
 def compaction_plan(model: Architecture) -> Plan:
     """What a network can do without, by its weights that are exactly zero; one channel of each layer stays.
+
+    Nothing, where the channels of a network cannot be removed.
 
     Parameters
     ----------
@@ -35,7 +37,10 @@ def compaction_plan(model: Architecture) -> Plan:
         If Torch-Pruning is not installed.
     """
     weights = {name: part.weight.detach().cpu() for name, part in model.prunable().items()}
-    channels = coupled(model.networks(), weights)
+    try:
+        channels = coupled(model.networks(), weights)
+    except NoChannelsError:
+        return {}
     parameters = dict(model.named_parameters())
     biased = [name for name in weights if f"{name.removesuffix('weight')}bias" in parameters]
     gone = removable(channels, weights, biased)
@@ -121,5 +126,5 @@ def read_compact(path: Path) -> Architecture:
     except RequestError:
         raise
     except Exception as error:  # whatever somebody's file holds
-        raise RequestError(f"{path}: is no compact network ({type(error).__name__}: {error})") from None
+        raise RequestError(f"{path}: is not a valid compact network ({type(error).__name__}: {error})") from None
     return small.eval()

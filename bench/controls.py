@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from architectures import architectures
+from architectures import Variant, architectures
 from architectures.width import count_parameters, narrowed
 from bench.settings import TrainingSettings
 from bench.trial import parse_sparsity
@@ -94,10 +94,10 @@ class Control:
             return (Train(0, plan.steps, choices=min(CHOICES, plan.steps)),)
         return stages
 
-    def width(self, architecture: str, size: str, prunable: int) -> float:
+    def width(self, architecture: str, size: str, prunable: int, variant: Variant) -> float:
         """Factor of the numbers of channels: 1, or that of a network as large as the pruned one."""
         if self.name is None or not self.name.startswith("small"):
             return 1.0
         entry = architectures.get(architecture)
         removed = prunable - kept_count(prunable, self.sparsity)
-        return narrowed(entry, size, count_parameters(entry, size) - removed)
+        return narrowed(entry, size, count_parameters(entry, size, variant=variant) - removed, variant)

@@ -42,6 +42,11 @@ def load_given(path: Path, model: Architecture) -> dict[str, Tensor]:
             raise RequestError(f"{where}: '{name}' is {tuple(found[name].shape)}, not {tuple(value.shape)}")
         if not torch.isfinite(found[name]).all():
             raise RequestError(f"{where}: '{name}' is not finite everywhere")
+    for name, value in model.named_buffers():
+        if not torch.allclose(found[name].to(value.dtype), value):
+            raise RequestError(
+                f"{where}: '{name}' is {found[name].tolist()}, and fixed at {value.tolist()} in this network"
+            )
     for name in model.prunable():
         if not found[name].all():
             raise RequestError(f"{where}: '{name}' has weights of exactly zero: this network is pruned already")

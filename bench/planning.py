@@ -34,6 +34,7 @@ from datasets.shifts import Trained
 from datasets.simulated import embedded_root
 from datasets.simulated.generate import simulation_of
 from datasets.splits import TrainingSet, UnavailableError, splits, training_set
+from datasets.splits.training import parse_training_set
 from datasets.undersampling import Undersampling, missing_sigpy
 from datasets.volumes import Volume
 from pruners import Given, LearnMask, Train, kept_count
@@ -156,7 +157,7 @@ def plan(request: Request, opened: OpenData | None = None) -> PlannedTrial:
         preparation,
         frozenset(volume.anatomy for volume in training.training),
         frozenset(volume.acquisition for volume in training.training),
-        trial.train_on == "knee-clean",
+        parse_training_set(trial.train_on)[0] == "knee-clean",
         annotations,
     )
     chosen_shifts, no_shifts = choose_shifts(track.evaluation.shifts, trained, test)

@@ -120,6 +120,7 @@ def asked(content: Mapping[str, Any]) -> str:
     """Key of what a record is of: the trial, its settings, the data, whose code; not where and when it ran."""
     trial, source = dict(content["trial"]), content["provenance"]
     resolved = dict(trial.pop("resolved"))
+    trial.pop("settings", None)  # options, training, preparation and variant say the same
     resolved["evaluation"] = {name: v for name, v in resolved["evaluation"].items() if name != "shifts"}
     # the declared network is known by its entry; only what deviates from it makes another trial
     resolved = {name: v for name, v in resolved.items() if name != "init" and (name, v) != ("variant", {})}

@@ -179,7 +179,7 @@ def resolve(request: Request) -> Resolved:
         options=tuple(sorted(recorded.items())),
         settings=tuple(sorted(settings.items())),
     )
-    width = control.width(request.arch, size, prunable)
+    width = control.width(request.arch, size, prunable, variant)
     resolved = Resolved(trial, track, (), entry, groups, plan, width, variant, plan.steps, control)
     return resolved.with_steps(plan.steps)
 
@@ -199,8 +199,15 @@ def _common_options(entry: PrunerEntry, timing: str | None, given: dict[str, str
 
 
 def _without_weights(entry: ArchitectureEntry, size: str, variant: Variant) -> Architecture:
-    with torch.device("meta"):
-        return entry.construct(**entry.arguments(size), **dict(variant.options))
+    """Raises `RequestError` where the options of the user make no network."""
+    try:
+        with torch.device("meta"):
+            return entry.construct(**entry.arguments(size), **dict(variant.options))
+    except RequestError:
+        raise
+    except Exception as error:  # whatever somebody's constructor does with an option
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise RequestError(f"architecture '{entry.name}': cannot be built: {reason}") from None
 
 
 def _size_and_track(request: Request) -> tuple[str, Track]:

@@ -100,6 +100,8 @@ class Grid:
         Whether these trials are also evaluated under the shifts of the track.
     steps : tuple of int
         Lengths of the training; by default that of the architecture in this track.
+    settings : tuple of str
+        Of all trials of the block, as for ``--set``.
     """
 
     architectures: tuple[str, ...]
@@ -114,6 +116,7 @@ class Grid:
     priority: int = 0
     shifts: bool = False
     steps: tuple[int, ...] = ()
+    settings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

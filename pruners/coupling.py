@@ -77,7 +77,7 @@ def _layers_of(prefix: str, network: nn.Module) -> dict[str, Layer]:
     import torch_pruning
 
     if any(isinstance(module, nn.PixelShuffle) for module in network.modules()):
-        raise NoChannelsError(f"'{prefix}' joins channels by pixel shuffles: its channels cannot be pruned")
+        raise NoChannelsError(f"'{prefix}' turns channels into pixels by pixel shuffles: its channels cannot be pruned")
     traced = copy.deepcopy(network).cpu().float().requires_grad_(True)
     for module in traced.modules():
         if isinstance(module, nn.ReLU | nn.LeakyReLU):  # an output changed in place is not recognised

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bench.cli import plugins
+from bench.trial import setting_text
 
 WIDTH = 20
 KINDS = ("architectures", "pruners", "datasets", "shifts", "tracks")
@@ -86,7 +87,7 @@ def _options(name: str) -> Iterable[str]:
     if entry.in_rounds:
         options["rounds"] = entry.rounds
     if options:
-        yield f"options: {', '.join(f'{key}={value}' for key, value in sorted(options.items()))}"
+        yield f"options: {', '.join(f'{key}={setting_text(value)}' for key, value in sorted(options.items()))}"
 
 
 def _sizes(name: str) -> Iterable[str]:
@@ -94,10 +95,12 @@ def _sizes(name: str) -> Iterable[str]:
     import torch
 
     from architectures import architectures, build
+    from architectures.initialisation import INITIALISATIONS
 
     entry = architectures.get(name)
-    options = "".join(f", arch.{key}={value}" for key, value in sorted(entry.options.items()))
-    yield f"options: init={entry.init}{options}"
+    options = "".join(f", arch.{key}={setting_text(value)}" for key, value in sorted(entry.options.items()))
+    others = ", ".join(name for name in INITIALISATIONS if name != entry.init)
+    yield f"options: init={entry.init} (or {others}){options}"
     for size in entry.sizes:
         model = build(name, size, torch.Generator())
         groups = {group: sum(p.weight.numel() for p in model.prunable(group).values()) for group in model.groups()}

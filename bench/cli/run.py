@@ -24,7 +24,12 @@ def add(commands: Any) -> None:
     parser.add_argument("--track", metavar="TRACK", help="data, budget and evaluation (default: that of the size)")
     parser.add_argument("--data", metavar="ROOT", help="folder with fastMRI's knee/ and brain/ (default: simulated)")
     parser.add_argument("--annotations", metavar="DIR", help="fastMRI+ tables (default: ROOT/fastmri_plus)")
-    parser.add_argument("--train-on", default="knee", metavar="SET", help="knee, brain, knee+brain, knee-clean")
+    parser.add_argument(
+        "--train-on",
+        default="knee",
+        metavar="SET",
+        help="knee, brain, knee+brain, knee-clean, …; knee-12 for 12 of its patients",
+    )
     parser.add_argument("--acceleration", type=int, default=4, metavar="R", help="of undersampling (default 4)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the trial (default 0)")
     parser.add_argument("--protocol", metavar="P", help="standard or equal-total (default: the track's)")

@@ -42,7 +42,7 @@ def channels_table(
     rows = [[*head, "MACs, dense / compacted", "difference"]]
     inputs = noise(shape, 1, place)
     for name in names or architectures.names():
-        if not has_channels(build(name, "toy", generator(0, "speed", name)).networks()):
+        if not has_channels(build(name, size, generator(0, "speed", name)).networks()):
             rows.append([name, "", "n/a: its channels cannot be pruned", *[""] * (len(rows[0]) - 3)])
             continue
         for ratio in ratios:

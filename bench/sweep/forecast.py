@@ -100,7 +100,9 @@ def forecast(
 
 def _kind(planned: PlannedTrial) -> tuple[object, ...]:
     trial = planned.resolved.trial
-    return trial.arch, trial.size, planned.resolved.width, trial.train_on, trial.acceleration, planned.resolved.groups
+    resolved = planned.resolved
+    network = trial.arch, trial.size, resolved.width, resolved.variant, resolved.groups
+    return *network, trial.train_on, trial.acceleration
 
 
 def _measure(planned: PlannedTrial) -> _Network:

@@ -11,7 +11,7 @@ from bench.controls import OF_DENSE
 from bench.request import Request
 from bench.track import SUFFIX, Grid, Track
 from bench.trial import NO_CONTROL, parse_sparsity, row_name
-from datasets.splits.training import TRAINING_SETS
+from datasets.splits.training import parse_training_set
 from pruners import pruners
 from pruners.controls import OF_MASK
 from pruners.entries import TIMINGS
@@ -87,9 +87,10 @@ def _check(block: Grid, track: Track) -> None:
             entry.arguments(size)
     for pruner in block.pruners:
         pruners.get(pruner)
+    for training_set in block.train_on:
+        parse_training_set(training_set)
     for what, names, known in (
         ("timing", block.timings, TIMINGS),
-        ("training set", block.train_on, tuple(TRAINING_SETS)),
         ("control", [c.partition("-")[0] if c.startswith("small") else c for c in block.controls], CONTROLS),
     ):
         for name in names:
@@ -122,7 +123,7 @@ def _combinations(track: Track, block: Grid, seed: int, surroundings: Surroundin
             train_on=train_on,
             acceleration=acceleration,
             seed=seed,
-            settings=() if usual else (f"train.steps={steps}",),
+            settings=tuple(sorted([*block.settings, *([] if usual else [f"train.steps={steps}"])])),
             device=surroundings.device,
             out=surroundings.out,
         )

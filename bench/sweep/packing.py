@@ -44,10 +44,10 @@ def gpu_slots(cells: Sequence[Cell], threads: int, workers: int | None = None) -
 
 
 def _one_of_each_network(cells: Sequence[Cell]) -> list[Cell]:
-    found: dict[tuple[str, str | None], Cell] = {}
+    found: dict[tuple[object, ...], Cell] = {}
     for cell in cells:
         if cell.planned:
-            found.setdefault((cell.request.arch, cell.request.size), cell)
+            found.setdefault((cell.request.arch, cell.request.size, cell.planned.resolved.variant), cell)
     return list(found.values())
 
 

@@ -41,15 +41,15 @@ def training_set(manifest: Manifest, annotations: Annotations | None, name: str)
 
     A patient is for validation if the hash of the patient falls into a fixed tenth, independent of which other
     patients there are; of ten patients and more at least one is. ``knee-clean`` holds the knees that fastMRI+ reviewed
-    and found nothing in, ``knee-pd`` and ``knee-pdfs`` those of one contrast.
+    and found nothing in, ``knee-pd`` and ``knee-pdfs`` those of one contrast. ``NAME-N`` keeps N of the training
+    patients, in the order of a hash, so that fewer are among more; the validation patients stay.
 
     Raises
     ------
     RequestError
         If the name is unknown, there is no such volume, or a patient is in training and test.
     """
-    if name not in TRAINING_SETS:
-        raise RequestError(f"unknown training set '{name}': there are {', '.join(TRAINING_SETS)}")
+    name, patients_kept = parse_training_set(name)
     volumes = [v for anatomy in TRAINING_SETS[name] for v in manifest.select(anatomy, "multicoil_train")]
     if name == "knee-clean":
         if annotations is None:
@@ -60,13 +60,38 @@ def training_set(manifest: Manifest, annotations: Annotations | None, name: str)
     if not volumes:
         raise RequestError(f"--train-on {name}: the data hold no such training volume")
     _check_disjoint(manifest, volumes)
-    if len({v.patient for v in volumes}) < FEWEST_PATIENTS_TO_SHARE:
-        return TrainingSet(tuple(volumes), ())
     patients = {v.patient for v in volumes}
-    held_out = {p for p in patients if _share(p) < VALIDATION_SHARE} or {min(patients, key=_share)}
+    held_out: set[str] = set()
+    if len(patients) >= FEWEST_PATIENTS_TO_SHARE:
+        held_out = {p for p in patients if _share(p) < VALIDATION_SHARE} or {min(patients, key=_share)}
+    learned = sorted(patients - held_out, key=_share)
+    if patients_kept is not None and patients_kept > len(learned):
+        raise RequestError(f"--train-on {name}-{patients_kept}: the data hold {len(learned)} training patients")
+    chosen = set(learned[:patients_kept])
     return TrainingSet(
-        tuple(v for v in volumes if v.patient not in held_out), tuple(v for v in volumes if v.patient in held_out)
+        tuple(v for v in volumes if v.patient in chosen), tuple(v for v in volumes if v.patient in held_out)
     )
+
+
+def parse_training_set(text: str) -> tuple[str, int | None]:
+    """Name of a training set and how many of its patients are kept; None for all.
+
+    Raises
+    ------
+    RequestError
+        If there is no such set.
+    """
+    name, dash, number = text.rpartition("-")
+    if dash and number.isascii() and number.isdigit() and int(number):
+        found: tuple[str, int | None] = name, int(number)
+    else:
+        found = text, None
+    if found[0] not in TRAINING_SETS:
+        raise RequestError(
+            f"unknown training set '{text}': there are {', '.join(TRAINING_SETS)}, each also with a number of "
+            "patients, e.g. knee-12"
+        )
+    return found
 
 
 def _share(patient: str) -> float:

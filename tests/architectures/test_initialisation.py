@@ -10,6 +10,7 @@ from architectures import Architecture, Variant, architecture, architectures, bu
 from architectures.contract import ArchitectureEntry, build_entry
 from architectures.initialisation import INITIALISATIONS
 from architectures.modl import ChangeOf, ConvolutionalDenoiser, MoDL
+from architectures.width import count_parameters, narrowed
 from registries import Identity, RequestError
 
 
@@ -67,6 +68,37 @@ def test_a_start_of_its_own_is_kept():
     model = build_entry(entry, "toy", torch.Generator().manual_seed(0))
     assert (model.denoiser.layers[0].weight == 0.125).all()
     assert len(model.denoiser.layers[2].weight.unique()) > 100
+
+
+def test_everything_that_a_constructor_draws_follows_the_generator():
+    """Also what is no convolution, whatever was drawn in this process before."""
+
+    def construct():
+        model = MoDL(ConvolutionalDenoiser(4, 3), 2, 2)
+        model.offset = nn.Parameter(torch.randn(3))
+        return model
+
+    entry = ArchitectureEntry("mine", "", "", "", (), {"toy": {}}, Identity("mine", 1, "built-in"), construct)
+    offsets = []
+    for before, seed in ((1, 0), (2, 0), (1, 5)):
+        torch.manual_seed(before)
+        offsets.append(build_entry(entry, "toy", torch.Generator().manual_seed(seed)).offset)
+    assert torch.equal(offsets[0], offsets[1])
+    assert not torch.equal(offsets[0], offsets[2])
+
+
+def test_a_narrow_network_has_the_options_of_the_whole_one():
+    def construct(channels: float, depth: int = 3) -> MoDL:
+        return MoDL(ConvolutionalDenoiser(channels, depth), 2, 2)
+
+    entry = ArchitectureEntry(
+        "mine", "", "", "", (), {"toy": {"channels": 64}}, Identity("mine", 1, "x"), construct, options={"depth": 3}
+    )
+    deep = Variant(options=(("depth", 5),))
+    wanted = count_parameters(entry, "toy", variant=deep) // 4
+    width = narrowed(entry, "toy", wanted, deep)
+    assert 0.95 * wanted <= count_parameters(entry, "toy", width, deep) <= wanted
+    assert count_parameters(entry, "toy", width) < 0.95 * wanted
 
 
 def test_an_unknown_start_is_refused_where_it_is_declared():

@@ -1,7 +1,10 @@
 """Requests: defaults, and every way one can be wrong, in one line."""
 
+from contextlib import contextmanager
+
 import pytest
 
+from architectures import Architecture, architecture, architectures
 from bench.request import Request, resolve
 from bench.trial import Trial, parse_sparsity
 from pruners import Prune, Train
@@ -140,3 +143,26 @@ def test_a_row_carries_what_deviates_and_nothing_else(changes, row):
     trial = ask(**changes).trial
     assert trial.row == row
     assert ("settings" in trial.to_json()) == ("@" in row)
+
+
+def test_what_somebodys_constructor_cannot_do_is_one_line():
+    """Options of an architecture are texts, numbers and truths; others are the constructor's own affair."""
+    with architectures_of_this_test():
+
+        @architecture(version=1, source="", sharing="", needs=(), sizes={"toy": {}})
+        def picky(kind: str = "a", norm: object = None) -> Architecture:
+            """Picky."""
+            raise ValueError(f"no\nkind {kind}")
+
+        assert set(architectures.get("picky").options) == {"kind"}
+        with pytest.raises(RequestError, match=r"^architecture 'picky': cannot be built: ValueError: no kind b$"):
+            ask(arch="picky", settings=("arch.kind=b",))
+
+
+@contextmanager
+def architectures_of_this_test():
+    before = dict(architectures._entries)
+    try:
+        yield
+    finally:
+        architectures._entries = before

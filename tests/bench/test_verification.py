@@ -127,3 +127,15 @@ def test_a_variant_of_a_network_is_recorded_loaded_again_and_kept_apart(tmp_path
     old = copy.deepcopy(first.content)
     del old["trial"]["resolved"]["init"], old["trial"]["resolved"]["variant"]
     assert asked(old) == asked(first.content) != asked(second.content)
+    unnamed = copy.deepcopy(second.content)
+    del unnamed["trial"]["settings"]
+    assert asked(unnamed) == asked(second.content)
+    with pytest.raises(RequestError, match=r"'log_lambda' is -2\.99.*, and fixed at -2\.30"):
+        toy_plan(
+            tmp_path / "q",
+            arch="modl-unet",
+            pruner="magnitude",
+            timing="after",
+            settings=(*settings, "arch.initial_lambda=0.1"),
+            dense_weights=str(changed.folder / "weights.safetensors"),
+        )

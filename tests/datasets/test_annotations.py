@@ -7,6 +7,8 @@ from datasets.annotations_report import check_match, describe_tables
 from datasets.errors import DataError
 from datasets.manifest import open_manifest
 from datasets.roots import open_root
+from datasets.simulated import Simulation
+from datasets.simulated.generate import simulate
 from datasets.splits import TRAINING_SETS, UnavailableError, splits, training_set
 from registries import RequestError
 
@@ -144,3 +146,21 @@ def test_splits_that_do_not_exist_say_why(simulated_root):
         training_set(manifest, None, "knee-clean")
     with pytest.raises(RequestError, match="unknown training set 'elbow'"):
         training_set(manifest, None, "elbow")
+
+
+def test_fewer_patients_are_among_more_and_validation_stays(tmp_path):
+    patients = 14
+    simulate(tmp_path / "root", Simulation(patients, 0, 0, 0, slices=1, matrix=32, coils=2))
+    manifest = open_manifest(open_root(tmp_path / "root"))
+    whole = training_set(manifest, None, "knee")
+    assert whole.validation
+    learned = patients - len(whole.validation)
+    nested = [training_set(manifest, None, f"knee-{number}") for number in (1, 5, learned)]
+    assert [len(found.training) for found in nested] == [1, 5, learned]
+    assert set(nested[0].training) < set(nested[1].training) < set(nested[2].training) == set(whole.training)
+    assert {found.validation for found in nested} == {whole.validation}
+    with pytest.raises(RequestError, match=rf"--train-on knee-{patients}: the data hold {learned} training patients"):
+        training_set(manifest, None, f"knee-{patients}")
+    for wrong in ("knee-0", "knee-x", "elbow-3", "-3"):
+        with pytest.raises(RequestError, match="unknown training set"):
+            training_set(manifest, None, wrong)

@@ -80,7 +80,9 @@ def test_a_skip_connection_is_read_twice():
 def test_a_network_that_mixes_channels_is_refused_for_whole_ones():
     model = build("modl-didn", "toy", torch.Generator().manual_seed(0))
     assert not has_channels(model.networks())
-    with pytest.raises(NoChannelsError, match="'denoiser' joins channels by pixel shuffles: its channels cannot be"):
+    with pytest.raises(
+        NoChannelsError, match="'denoiser' turns channels into pixels by pixel shuffles: its channels cannot be"
+    ):
         coupled(model.networks(), {n: part.weight for n, part in model.prunable().items()})
     others = [build(name, "toy", torch.Generator().manual_seed(0)) for name in WITH_CHANNELS]
     assert all(has_channels(other.networks()) for other in others)

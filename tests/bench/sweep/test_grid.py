@@ -77,6 +77,15 @@ def test_the_length_of_the_training_is_an_axis_and_its_rows_carry_it(tmp_path):
     assert rows(path, "modl/dense") == [("modl/dense@train.steps=6", 0), ("modl/dense", 0)]
 
 
+def test_a_block_may_have_settings_of_its_own(tmp_path):
+    grid = GRID.replace('"magnitude", "snip"', '"snip"') + 'settings = ["init=normal-0.02"]\nsteps = [6]\n'
+    path = write_track(tmp_path, grid)
+    requests = expand(load_track(path), Surroundings(str(path), device="cpu"))
+    names = [f"modl/{row}@init=normal-0.02,train.steps=6" for row in ("dense", "snip/at-init/0.9", "snip/after/0.9")]
+    assert [row_of(request) for request in requests] == names
+    assert [cell.planned.resolved.trial.row for cell in plan_cells(requests)] == names
+
+
 def test_a_trial_of_two_blocks_is_evaluated_under_the_shifts_of_either(tmp_path):
     block = '\n[[grid]]\narchitectures = ["modl"]\nsizes = ["toy"]\npruners = ["dense"]\n'
     path = write_track(
