@@ -16,7 +16,7 @@ from architectures.modl import MoDL
     sizes={
         "toy": {"channels": 4, "blocks": 1, "unrolls": 2, "iterations": 2},
         "demo": {"channels": 12, "blocks": 2, "unrolls": 3, "iterations": 5},
-        "mini": {"channels": 24, "blocks": 2, "unrolls": 3, "iterations": 4},
+        "mini": {"channels": 16, "blocks": 2, "unrolls": 3, "iterations": 5},
         "paper": {"channels": 64, "blocks": 3, "unrolls": 8, "iterations": 10},
     },
 )

@@ -6,17 +6,17 @@ from architectures.unet import PlainUNet
 
 
 @architecture(
-    version=1,
-    source="Aggarwal et al. 2019, arXiv:1712.02862, with the U-Net of fastMRI (Zbontar et al. 2018) as denoiser, as in "
-    "published MoDL code of the authors of PUN (arXiv:2412.18668); that PUN itself used it is our inference",
+    version=2,
+    source="Aggarwal et al. 2019, arXiv:1712.02862, with the U-Net of fastMRI (Zbontar et al. 2018) as denoiser, which "
+    "gives the image itself, as in public MoDL code of the authors of PUN (arXiv:2412.18668), which has λ = 0.1, "
+    "fixed; that PUN itself used it is our inference",
     sharing="the U-Net is shared by all unrolls",
     needs=("maps",),
-    far_start="a residual U-Net of torch's start changes an image by more than its norm; "
-    "--set arch.residual=false --set init=normal-0.02 starts near zero",
+    init="normal-0.02",
     sizes={
-        "toy": {"channels": 4, "pools": 2, "unrolls": 2, "iterations": 2},
+        "toy": {"channels": 4, "pools": 2, "unrolls": 2, "iterations": 4},
         "demo": {"channels": 12, "pools": 2, "unrolls": 3, "iterations": 5},
-        "mini": {"channels": 24, "pools": 3, "unrolls": 3, "iterations": 4},
+        "mini": {"channels": 16, "pools": 3, "unrolls": 3, "iterations": 5},
         "paper": {"channels": 64, "pools": 4, "unrolls": 6, "iterations": 10},
     },
 )
@@ -25,10 +25,10 @@ def modl_unet(
     pools: int,
     unrolls: int,
     iterations: int,
-    residual: bool = True,
+    residual: bool = False,
     initial_lambda: float = MoDL.INITIAL_LAMBDA,
     fixed_lambda: bool = False,
 ) -> MoDL:
-    """MoDL with one U-Net shared by all unrolls as denoiser."""
+    """MoDL with one U-Net, which gives the image itself, shared by all unrolls as denoiser."""
     network = PlainUNet(channels, pools)
     return MoDL(network if residual else ChangeOf(network), unrolls, iterations, initial_lambda, fixed_lambda)

@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from importlib import resources
+from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,7 +53,7 @@ class MapSettings:
 
 @dataclass(frozen=True)
 class Contrast:
-    """A confirmatory question: does row a differ from row b there?
+    """A confirmatory question: does row a differ from row b there? In a track, lists stand for all combinations.
 
     Attributes
     ----------
@@ -221,8 +222,9 @@ def load_track(path: Path) -> Track:
         if not (isinstance(given, list) and all(isinstance(entry, dict) for entry in given)):
             raise RequestError(f"track {path.name}: write each of the {name} as [[{name}]]")
         sections[name] = tuple(
-            settings_from(kind, entry, f"track {path.name}, {name} {number}")
+            settings_from(kind, single, f"track {path.name}, {name} {number}")
             for number, entry in enumerate(given, start=1)
+            for single in (_combinations(entry) if kind is Contrast else [entry])
         )
     if sections["data"].centre >= 1:
         raise RequestError(
@@ -233,6 +235,12 @@ def load_track(path: Path) -> Track:
         raise RequestError(f"track {path.name}: unknown key 'name'; a track is called like its file")
     plain = {"name": path.stem, **content}
     return settings_from(Track, {**plain, **sections}, f"track {path.name}", nested=tuple(sections))
+
+
+def _combinations(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A block of contrasts that gives lists stands for all combinations."""
+    lists = [value if isinstance(value, list) else [value] for value in entry.values()]
+    return [dict(zip(entry, values, strict=True)) for values in product(*lists)]
 
 
 def _budget(name: str, usual: TrainingSettings, values: Mapping[str, Any], where: str) -> TrainingSettings:

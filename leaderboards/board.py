@@ -1,13 +1,14 @@
 """A board: every row of one track, with its scores, its changes against dense and its rank."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from bench.record import Record
 from leaderboards.compare import Comparison, compare, paired_by_weights
+from leaderboards.lengths import UNDER_TRAINED, Length, lengths_of
 from leaderboards.outline import Cell, Outline
 from leaderboards.results import USUAL, Condition, Row, conditions_of, paired, row_of, scores, unsound
 from leaderboards.speeds import Speed
@@ -15,8 +16,6 @@ from leaderboards.statistics import Estimate, effective_robustness, ranks, two_w
 from registries import RequestError
 
 METRIC = "psnr"
-GATE = 0.1
-"""dB that a dense network may still gain in the last fifth of its steps."""
 MOST_LEFT_OUT = 0.2
 """Share of a row's seeds; where more are left out, the others are a selection and decide nothing."""
 OTHER = {"knee": "brain", "brain": "knee"}
@@ -156,12 +155,12 @@ class Head:
     ----------
     track, kind, protocol : str
         ``kind`` is ``simulated`` or ``real``.
-    steps : str
-        T in the main table; by architecture where it differs.
     finished, failed, skipped, expected : int
         Trials of the track's grid.
-    gains : mapping of str to tuple of float
-        By architecture, for each seed of dense in the main table, the dB gained in the last fifth of the steps.
+    budgets : mapping of str to int
+        T of each architecture in the main table.
+    lengths : tuple of Length
+        Dense networks of the main table, at all lengths of training.
     date, commit : str
         Of the newest record.
     dirty : bool
@@ -174,17 +173,24 @@ class Head:
     track: str
     kind: str
     protocol: str
-    steps: str
     finished: int
     failed: int
     skipped: int
     expected: int
-    gains: Mapping[str, tuple[float, ...]]
+    budgets: Mapping[str, int]
+    lengths: tuple[Length, ...]
     date: str
     commit: str
     dirty: bool
     devices: tuple[str, ...]
     torch: tuple[str, ...]
+
+    @property
+    def steps(self) -> str:
+        """T in the main table, by architecture where it differs."""
+        if len(set(self.budgets.values())) == 1:
+            return str(next(iter(self.budgets.values())))
+        return ", ".join(f"{steps} ({arch})" for arch, steps in sorted(self.budgets.items()))
 
 
 @dataclass(frozen=True)
@@ -486,12 +492,12 @@ def _head(records: Sequence[Record], outline: Outline, main: Panel) -> Head:
         track=outline.track,
         kind=sources[0]["data"]["kind"],
         protocol=finished[0].trial["protocol"],
-        steps=_lengths(main),
         finished=states.count("ok"),
         failed=states.count("failed"),
         skipped=states.count("skipped"),
         expected=len(outline.cells),
-        gains=_gains(main),
+        budgets=_budgets(main),
+        lengths=_trained(main, records),
         date=newest.content["provenance"]["date"] or "unknown",
         commit=newest.content["provenance"]["git"] or "unknown",
         dirty=any(source["dirty"] for source in sources),
@@ -500,28 +506,28 @@ def _head(records: Sequence[Record], outline: Outline, main: Panel) -> Head:
     )
 
 
-def _lengths(panel: Panel) -> str:
-    """Steps of a dense training by architecture, in words."""
-    found = {row.trial["arch"]: row.trial["resolved"]["budget"] for row in panel.rows.values()}
-    if len(set(found.values())) <= 1:
-        return str(next(iter(found.values()), 0))
-    return ", ".join(f"{steps} ({arch})" for arch, steps in sorted(found.items()))
+def _budgets(panel: Panel) -> dict[str, int]:
+    return {row.trial["arch"]: row.trial["resolved"]["budget"] for row in panel.rows.values()}
 
 
-def _gains(panel: Panel) -> dict[str, tuple[float, ...]]:
-    """None for an architecture whose dense trials measured nothing."""
-    gains: dict[str, list[float]] = {arch: [] for arch in panel.archs}
-    for row in panel.rows.values():
-        for record in row.records.values():
-            found = record.content["convergence"]
-            if found is not None and "psnr_at_gate" in found and not row.trial["control"]:
-                gains[row.trial["arch"]].append(found["psnr_at_end"] - found["psnr_at_gate"])
-    return {arch: tuple(values) for arch, values in sorted(gains.items())}
+def _trained(main: Panel, records: Sequence[Record]) -> tuple[Length, ...]:
+    """Dense networks of all lengths in the setting of the main table."""
+    usual_length = replace(main.setting, conditions="")
+
+    def belongs(record: Record) -> bool:
+        return record.ok and replace(Setting.of(record), conditions="") == usual_length
+
+    return lengths_of(record for record in records if belongs(record))
+
+
+def states(head: Head) -> dict[str, str]:
+    """By architecture, how well dense networks are trained at the length of the main table; none without validation."""
+    return {one.arch: one.state for one in head.lengths if one.steps == head.budgets.get(one.arch)}
 
 
 def under_trained(head: Head) -> tuple[str, ...]:
-    """Architectures that miss the convergence gate on average."""
-    return tuple(arch for arch, gains in head.gains.items() if gains and np.mean(gains) >= GATE)
+    """Architectures whose dense networks gain 0.1 dB or more from twice the steps."""
+    return tuple(arch for arch, state in states(head).items() if state == UNDER_TRAINED)
 
 
 def usual(conditions: Iterable[Condition]) -> list[Condition]:

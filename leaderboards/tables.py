@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from leaderboards.board import GATE, Board, Head, Line, Panel, under_trained, usual
+from leaderboards.board import Board, Head, Line, Panel, states, usual
 from leaderboards.compare import confirmed
+from leaderboards.lengths import GATE
 from leaderboards.questions import questions
 from leaderboards.references import Reference
 from leaderboards.results import USUAL, Condition, scores
@@ -50,15 +51,9 @@ def head_lines(head: Head) -> Iterator[str]:
         f"{head.failed} failed, {head.skipped} do not exist; {state}."
     )
     yield f"Protocol {head.protocol}; one dense training has T = {head.steps} steps."
-    late = under_trained(head)
-    parts = []
-    for arch, gains in head.gains.items():
-        verdict = "under-trained" if arch in late else "met"
-        parts.append(
-            f"{arch} {np.mean(gains):+.2f} dB over {len(gains)} seeds, {verdict}" if gains else f"{arch} unknown"
-        )
-    what = f"Convergence gate (dense gains less than {GATE} dB in its last fifth, on validation patients)"
-    yield f"{what}: {'; '.join(parts)}."
+    verdicts = [f"{arch} {state}" for arch, state in states(head).items()] or ["no validation patients"]
+    what = f"Dense networks, judged by twice and half the steps ({GATE} dB on validation patients)"
+    yield f"{what}: {'; '.join(verdicts)}."
     dirty = ", some from changed code" if head.dirty else ""
     machine = f"{', '.join(head.devices)}; torch {', '.join(head.torch)}"
     yield f"Newest record {head.date}, commit {head.commit[:12]}{dirty}; {machine}."

@@ -101,7 +101,7 @@ def forecast(
 def _kind(planned: PlannedTrial) -> tuple[object, ...]:
     trial = planned.resolved.trial
     resolved = planned.resolved
-    network = trial.arch, trial.size, resolved.width, resolved.variant, resolved.groups
+    network = trial.arch, trial.size, resolved.width, resolved.variant, resolved.groups, resolved.entry.granularity
     return *network, trial.train_on, trial.acceleration
 
 

@@ -124,10 +124,10 @@ def test_options_are_what_no_size_sets(name):
 
 def test_what_is_declared_anyway_is_no_deviation():
     entry = architectures.get("modl-unet")
-    assert entry.variant("torch", {"residual": "true", "initial_lambda": "0.05"}) == Variant()
-    found = entry.variant("normal-0.02", {"residual": "false"})
-    assert found == Variant("normal-0.02", (("residual", False),))
-    assert found.to_json() == {"init": "normal-0.02", "options": {"residual": False}}
+    assert entry.variant("normal-0.02", {"residual": "false", "initial_lambda": "0.05"}) == Variant()
+    found = entry.variant("torch", {"residual": "true"})
+    assert found == Variant("torch", (("residual", True),))
+    assert found.to_json() == {"init": "torch", "options": {"residual": True}}
     assert Variant.from_json(found.to_json()) == found
     assert Variant().to_json() == {}
     with pytest.raises(RequestError, match="init=zeros: there is no initialisation 'zeros'"):
@@ -138,7 +138,7 @@ def test_what_is_declared_anyway_is_no_deviation():
 
 def test_a_denoiser_that_gives_the_image_itself():
     """x + N(x) is what the U-Net gives; its parameters and prunable weights are those of the residual one."""
-    residual, direct = made(), made(residual=False)
+    residual, direct = made(residual=True), made()
     assert isinstance(direct.denoiser, ChangeOf)
     assert torch.equal(values(residual), values(direct))
     image = torch.randn(1, 2, 24, 20, generator=torch.Generator().manual_seed(2))

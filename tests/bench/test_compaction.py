@@ -76,7 +76,7 @@ def test_unstructured_masks_lose_their_empty_channels():
     weights = {name: part.weight for name, part in model.prunable().items()}
     draw = torch.Generator().manual_seed(3)
     scores = {name: torch.rand(weight.shape, generator=draw) for name, weight in weights.items()}
-    name = "denoiser.conv.layers.0.weight"
+    name = "denoiser.network.conv.layers.0.weight"
     scores[name][:5] = 0  # filters that a score emptied
     Mask.from_scores(scores, Mask.full(weights).total * 3 // 10).apply_(weights)
     small, plan = compact(model)

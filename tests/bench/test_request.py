@@ -96,8 +96,8 @@ def test_wrong_requests_are_named_in_one_line(kind):
 
 
 def test_the_network_is_chosen_by_init_and_options():
-    found = ask(arch="modl-unet", settings=("init=normal-0.02", "arch.residual=false"))
-    assert found.variant.to_json() == {"init": "normal-0.02", "options": {"residual": False}}
+    found = ask(arch="modl-unet", settings=("init=torch", "arch.residual=true"))
+    assert found.variant.to_json() == {"init": "torch", "options": {"residual": True}}
     assert ask(settings=("init=torch",)).variant == ask().variant
 
 

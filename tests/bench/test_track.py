@@ -51,3 +51,13 @@ def test_an_architecture_may_have_a_budget_of_its_own(tmp_path):
     assert resolve(asked).trial.row == "modl-unet/dense"
     longer = resolve(replace(asked, settings=("train.steps=12",)))
     assert longer.trial.row == "modl-unet/dense@train.steps=12"
+
+
+def test_lists_in_a_contrast_stand_for_all_combinations(tmp_path):
+    path = tmp_path / "mine.toml"
+    block = '\n[[contrasts]]\na = ["modl/snip/at-init/0.9", "modl/pun/at-init/0.9"]\nb = "modl/dense"\n'
+    path.write_text(TOY + block + 'split = ["knee", "brain"]\n')
+    found = [(one.a, one.b, one.split) for one in load_track(path).contrasts][-4:]
+    assert found == [
+        (f"modl/{pruner}/at-init/0.9", "modl/dense", split) for pruner in ("snip", "pun") for split in ("knee", "brain")
+    ]

@@ -108,20 +108,20 @@ def test_the_command_verifies_a_record_and_ends_in_one_line_without_one(original
 
 
 def test_a_variant_of_a_network_is_recorded_loaded_again_and_kept_apart(tmp_path):
-    settings = ("init=normal-0.02", "arch.residual=false", "arch.fixed_lambda=true")
+    settings = ("init=torch", "arch.residual=true", "arch.fixed_lambda=true")
     plain, changed = (toy_plan(tmp_path / "o", arch="modl-unet", pruner="dense", settings=s) for s in ((), settings))
     first, second = (run(planned, False, lambda text: None) for planned in (plain, changed))
-    assert first.trial["resolved"]["init"] == "torch"
+    assert first.trial["resolved"]["init"] == "normal-0.02"
     assert first.trial["resolved"]["variant"] == {}
-    assert second.trial["resolved"]["init"] == "normal-0.02"
-    assert second.trial["resolved"]["variant"]["options"] == {"residual": False, "fixed_lambda": True}
+    assert second.trial["resolved"]["init"] == "torch"
+    assert second.trial["resolved"]["variant"]["options"] == {"residual": True, "fixed_lambda": True}
     assert stage_keys(plain) != stage_keys(changed)
     assert again(second, tmp_path / "p").folder.name == changed.folder.name
     stored = StoredNetwork.of(changed.folder)
-    assert isinstance(stored.model.denoiser, ChangeOf)
-    assert isinstance(StoredNetwork.of(plain.folder).model.denoiser, PlainUNet)
+    assert isinstance(stored.model.denoiser, PlainUNet)
+    assert isinstance(StoredNetwork.of(plain.folder).model.denoiser, ChangeOf)
     rows = [row_of([record], record.row, "here") for record in (first, second)]
-    assert rows[1].name == "modl-unet/dense@arch.fixed_lambda=true,arch.residual=false,init=normal-0.02"
+    assert rows[1].name == "modl-unet/dense@arch.fixed_lambda=true,arch.residual=true,init=torch"
     with pytest.raises(RequestError, match="differ in size, initialisation or options of the network"):
         paired(*rows, Condition("knee"), "psnr")
     old = copy.deepcopy(first.content)

@@ -65,16 +65,18 @@ def test_a_mask_removes_filters_and_what_reads_them(problem):
 
 def test_a_skip_connection_is_read_twice():
     _, weights, channels = unet()
-    layer = channels["denoiser.down_sample_layers.0.layers.4.weight"]
+    layer = channels["denoiser.network.down_sample_layers.0.layers.4.weight"]
     assert [(s.weight, s.places[0]) for s in layer.reads] == [
-        ("denoiser.down_sample_layers.1.layers.0.weight", 0),
-        ("denoiser.up_conv.1.0.layers.0.weight", 4),
+        ("denoiser.network.down_sample_layers.1.layers.0.weight", 0),
+        ("denoiser.network.up_conv.1.0.layers.0.weight", 4),
     ]
-    up = channels["denoiser.up_transpose_conv.1.layers.0.weight"]
+    up = channels["denoiser.network.up_transpose_conv.1.layers.0.weight"]
     assert up.makes[0].axis == 1
-    assert [(s.weight, s.axis, s.places[0]) for s in up.reads] == [("denoiser.up_conv.1.0.layers.0.weight", 1, 0)]
+    assert [(s.weight, s.axis, s.places[0]) for s in up.reads] == [
+        ("denoiser.network.up_conv.1.0.layers.0.weight", 1, 0)
+    ]
     assert not any("up_conv.1.1" in name for name in channels)  # the output
-    assert set(weights) - set(channels) == {"denoiser.up_conv.1.1.weight"}
+    assert set(weights) - set(channels) == {"denoiser.network.up_conv.1.1.weight"}
 
 
 def test_a_network_that_mixes_channels_is_refused_for_whole_ones():

@@ -58,7 +58,7 @@ def test_an_emptied_last_layer_cuts_its_network_alone(name):
 def test_the_last_convolution_is_the_last_one_carried_out():
     """That of a U-Net is not the last one of its list of modules."""
     model = build("modl-unet", "toy", torch.Generator().manual_seed(0))
-    assert last_convolutions(model.networks()) == {"denoiser.up_conv.1.1.weight"}
+    assert last_convolutions(model.networks()) == {"denoiser.network.up_conv.1.1.weight"}
 
 
 @pytest.mark.parametrize("scope", ["global", "layer-wise", "erk"])

@@ -1,0 +1,38 @@
+"""``lengths``: are the networks of a folder trained long enough?"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("lengths", help="dense networks by length of training: losses, scores, trained or not")
+    parser.add_argument("folder", metavar="DIR", help="folder of records, or of a board")
+    parser.set_defaults(execute=execute)
+
+
+def execute(chosen: argparse.Namespace) -> int:
+    """Print a table for each setting."""
+    from bench.report import aligned
+    from leaderboards.lengths import lengths_of, table
+    from leaderboards.results import read_records
+    from registries import RequestError
+
+    groups: dict[str, list[Any]] = {}
+    for record in read_records(Path(chosen.folder)):
+        if record.ok:
+            trial, numerics = record.trial, record.content["provenance"]["numerics"]
+            name = (
+                f"track {trial['resolved']['track']}, size {trial['size']}, trained on {trial['train_on']}, "
+                f"{trial['acceleration']}×, {numerics['device']}"
+            )
+            groups.setdefault(name, []).append(record)
+    found = {name: lengths_of(records) for name, records in sorted(groups.items())}
+    if not any(found.values()):
+        raise RequestError(f"{chosen.folder}: holds no dense network that was scored on validation patients")
+    for name, lengths in found.items():
+        if lengths:
+            print(f"{name}; PSNR in dB, means over seeds")
+            print("\n".join(aligned(table(lengths))))
+    return 0

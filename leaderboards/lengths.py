@@ -1,0 +1,119 @@
+"""Is a training long enough? Dense networks trained for several numbers of steps, judged on validation patients."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.record import Record
+
+GATE = 0.1
+"""dB on validation patients that count as a change."""
+UNDER_TRAINED, TRAINED, OVERFITTING, UNKNOWN = "under-trained", "trained", "overfitting", "doubling not run"
+
+
+@dataclass(frozen=True)
+class Length:
+    """Dense networks of an architecture that were trained for so many steps.
+
+    Attributes
+    ----------
+    arch : str
+    steps : int
+    seeds : tuple of int
+    psnr : float
+        On validation patients at the end, mean over seeds, dB.
+    validation_loss, training_loss : float or None
+        On validation patients, and on as many batches of training patients; None in older records.
+    test : mapping of str to float
+        PSNR by split, mean over seeds, dB.
+    state : str
+        ``under-trained``: twice the steps bring 0.1 dB or more; ``overfitting``: fewer steps are better by as much;
+        ``trained``: neither; ``doubling not run``.
+    """
+
+    arch: str
+    steps: int
+    seeds: tuple[int, ...]
+    psnr: float
+    validation_loss: float | None
+    training_loss: float | None
+    test: Mapping[str, float]
+    state: str
+
+
+def lengths_of(records: Iterable[Record]) -> tuple[Length, ...]:
+    """By architecture and number of steps; of records of one size, training set, acceleration and device."""
+    found: dict[tuple[str, int], dict[int, Record]] = {}
+    for record in records:
+        if _counts(record):
+            trial = record.trial
+            found.setdefault((trial["arch"], trial["resolved"]["budget"]), {})[trial["seed"]] = record
+    return tuple(_length(arch, steps, found) for arch, steps in sorted(found))
+
+
+def _counts(record: Record) -> bool:
+    """A plain dense network that was scored on validation patients, whose training differs in length alone."""
+    trial = record.trial
+    plain = record.ok and trial["pruner"] == "dense" and not trial["control"]
+    return plain and bool(record.content["convergence"]) and set(trial.get("settings", {})) <= {"train.steps"}
+
+
+def _length(arch: str, steps: int, found: Mapping[tuple[str, int], Mapping[int, Record]]) -> Length:
+    own = found[arch, steps]
+    quality = {other: _psnr(group) for (name, other), group in found.items() if name == arch}
+    return Length(
+        arch,
+        steps,
+        tuple(sorted(own)),
+        quality[steps],
+        _mean(own, "validation_loss"),
+        _mean(own, "training_loss"),
+        dict(_test(own)),
+        _state(steps, quality),
+    )
+
+
+def _state(steps: int, quality: Mapping[int, float]) -> str:
+    shorter = [value for other, value in quality.items() if other < steps]
+    if shorter and quality[steps] <= max(shorter) - GATE:
+        return OVERFITTING
+    if 2 * steps not in quality:
+        return UNKNOWN
+    return UNDER_TRAINED if quality[2 * steps] - quality[steps] >= GATE else TRAINED
+
+
+def _psnr(group: Mapping[int, Record]) -> float:
+    return float(np.mean([record.content["convergence"]["psnr_at_end"] for record in group.values()]))
+
+
+def _mean(group: Mapping[int, Record], name: str) -> float | None:
+    values = [record.content["convergence"].get(name) for record in group.values()]
+    return None if None in values else float(np.mean(values))
+
+
+def _test(group: Mapping[int, Record]) -> Iterator[tuple[str, float]]:
+    metrics = [record.content["metrics"] for record in group.values()]
+    for split in metrics[0]:
+        if all(split in found for found in metrics):
+            yield split, float(np.mean([found[split]["psnr"] for found in metrics]))
+
+
+def table(lengths: Iterable[Length]) -> list[list[str]]:
+    """Cells, with a head."""
+    lengths = list(lengths)
+    splits = list(dict.fromkeys(split for one in lengths for split in one.test if "(" not in split))
+    head = ["architecture", "steps", "seeds", "training loss", "validation loss", "validation PSNR", *splits, "state"]
+    rows = [
+        [
+            one.arch,
+            str(one.steps),
+            str(len(one.seeds)),
+            *("" if loss is None else f"{loss:.4f}" for loss in (one.training_loss, one.validation_loss)),
+            f"{one.psnr:.2f}",
+            *(f"{one.test[split]:.2f}" if split in one.test else "" for split in splits),
+            one.state,
+        ]
+        for one in lengths
+    ]
+    return [head, *rows]
