@@ -32,11 +32,14 @@ class Architecture(nn.Module, ABC):
     ----------
     keeps_full_data : bool
         Promise: with denoisers that give zero, fully sampled data that agree with the maps come back unchanged.
+    gives_complex : bool
+        Whether `complex_image` exists: the network combines coils through the maps given to it.
     follows_scale : bool
         Promise: the image follows the scale of the k-space, whatever it is; then nobody need scale it to about 1.
     """
 
     keeps_full_data = True
+    gives_complex = False
     follows_scale = False
 
     @abstractmethod
@@ -57,6 +60,16 @@ class Architecture(nn.Module, ABC):
         Tensor
             ``(B, H, W)`` float32 magnitude.
         """
+
+    def complex_image(self, kspace: Tensor, mask: Tensor, maps: Tensor) -> Tensor:
+        """The complex image ``(B, H, W)`` complex64 whose magnitude `forward` gives.
+
+        Raises
+        ------
+        RequestError
+            If the network has none.
+        """
+        raise RequestError(f"{type(self).__name__} gives no complex image")
 
     @abstractmethod
     def groups(self) -> Mapping[str, nn.Module]:

@@ -75,6 +75,7 @@ class MoDL(Architecture):
         Whether λ stays as it is instead of being learned.
     """
 
+    gives_complex = True
     INITIAL_LAMBDA = 0.05
 
     def __init__(
@@ -114,6 +115,10 @@ class MoDL(Architecture):
 
     def forward(self, kspace: Tensor, mask: Tensor, maps: Tensor) -> Tensor:
         """Reconstruct; shapes as in `Architecture.forward`."""
+        return magnitude(self.complex_image(kspace, mask, maps))
+
+    def complex_image(self, kspace: Tensor, mask: Tensor, maps: Tensor) -> Tensor:
+        """The last iterate."""
         weight = self.log_lambda.exp()
         normal = NormalOperator.of(maps, mask)
         data = sense_adjoint(kspace, maps, mask)
@@ -125,7 +130,7 @@ class MoDL(Architecture):
         for _ in range(self.unrolls):
             denoised = image + as_complex(self.denoiser(as_channels(image)))
             image = conjugate_gradient(regularised, data + weight * denoised, denoised, self.iterations)
-        return magnitude(image)
+        return image
 
 
 @architecture(

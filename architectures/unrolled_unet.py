@@ -24,6 +24,7 @@ class UnrolledUNet(Architecture):
         1 to compute what happens inside each U-Net again in the backward pass, to save memory.
     """
 
+    gives_complex = True
     follows_scale = True
 
     def __init__(self, channels: float, pools: int, unrolls: int, recompute: int = 0) -> None:
@@ -46,6 +47,10 @@ class UnrolledUNet(Architecture):
 
     def forward(self, kspace: Tensor, mask: Tensor, maps: Tensor) -> Tensor:
         """Reconstruct; shapes as in `Architecture.forward`."""
+        return magnitude(self.complex_image(kspace, mask, maps))
+
+    def complex_image(self, kspace: Tensor, mask: Tensor, maps: Tensor) -> Tensor:
+        """The last iterate."""
         normal = NormalOperator.of(maps, mask)
         data = sense_adjoint(kspace, maps, mask)
 
@@ -55,7 +60,7 @@ class UnrolledUNet(Architecture):
             channels = as_channels(moved)
             residual = recomputed(network, channels) if self.recompute else network(channels)
             image = moved + as_complex(residual)
-        return magnitude(image)
+        return image
 
 
 @architecture(

@@ -15,7 +15,7 @@ from architectures.tuning import use_bfloat16_
 from bench.context import Context, stage_key
 from bench.cost import ConvolutionCounter
 from bench.loop import Progress
-from bench.losses import image_loss, mean_psnr
+from bench.losses import TrainingLoss, mean_psnr
 from bench.mask_search import learn_mask
 from bench.problem import TrainingProblem
 from bench.randomness import generator
@@ -92,7 +92,7 @@ class Workspace:
         """What a pruner sees, on a copy of the model; each use has its own generator, each purpose its own batches."""
         own = self.model(State.of(model, mask)).requires_grad_(False)
         draw = generator(self.seed, "pruning", use)
-        loss = image_loss(self.training.loss)
+        loss = TrainingLoss(self.training.loss)
         return TrainingProblem(own, mask, self.data, loss, draw, self.device, self.channels, purpose)
 
     def with_channels(self) -> "Workspace":
@@ -118,12 +118,12 @@ class Workspace:
 
     @torch.no_grad()
     def _scored(self, model: Architecture, data: TrainingData, batches: int) -> Validation:
-        loss_of, losses, qualities = image_loss(self.training.loss), [], []
+        loss_of, losses, qualities = TrainingLoss(self.training.loss), [], []
         with ConvolutionCounter(model) as counter:
             for batch in data.batches(batches, "validation"):
                 samples = batch.to(self.device)
-                image = model(samples.kspace, samples.mask, samples.maps)
-                losses.append(float(loss_of(image, samples)))
+                image = loss_of.image(model, samples)
+                losses.append(float(loss_of.of(image, samples)))
                 qualities.append(mean_psnr(image, samples))
         return Validation(math.fsum(losses) / len(losses), math.fsum(qualities) / len(qualities), counter.macs)
 
@@ -131,13 +131,13 @@ class Workspace:
     def step_macs(self) -> float:
         """Executed multiply–accumulates of one dense training step of the full-width network, mean over an epoch."""
         model = build(self.architecture, self.size, generator(0, "cost"), variant=self.variant).to(self.device)
-        loss_of, macs = image_loss(self.training.loss), []
+        loss_of, macs = TrainingLoss(self.training.loss), []
         by_shape: dict[torch.Size, int] = {}
         for batch in self.data.batches(self.data.epoch("training"), "training"):
             if batch.kspace.shape not in by_shape:
                 samples = batch.to(self.device)
                 with ConvolutionCounter(model) as counter:
-                    loss_of(model(samples.kspace, samples.mask, samples.maps), samples).backward()  # type: ignore[no-untyped-call]
+                    loss_of(model, samples).backward()  # type: ignore[no-untyped-call]
                 by_shape[batch.kspace.shape] = counter.macs
             macs.append(by_shape[batch.kspace.shape])
         return sum(macs) / len(macs)

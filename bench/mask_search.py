@@ -5,11 +5,10 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
 
 from architectures import Architecture
 from bench.loop import Progress, optimise, optimizer_tensors, part, prefixed, restore_optimizer
-from bench.losses import image_loss
+from bench.losses import TrainingLoss
 from bench.problem import TrainingProblem
 from bench.randomness import generator
 from bench.settings import TrainingSettings
@@ -68,7 +67,7 @@ class MaskSearch:
         self._settings = settings
         self._seed = seed
         self._device = device
-        self._loss = image_loss(settings.loss)
+        self._loss = TrainingLoss(settings.loss)
         self._first_loss: float | None = None
         self._weights = {name: model.get_parameter(name) for name in mask}
         self.keep = kept_count(mask.total, stage.sparsity)
@@ -104,7 +103,7 @@ class MaskSearch:
             sampled = {name: (1 - hardness) * soft + hardness * top[name] for name, soft in sampled.items()}
         factors = self._gates.factors(sampled)
         weights = {name: weight * self._kept[name] * factors[name] for name, weight in self._weights.items()}
-        data_loss = self._loss(self._image(weights, samples), samples)
+        data_loss = self._loss(self.model, samples, weights)
         if self._first_loss is None:
             self._first_loss = data_loss.item()
         return data_loss + self._stage.kl * self._first_loss * self.mean_divergence()
@@ -203,10 +202,6 @@ class MaskSearch:
             "not_converged": float(not 1 / FAR <= probability / self.prior <= FAR),
             "failed": float(not (self._stage.lowest or hard_loss < min(random_losses))),
         }
-
-    def _image(self, weights: Mapping[str, Tensor], samples: Samples) -> Tensor:
-        image: Tensor = functional_call(self.model, dict(weights), (samples.kspace, samples.mask, samples.maps))
-        return image
 
 
 def learn_mask(

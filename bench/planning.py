@@ -17,6 +17,7 @@ from bench.evaluation import TestData, choose_slices, choose_volumes
 from bench.execution import Workspace
 from bench.given import hash_of, load_given
 from bench.lesions import BOX_METRICS
+from bench.losses import COMPLEX
 from bench.metrics import METRICS
 from bench.numerics import describe_numerics
 from bench.request import Request, Resolved, resolve
@@ -256,7 +257,9 @@ def open_data(track: Track, data: str | None, annotations: str | None) -> OpenDa
 def _training_data(
     volumes: Sequence[Volume], preparation: Preparation, resolved: Resolved, most_slices: int = 0, most: int = 0
 ) -> TrainingData:
-    return TrainingData(volumes, preparation, resolved.track.training.batch, most_slices, resolved.trial.seed, most)
+    training = resolved.track.training
+    combine = training.loss == COMPLEX
+    return TrainingData(volumes, preparation, training.batch, most_slices, resolved.trial.seed, most, combine)
 
 
 def _with_given(resolved: Resolved, workspace: Workspace, path: Path) -> tuple[Resolved, Workspace]:

@@ -8,7 +8,7 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from architectures import Architecture
-from bench.losses import Loss
+from bench.losses import TrainingLoss
 from bench.training_data import TrainingData
 from datasets.samples import Samples, crop_to_target
 from pruners import Mask
@@ -27,7 +27,7 @@ class TrainingProblem:
         Holding the weights as they are before the mask is applied.
     mask : Mask
     data : TrainingData
-    loss : callable
+    loss : TrainingLoss
     generator : torch.Generator
     device : torch.device
     channels : Channels
@@ -46,7 +46,7 @@ class TrainingProblem:
         model: Architecture,
         mask: Mask,
         data: TrainingData,
-        loss: Loss,
+        loss: TrainingLoss,
         generator: torch.Generator,
         device: torch.device,
         channels: Channels,
@@ -84,15 +84,15 @@ class TrainingProblem:
 
     def loss(self, batch: Samples, weights: Mapping[str, Tensor] | None = None) -> Tensor:
         """Training loss of a batch with these prunable weights, by default the masked ones."""
-        return self._loss(self._image(batch, weights), batch)
+        return self._loss(self.model, batch, self._in_force(weights))
 
     def curved_loss(self, batch: Samples, weights: Mapping[str, Tensor] | None = None) -> Tensor:
         """Mean squared error of √(|x|² + ε²) against the target: has curvature whatever the training loss."""
-        image, target = crop_to_target(self._image(batch, weights), batch.target)
+        found = functional_call(self.model, self._in_force(weights), (batch.kspace, batch.mask, batch.maps))
+        image, target = crop_to_target(found, batch.target)
         return functional.mse_loss((image.square() + SMOOTHING**2).sqrt(), target)
 
-    def _image(self, batch: Samples, weights: Mapping[str, Tensor] | None) -> Tensor:
+    def _in_force(self, weights: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
         given = weights or {}
         masked = {name: weight * self.mask[name] for name, weight in self.weights.items() if name not in given}
-        image: Tensor = functional_call(self.model, {**masked, **given}, (batch.kspace, batch.mask, batch.maps))
-        return image
+        return {**masked, **given}

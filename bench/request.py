@@ -10,7 +10,8 @@ import torch
 from architectures import architectures
 from architectures.contract import ALL_GROUPS, Architecture, ArchitectureEntry, Variant
 from bench.controls import Control
-from bench.settings import EvaluationSettings, TrainingSettings
+from bench.losses import COMPLEX
+from bench.settings import LOSSES, EvaluationSettings, TrainingSettings
 from bench.track import MapSettings, Track, find_track, settings_from, tracks
 from bench.trial import DEFAULT_SPARSITY, PROTOCOLS, Trial, parse_sparsity
 from datasets.shifts import shifts
@@ -162,6 +163,9 @@ def resolve(request: Request) -> Resolved:
     defaults = {**entry.options, "scope": entry.scope, "groups": ALL_GROUPS, "rounds": entry.rounds}
     settings |= {f"pruner.{name}": value for name, value in recorded.items() if value != defaults[name]}
     shell = _without_weights(architecture, size, variant)
+    if track.training.loss == COMPLEX and not shell.gives_complex:
+        others = ", ".join(loss for loss in LOSSES if loss != COMPLEX)
+        raise RequestError(f"loss {COMPLEX}: '{request.arch}' gives no complex image; use train.loss of {others}")
     prunable = sum(part.weight.numel() for part in shell.prunable().values())
     groups = str(common["groups"])
     shell.prunable(groups)  # there is such a group

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-LOSSES = ("ssim", "l1", "mse")
+LOSSES = ("ssim", "l1", "mse", "complex-mse")
 PRECISIONS = ("float32", "bf16")
 
 
@@ -25,7 +25,7 @@ class TrainingSettings:
     weight_decay : float
         Decoupled (AdamW); 0 is plain Adam.
     loss : str
-        ``ssim``, ``l1`` or ``mse``, between magnitude image and target.
+        ``ssim``, ``l1`` or ``mse``, between magnitude image and target; ``complex-mse``, between complex images.
     precision : str
         ``float32``, or ``bf16`` inside the CNNs.
     """

@@ -11,7 +11,7 @@ from torch import Tensor
 from architectures import Architecture
 from bench.cost import ConvolutionCounter
 from bench.loop import Progress, optimise, optimizer_tensors, part, prefixed, restore_optimizer
-from bench.losses import image_loss
+from bench.losses import TrainingLoss
 from bench.problem import TrainingProblem
 from bench.settings import TrainingSettings
 from bench.state import Spent
@@ -95,7 +95,7 @@ class WeightTraining:
         self._weights = {name: model.get_parameter(name) for name in mask}
         self._stage = stage
         self._settings = settings
-        self._loss = image_loss(settings.loss)
+        self._loss = TrainingLoss(settings.loss)
         self._problem = problem
         self._validate = validate
         self._best: dict[str, Tensor] = {}
@@ -111,7 +111,7 @@ class WeightTraining:
 
     def loss(self, samples: Samples, step: int) -> Tensor:
         """Training loss."""
-        return self._loss(self.model(samples.kspace, samples.mask, samples.maps), samples)
+        return self._loss(self.model, samples)
 
     def move(self, step: int) -> int:
         """Update the mask where it is due, then the weights."""

@@ -35,6 +35,8 @@ class TrainingData:
     seed : int
     most : int
         Slices altogether, of volumes in the order of the hash of their names; 0 for all.
+    combine : bool
+        Whether samples hold the SENSE combination of the fully sampled data.
     """
 
     def __init__(
@@ -45,7 +47,9 @@ class TrainingData:
         most_slices: int,
         seed: int,
         most: int = 0,
+        combine: bool = False,
     ) -> None:
+        self._combine = combine
         self._preparation = preparation
         self._batch_size = batch
         self._seed = seed
@@ -82,7 +86,7 @@ class TrainingData:
     def _sample(self, index: int, mask_seed: tuple[int, ...]) -> Samples:
         volume, slice_index = self._slices[index]
         kspace, target = read_slices(volume, [slice_index])
-        return prepare(volume, kspace, target, self._preparation, mask_seed)
+        return prepare(volume, kspace, target, self._preparation, mask_seed, self._combine)
 
     def _draw_order(self, purpose: str, epoch: int) -> list[list[int]]:
         draw = generator(self._seed, purpose, "order", epoch)

@@ -62,6 +62,9 @@ class Samples:
         ``(B,)`` largest target value of the volume.
     scale : Tensor
         ``(B,)``; multiply by it to return to the file's units.
+    combined : Tensor
+        ``(B, H, W)`` complex64, the SENSE combination of the fully sampled data through the maps, for losses on complex
+        images; otherwise ``(B, 0, 0)``. No input of a network.
     """
 
     kspace: Tensor
@@ -70,6 +73,7 @@ class Samples:
     target: Tensor
     maximum: Tensor
     scale: Tensor
+    combined: Tensor
 
     def to(self, device: torch.device) -> "Samples":
         """The same samples on a device."""
@@ -87,6 +91,7 @@ def prepare(
     target: npt.NDArray[np.float32],
     preparation: Preparation,
     seed: tuple[int, ...],
+    combine: bool = False,
 ) -> Samples:
     """Undersample and scale slices of one volume, all with the same sampling mask.
 
@@ -99,9 +104,12 @@ def prepare(
     preparation : Preparation
     seed : tuple of int
         Of the sampling mask.
+    combine : bool
+        Whether the SENSE combination of the fully sampled data is needed.
     """
     full = _readout_cropped(volume, torch.from_numpy(kspace), preparation)
     mask, calibration = preparation.undersampling.draw(volume.columns, volume.acquired, seed, full.shape[-2])
+    clean = full
     if preparation.added_noise_snr is not None:
         full = add_noise(full, mask, volume.acquired, preparation.added_noise_snr, seed)
     sampled = zero_filled(full, mask)
@@ -117,6 +125,9 @@ def prepare(
         target=torch.from_numpy(target) / scale[:, None, None],
         maximum=volume.maximum / scale,
         scale=scale,
+        combined=(inverse_fft(clean) * maps.conj()).sum(1) / scale[:, None, None]
+        if combine
+        else torch.zeros(len(full), 0, 0, dtype=torch.complex64),
     )
 
 

@@ -8,7 +8,7 @@ import torch
 
 from bench.budget import Estimator
 from bench.evaluation import load_test_volume, reconstruct_volume
-from bench.losses import image_loss
+from bench.losses import TrainingLoss
 from bench.numerics import set_numerics
 from bench.planning import PlannedTrial
 from bench.state import State
@@ -110,12 +110,12 @@ def _measure(planned: PlannedTrial) -> _Network:
     set_numerics(planned.resolved.track.threads)
     workspace, device = replace(planned.workspace, width=1.0), planned.workspace.device
     model = workspace.initial_model().to(device)
-    optimizer, loss_of = adam(model, workspace.training), image_loss(workspace.training.loss)
+    optimizer, loss_of = adam(model, workspace.training), TrainingLoss(workspace.training.loss)
 
     def step(number: int) -> None:
         samples = workspace.data.batch(number).to(device)
         optimizer.zero_grad()
-        loss_of(model(samples.kspace, samples.mask, samples.maps), samples).backward()  # type: ignore[no-untyped-call]
+        loss_of(model, samples).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         _wait(device)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import torch
 
-from bench.losses import image_loss
+from bench.losses import TrainingLoss
 from bench.sweep.cells import Cell, planned_of
 from bench.training import adam
 
@@ -59,7 +59,7 @@ def _step_bytes(cell: Cell) -> int:
     torch.cuda.reset_peak_memory_stats(device)
     model = workspace.initial_model().to(device)
     samples = workspace.data.batch(0).to(device)
-    loss = image_loss(workspace.training.loss)(model(samples.kspace, samples.mask, samples.maps), samples)
+    loss = TrainingLoss(workspace.training.loss)(model, samples)
     loss.backward()  # type: ignore[no-untyped-call]
     adam(model, workspace.training).step()
     peak = torch.cuda.max_memory_reserved(device)

@@ -16,7 +16,7 @@ def make_samples(rows, columns):
     maps = maps / maps.abs().square().sum(1, keepdim=True).sqrt()
     mask = torch.ones(1, 1, 1, columns, dtype=torch.bool)
     one = torch.ones(1)
-    return Samples(torch.randn_like(maps), mask, maps, torch.rand(1, rows, columns), one, one)
+    return Samples(torch.randn_like(maps), mask, maps, torch.rand(1, rows, columns), one, one, torch.zeros(1, 0, 0))
 
 
 def keep_only(model, chosen):

@@ -11,7 +11,7 @@ import torch
 from architectures.modl import ConvolutionalDenoiser, MoDL
 from bench.execution import advance, remember, run_recipe
 from bench.loop import Progress
-from bench.losses import image_loss
+from bench.losses import TrainingLoss
 from bench.mask_search import MaskSearch, learn_mask
 from bench.problem import TrainingProblem
 from bench.running import run
@@ -212,9 +212,7 @@ def test_a_joint_search_trains_the_weights_and_ends_in_the_hard_mask(tmp_path):
     mask, training = State.of(model).mask, planned.workspace.training
     search = MaskSearch(model, mask, WeightGates(mask), learn, training, 0, planned.workspace.device)
     used = {}
-    search._image = lambda weights, samples: (
-        used.update(weights) or samples.target + 0 * sum(w.sum() for w in weights.values())
-    )
+    search._loss = lambda model, samples, weights: used.update(weights) or sum(w.sum() for w in weights.values())
     search.loss(planned.workspace.data.batch(0), learn.steps - 1)
     top = search.top()
     assert all(torch.allclose(used[n], model.get_parameter(n) * top[n]) for n in top)
@@ -358,7 +356,7 @@ def test_a_search_finds_a_planted_subnetwork(tmp_path):
 
     def problem(network, mask, use, purpose):
         copied = copy.deepcopy(network)
-        return TrainingProblem(copied, mask, data, image_loss("mse"), draw, workspace.device, purpose)
+        return TrainingProblem(copied, mask, data, TrainingLoss("mse"), draw, workspace.device, purpose)
 
     stage = LearnMask("0.6667", "global", 1000, temperature=1.0, final_temperature=1.0, kl=0.0, rate=0.05)
     found, spent = learn_mask(model, full, stage, workspace.training, data, 0, workspace.device, NOWHERE, problem)
