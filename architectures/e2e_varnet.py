@@ -143,8 +143,10 @@ def _central_run(sampled: Tensor) -> Tensor:
 
 
 @architecture(
-    version=1,
-    source="Sriram et al. 2020, arXiv:2004.06688; state dict and output of fastmri.models.VarNet",
+    version=2,
+    init="normal-0.02",
+    source="Sriram et al. 2020, arXiv:2004.06688; state dict and output of fastmri.models.VarNet, which starts "
+    "by the rule of torch",
     sharing="nothing is shared",
     needs=(),
     sizes={
