@@ -27,7 +27,7 @@ def load_given(path: Path, model: Architecture) -> dict[str, Tensor]:
         else:
             found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # both libraries raise whatever they meet
-        raise RequestError(f"{where}: is no readable state dict ({type(error).__name__})") from None
+        raise RequestError(f"{where}: cannot be read as a state dict ({type(error).__name__})") from None
     if not (isinstance(found, Mapping) and all(isinstance(value, Tensor) for value in found.values())):
         raise RequestError(f"{where}: holds no state dict of names and tensors")
     wanted = model.state_dict()

@@ -474,7 +474,7 @@ def test_given_weights_are_checked(tmp_path):
         with pytest.raises(RequestError, match=message):
             toy_plan(tmp_path, timing="after", dense_weights=str(file))
     file.write_bytes(b"nothing")
-    with pytest.raises(RequestError, match="no readable state dict"):
+    with pytest.raises(RequestError, match="cannot be read as a state dict"):
         toy_plan(tmp_path, timing="after", dense_weights=str(file))
     safetensors.torch.save_file(weights, file)
     with pytest.raises(RequestError, match="only timing 'after'"):
