@@ -188,7 +188,7 @@ class MaskSearch:
             for index, variant in enumerate(variants):
                 weights = {name: weight * variant[name] for name, weight in problem.weights.items()}
                 totals[index] += float(problem.loss(batch, weights)) / DIAGNOSTIC_BATCHES
-        probability = self.mean_probability()
+        probability, nothing_to_choose = self.mean_probability(), mask.kept == mask.total
         soft_loss, hard_loss, *random_losses, unpruned = totals
         return {
             "soft_loss": soft_loss,
@@ -199,8 +199,8 @@ class MaskSearch:
             "divergence": self.mean_divergence().item(),
             "mean_probability": probability,
             "density": self.prior,
-            "not_converged": float(not 1 / FAR <= probability / self.prior <= FAR),
-            "failed": float(not (self._stage.lowest or hard_loss < min(random_losses))),
+            "not_converged": float(not (nothing_to_choose or 1 / FAR <= probability / self.prior <= FAR)),
+            "failed": float(not (nothing_to_choose or self._stage.lowest or hard_loss < min(random_losses))),
         }
 
 

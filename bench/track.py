@@ -205,8 +205,10 @@ def load_track(path: Path) -> Track:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise RequestError(f"track {path}: {error}") from None
     simulates = "simulation" in content
-    training = content.get("training")
-    own = {name: training.pop(name) for name in list(training) if isinstance(training[name], dict)} if training else {}
+    training = content.get("training", {})
+    if not isinstance(training, dict):
+        raise RequestError(f"track {path.name}: write the training as one [training]")
+    own = {name: training.pop(name) for name in list(training) if isinstance(training[name], dict)}
     sections: dict[str, Any] = {
         name: settings_from(kind, content.pop(name, {}), f"track {path.name}, [{name}]")
         for name, kind in SECTIONS.items()
@@ -224,7 +226,7 @@ def load_track(path: Path) -> Track:
         sections[name] = tuple(
             settings_from(kind, single, f"track {path.name}, {name} {number}")
             for number, entry in enumerate(given, start=1)
-            for single in (_combinations(entry) if kind is Contrast else [entry])
+            for single in (_combinations(entry, f"track {path.name}, {name} {number}") if kind is Contrast else [entry])
         )
     if sections["data"].centre >= 1:
         raise RequestError(
@@ -237,8 +239,11 @@ def load_track(path: Path) -> Track:
     return settings_from(Track, {**plain, **sections}, f"track {path.name}", nested=tuple(sections))
 
 
-def _combinations(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _combinations(entry: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
     """A block of contrasts that gives lists stands for all combinations."""
+    empty = [name for name, value in entry.items() if value == []]
+    if empty:
+        raise RequestError(f"{where}: '{empty[0]}' is an empty list, which stands for no contrast at all")
     lists = [value if isinstance(value, list) else [value] for value in entry.values()]
     return [dict(zip(entry, values, strict=True)) for values in product(*lists)]
 

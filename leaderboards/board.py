@@ -9,7 +9,7 @@ import numpy as np
 from bench.record import Record
 from leaderboards.compare import Comparison, compare, paired_by_weights
 from leaderboards.lengths import UNDER_TRAINED, Length, lengths_of
-from leaderboards.outline import Cell, Outline
+from leaderboards.outline import Cell, Outline, conditions_of_name
 from leaderboards.results import USUAL, Condition, Row, conditions_of, paired, row_of, scores, unsound
 from leaderboards.speeds import Speed
 from leaderboards.statistics import Estimate, effective_robustness, ranks, two_way
@@ -18,6 +18,7 @@ from registries import RequestError
 METRIC = "psnr"
 MOST_LEFT_OUT = 0.2
 """Share of a row's seeds; where more are left out, the others are a selection and decide nothing."""
+OF_ROW = ("arch", "pruner", "timing", "sparsity", "control")
 OTHER = {"knee": "brain", "brain": "knee"}
 
 
@@ -279,14 +280,16 @@ def _panel(setting: Setting, records: Sequence[Record], outline: Outline, where:
     names = list(dict.fromkeys(record.row for record in sound))
     rows = {name: row_of(sound, name, where) for name in names}
     conditions = tuple(dict.fromkeys(c for row in rows.values() for c in conditions_of(row, METRIC)))
-    archs = list(dict.fromkeys(row.trial["arch"] for row in rows.values()))
+    archs = dict.fromkeys(record.trial["arch"] for record in own)
+    archs |= dict.fromkeys(cell.arch for cell in outline.cells if _belongs(cell, setting))
     lines: list[Line] = []
     for arch in sorted(archs):
         of_arch = {name: row for name, row in rows.items() if row.trial["arch"] == arch}
         found = _lines(of_arch, setting, records)
         lines += sorted(found, key=lambda line: (line.rank_inside or 10**6, -_mean(line, setting.inside), line.name))
         absent = [cell for cell in outline.cells if cell.arch == arch and _belongs(cell, setting)]
-        lines += _nothing(absent, rows, records, setting)
+        left_out = {record.row: record.trial for record in own if record.trial["arch"] == arch}
+        lines += _nothing(absent, left_out, rows, records, setting)
     return Panel(setting, tuple(lines), rows, conditions, _baselines(own))
 
 
@@ -400,15 +403,15 @@ def _notes(row: Row, setting: Setting, records: Sequence[Record]) -> tuple[str, 
 
 def _left_out(name: str, setting: Setting, records: Sequence[Record]) -> Iterator[str]:
     """How many seeds of a row are left out of every figure, and why."""
-    verdicts = _verdicts(name, setting, records)
+    verdicts = _verdicts(name, [r for r in records if r.ok and Setting.of(r) == setting])
     reasons = [reason for reason in verdicts if reason]
     for reason in sorted(set(reasons)):
         yield f"{reason} in {reasons.count(reason)} of {len(verdicts)} seeds, left out"
 
 
-def _verdicts(name: str, setting: Setting, records: Sequence[Record]) -> list[str | None]:
+def _verdicts(name: str, records: Sequence[Record]) -> list[str | None]:
     """Of each finished seed of a row, why it is left out."""
-    found = {r.trial["seed"]: unsound(r) for r in records if r.ok and r.row == name and Setting.of(r) == setting}
+    found = {r.trial["seed"]: unsound(r) for r in records if r.ok and r.row == name}
     return list(found.values())
 
 
@@ -430,20 +433,26 @@ def _same_setting(record: Record, setting: Setting) -> bool:
     return of_record == (*setting.of_trial, setting.conditions)
 
 
-def _nothing(cells: Iterable[Cell], rows: Mapping[str, Row], records: Sequence[Record], setting: Setting) -> list[Line]:
-    """Lines of the grid's rows without a finished trial, each with its reason."""
+def _nothing(
+    cells: Iterable[Cell],
+    finished: Mapping[str, Mapping[str, Any]],
+    rows: Mapping[str, Row],
+    records: Sequence[Record],
+    setting: Setting,
+) -> list[Line]:
+    """Lines of rows of the grid, and of finished trials by row name, that have no figures; each with its reason."""
     reasons = {
         record.row: f"{'n/a' if record.content['status'] == 'skipped' else 'failed'}: {record.content['reason']}"
         for record in records
         if not record.ok and _same_setting(record, setting)
     }
+    trials = {cell.row: {name: getattr(cell, name) for name in OF_ROW} for cell in cells} | dict(finished)
     found = {}
-    for cell in cells:
-        if cell.row not in rows and cell.row not in found:
-            trial = {name: getattr(cell, name) for name in ("arch", "pruner", "timing", "sparsity", "control")}
-            left_out = "; ".join(_left_out(cell.row, setting, records))
-            reason = left_out or reasons.get(cell.row, "not yet run")
-            found[cell.row] = Line(cell.row, trial, (), {}, {}, None, None, None, {}, {}, (reason,))
+    for name, trial in trials.items():
+        if name not in rows:
+            left_out = "; ".join(_left_out(name, setting, records))
+            reason = left_out or reasons.get(name, "not yet run")
+            found[name] = Line(name, trial, (), {}, {}, None, None, None, {}, {}, (reason,))
     return [found[name] for name in sorted(found)]
 
 
@@ -459,11 +468,16 @@ def _contrasts(
             raise RequestError(f"track '{outline.track}': a board shows contrasts in {METRIC}, not {contrast.metric}")
         condition = Condition(contrast.split, contrast.shift)
         asked = contrast.train_on, contrast.acceleration
-        fitting = [panel for panel in panels if (panel.setting.train_on, panel.setting.acceleration) == asked]
-        fitting.sort(key=lambda panel: contrast.a not in panel.rows)  # one table for each length of training
+        fitting = [
+            panel
+            for panel in panels
+            if (panel.setting.train_on, panel.setting.acceleration) == asked
+            and panel.setting.conditions == conditions_of_name(contrast.a)
+        ]
         rows = fitting[0].rows if fitting else {}
         name = f"{contrast.a} − {contrast.b}, {condition}"
-        if fitting and any(_mostly_left_out(row, fitting[0].setting, records) for row in (contrast.a, contrast.b)):
+        own = [record for record in records if (record.trial["train_on"], record.trial["acceleration"]) == asked]
+        if _mostly_left_out(contrast.a, own) or _mostly_left_out(contrast.b, own):
             withdrawn.append(name)
             continue
         pair = [row for name in (contrast.a, contrast.b) if (row := rows.get(name)) is not None]
@@ -475,8 +489,8 @@ def _contrasts(
     return tuple(found), tuple(missing), tuple(withdrawn)
 
 
-def _mostly_left_out(name: str, setting: Setting, records: Sequence[Record]) -> bool:
-    found = _verdicts(name, setting, records)
+def _mostly_left_out(name: str, records: Sequence[Record]) -> bool:
+    found = _verdicts(name, records)
     return sum(reason is not None for reason in found) > MOST_LEFT_OUT * len(found)
 
 

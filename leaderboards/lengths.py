@@ -28,8 +28,8 @@ class Length:
     test : mapping of str to float
         PSNR by split, mean over seeds, dB.
     state : str
-        ``under-trained``: twice the steps bring 0.1 dB or more; ``overfitting``: fewer steps are better by as much;
-        ``trained``: neither; ``doubling not run``.
+        ``under-trained``: twice the steps bring 0.1 dB or more, over common seeds; ``overfitting``: fewer steps are
+        better by as much; ``trained``: neither; ``doubling not run``.
     """
 
     arch: str
@@ -61,30 +61,35 @@ def _counts(record: Record) -> bool:
 
 def _length(arch: str, steps: int, found: Mapping[tuple[str, int], Mapping[int, Record]]) -> Length:
     own = found[arch, steps]
-    quality = {other: _psnr(group) for (name, other), group in found.items() if name == arch}
+    changes = {other: _change(found[arch, other], own) for name, other in found if name == arch and other != steps}
     return Length(
         arch,
         steps,
         tuple(sorted(own)),
-        quality[steps],
+        float(np.mean([_psnr(record) for record in own.values()])),
         _mean(own, "validation_loss"),
         _mean(own, "training_loss"),
         dict(_test(own)),
-        _state(steps, quality),
+        _state(steps, {other: change for other, change in changes.items() if change is not None}),
     )
 
 
-def _state(steps: int, quality: Mapping[int, float]) -> str:
-    shorter = [value for other, value in quality.items() if other < steps]
-    if shorter and quality[steps] <= max(shorter) - GATE:
+def _change(other: Mapping[int, Record], own: Mapping[int, Record]) -> float | None:
+    """What another length brings over the seeds that both have, dB; None without any."""
+    common = sorted(other.keys() & own.keys())
+    return float(np.mean([_psnr(other[seed]) - _psnr(own[seed]) for seed in common])) if common else None
+
+
+def _state(steps: int, changes: Mapping[int, float]) -> str:
+    if any(change >= GATE for other, change in changes.items() if other < steps):
         return OVERFITTING
-    if 2 * steps not in quality:
+    if 2 * steps not in changes:
         return UNKNOWN
-    return UNDER_TRAINED if quality[2 * steps] - quality[steps] >= GATE else TRAINED
+    return UNDER_TRAINED if changes[2 * steps] >= GATE else TRAINED
 
 
-def _psnr(group: Mapping[int, Record]) -> float:
-    return float(np.mean([record.content["convergence"]["psnr_at_end"] for record in group.values()]))
+def _psnr(record: Record) -> float:
+    return float(record.content["convergence"]["psnr_at_end"])
 
 
 def _mean(group: Mapping[int, Record], name: str) -> float | None:

@@ -27,8 +27,7 @@ class Cell:
     @property
     def conditions(self) -> str:
         """Settings of the row that are not the pruner's, as `Record.conditions`."""
-        settings = [text for text in self.row.partition("@")[2].split(",") if text and not text.startswith("pruner.")]
-        return f"@{','.join(settings)}" if settings else ""
+        return conditions_of_name(self.row)
 
     @property
     def key(self) -> tuple[str, str, str, int, int]:
@@ -56,3 +55,9 @@ class Outline:
     track: str
     cells: tuple[Cell, ...]
     contrasts: tuple[Question, ...]
+
+
+def conditions_of_name(row: str) -> str:
+    """Settings in a row name that are not the pruner's, as `Record.conditions`."""
+    settings = [text for text in row.partition("@")[2].split(",") if text and not text.startswith("pruner.")]
+    return f"@{','.join(settings)}" if settings else ""

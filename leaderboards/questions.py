@@ -1,9 +1,11 @@
 """The questions first: sentences made of the confirmatory statistics and of paired changes."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from leaderboards.board import METRIC, Board, Line, Panel, under_trained
 from leaderboards.compare import Comparison, compare, confirmed
+from leaderboards.lengths import TRAINED
 from leaderboards.results import Condition, Row
 from leaderboards.speeds import Speed
 from leaderboards.statistics import FEW_SEEDS, Estimate
@@ -40,7 +42,7 @@ def _confirmatory(board: Board) -> Iterator[str]:
     for one, (value, claim) in zip(board.contrasts, verdicts, strict=True):
         by_pair.setdefault((one.a, one.b), []).append(_contrast(one, value, claim))
     for (a, b), parts in by_pair.items():
-        yield f"{a} against {b}: {'; '.join(parts)}."
+        yield f"{a} against {b}{_length_state(board, a)}: {'; '.join(parts)}."
     few = [one for one in board.contrasts if one.estimate.seeds < FEW_SEEDS]
     if few:
         seeds = sorted({one.estimate.seeds for one in few})
@@ -59,6 +61,15 @@ def _confirmatory(board: Board) -> Iterator[str]:
     late = under_trained(board.head)
     if late:
         yield f"Under-trained, so that differences may change with more steps: {', '.join(late)}."
+
+
+def _length_state(board: Board, row: str) -> str:
+    """How well dense is trained at the length of a row, where that limits what a verdict says."""
+    arch, _, settings = row.partition("/")
+    given = re.search(r"[@,]train\.steps=(\d+)", settings)
+    steps = int(given[1]) if given else board.head.budgets.get(arch)
+    state = next((one.state for one in board.head.lengths if (one.arch, one.steps) == (arch, steps)), None)
+    return f" (dense at {steps} steps: {state})" if state and state != TRAINED else ""
 
 
 def _contrast(one: Comparison, value: float, claim: bool | None) -> str:
@@ -102,7 +113,7 @@ def _partners(panel: Panel) -> Iterator[str]:
     for arch in panel.archs:
         for row in _rows(panel, arch, "at-init"):
             for control, words in PARTNERS.items():
-                partner = panel.rows.get(f"{arch}/dense+{control}")
+                partner = panel.rows.get(f"{arch}/dense+{control}{panel.setting.conditions}")
                 if partner is not None and set(row.seeds) & set(partner.seeds):
                     yield f"{row.name} − dense with {words} (exploratory): {_on_both(panel, row, partner)}."
 
@@ -125,13 +136,13 @@ def _timings(panel: Panel) -> Iterator[str]:
                 other = panel.rows.get(row.name.replace("/at-init/", f"/{timing}/"))
                 if other is not None and set(row.seeds) & set(other.seeds):
                     parts.append(f"{timing} − at-init: {_on_both(panel, other, row)}")
-            long = panel.rows.get(f"{arch}/dense+long")
+            long = panel.rows.get(f"{arch}/dense+long{panel.setting.conditions}")
             after = panel.rows.get(row.name.replace("/at-init/", "/after/"))
             if long is not None and after is not None and set(long.seeds) & set(after.seeds):
                 parts.append(f"after − dense trained as long: {_on_both(panel, after, long)}")
             if parts:
                 apart = " (lottery: every timing has seen trained weights)" if row.trial["pruner"] == "lottery" else ""
-                name = f"{arch}/{row.trial['pruner']} {row.trial['sparsity']}"
+                name = row.name.replace("/at-init/", " ")
                 yield f"{name}{apart} (exploratory): {'; '.join(parts)}."
 
 

@@ -14,6 +14,7 @@ def add(commands: Any) -> None:
 
 def execute(chosen: argparse.Namespace) -> int:
     """Print a table for each setting."""
+    from bench.context import content_key
     from bench.report import aligned
     from leaderboards.lengths import lengths_of, table
     from leaderboards.results import read_records
@@ -22,10 +23,11 @@ def execute(chosen: argparse.Namespace) -> int:
     groups: dict[str, list[Any]] = {}
     for record in read_records(Path(chosen.folder)):
         if record.ok:
-            trial, numerics = record.trial, record.content["provenance"]["numerics"]
+            trial, source = record.trial, record.content["provenance"]
             name = (
                 f"track {trial['resolved']['track']}, size {trial['size']}, trained on {trial['train_on']}, "
-                f"{trial['acceleration']}×, {numerics['device']}"
+                f"{trial['acceleration']}×, {trial['protocol']} protocol, {source['numerics']['device']}, "
+                f"{source['data']['kind']} data {content_key(source['data']['identity'])[:8]}"
             )
             groups.setdefault(name, []).append(record)
     found = {name: lengths_of(records) for name, records in sorted(groups.items())}

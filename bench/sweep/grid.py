@@ -8,7 +8,7 @@ from pathlib import Path
 
 from architectures import architectures
 from bench.controls import OF_DENSE
-from bench.request import Request
+from bench.request import Request, resolve
 from bench.track import SUFFIX, Grid, Track
 from bench.trial import NO_CONTROL, parse_sparsity, row_name
 from datasets.splits.training import parse_training_set
@@ -89,6 +89,14 @@ def _check(block: Grid, track: Track) -> None:
         pruners.get(pruner)
     for training_set in block.train_on:
         parse_training_set(training_set)
+    where = f"track '{track.name}', grid"
+    if any(steps < 1 for steps in block.steps):
+        raise RequestError(f"{where}: steps {min(block.steps)} is not positive")
+    for setting in block.settings:
+        if "=" not in setting or "," in setting:
+            raise RequestError(f"{where}: setting '{setting}': write NAME=VALUE, without a comma")
+        if block.steps and setting.startswith("train.steps="):
+            raise RequestError(f"{where}: setting '{setting}' stands beside steps; use one of them")
     for what, names, known in (
         ("timing", block.timings, TIMINGS),
         ("control", [c.partition("-")[0] if c.startswith("small") else c for c in block.controls], CONTROLS),
@@ -127,7 +135,21 @@ def _combinations(track: Track, block: Grid, seed: int, surroundings: Surroundin
             device=surroundings.device,
             out=surroundings.out,
         )
-        yield from _rows(block, base)
+        for request in _rows(block, base):
+            _check_name(request, track)
+            yield request
+
+
+def _check_name(request: Request, track: Track) -> None:
+    """The name of a row with settings is that of its records, so that boards find them."""
+    if not request.settings:
+        return
+    try:
+        row = resolve(request).trial.row
+    except RequestError:  # skipped later, with this reason
+        return
+    if row != row_of(request):
+        raise RequestError(f"track '{track.name}', grid: write the settings of '{row_of(request)}' as in '{row}'")
 
 
 def _rows(block: Grid, base: Request) -> Iterator[Request]:

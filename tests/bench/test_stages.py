@@ -367,6 +367,14 @@ def test_a_search_finds_a_planted_subnetwork(tmp_path):
     assert equal(before, model.state_dict())
 
 
+def test_a_search_that_keeps_everything_has_nothing_to_choose(tmp_path):
+    """The only mask of its size is neither worse than random ones nor far from its density."""
+    planned = toy_plan(tmp_path, pruner="pun", sparsity="0", settings=("pruner.rate=1e-12",))
+    state = State.of(planned.workspace.initial_model())
+    _, cost = advance(state, planned.resolved.stages[0], planned.workspace, {}, NOWHERE)
+    assert (cost.findings["failed"], cost.findings["not_converged"]) == (0, 0)
+
+
 def test_controls_change_what_they_say(tmp_path):
     planned = toy_plan(tmp_path)
     (_, pruned), *_ = follow(planned, planned.resolved.stages[:1])

@@ -28,6 +28,8 @@ def test_built_in_tracks_are_valid():
         (lambda text: text + "\n[data]\ncentre = 1.5", "[data], centre: 1.5 leaves no other column"),
         (lambda text: text + "\n[training.modll]\nsteps = 3", "there is no architecture 'modll'; use e2e-varnet"),
         (lambda text: text + "\n[training.modl]\nstep = 3", "[training.modl]: unknown key 'step'"),
+        (lambda text: text + "\n[[contrasts]]\na = []\nb = 'modl/dense'\n", "'a' is an empty list"),
+        (lambda text: text.replace("[training]", "[[training]]"), "write the training as one [training]"),
         (lambda text: text + "[", "track"),
     ],
 )

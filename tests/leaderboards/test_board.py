@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from bench.cli import main
 from bench.record import FILE, Record
 from leaderboards.archive import read_archive, write_archive
 from leaderboards.board import build_board, under_trained
+from leaderboards.lengths import OVERFITTING, UNDER_TRAINED, Length
 from leaderboards.outline import Outline
 from leaderboards.publish import publish
 from leaderboards.questions import questions
@@ -166,6 +168,38 @@ def test_seeds_that_say_nothing_are_counted_and_in_no_figure(swept, verdict, wor
     gone = [with_verdict(r, **verdict) if r.row == name else r for r in records]
     line = next(line for line in build_board(gone, outline(path), "here").panels[0].lines if line.name == name)
     assert (line.seeds, line.notes) == ((), (f"{words} in 2 of 2 seeds, left out",))
+
+
+def test_a_row_of_which_nothing_counts_is_withdrawn_and_not_missing(swept):
+    """Also where it has a table of its own, of which nothing else is left either."""
+    path, out = swept
+    asked, partner = f"modl/snip/at-init/0.5{LONG}", f"modl/dense{LONG}"
+    records = [with_verdict(r, failed=True) if r.row == asked else r for r in read_records(out) if r.row != partner]
+    found = build_board(records, outline(path), "here")
+    assert found.withdrawn == (f"{asked} − {partner}, knee",)
+    assert all(asked not in name for name in found.missing)
+
+
+def test_a_contrast_is_taken_from_the_table_of_its_own_length_whatever_else_is_there(swept):
+    """Without rows of its own length it is missing, not answered by the others."""
+    path, out = swept
+    records = [record for record in read_records(out) if LONG not in record.row]
+    found = build_board(records, outline(path), "here")
+    assert f"modl/snip/at-init/0.5{LONG} − modl/dense{LONG}, knee" in found.missing
+    assert [one.a for one in found.contrasts] == ["modl/snip/at-init/0.5"]
+
+
+def test_sentences_say_how_well_dense_is_trained_at_that_length(board):
+    plain = dict(questions(board))["Does pruning at initialization beat dense?"]
+    lengths = tuple(
+        Length("modl", steps, (0, 1), 30.0, 0.1, 0.1, {}, state)
+        for steps, state in ((12, UNDER_TRAINED), (20, OVERFITTING))
+    )
+    told = replace(board, head=replace(board.head, lengths=lengths))
+    text = " ".join(dict(questions(told))["Does pruning at initialization beat dense?"])
+    assert "modl/snip/at-init/0.5 against modl/dense (dense at 12 steps: under-trained): " in text
+    assert f"modl/snip/at-init/0.5{LONG} against modl/dense{LONG} (dense at 20 steps: overfitting): " in text
+    assert "steps: " not in " ".join(plain)
 
 
 def test_tables_hold_the_same_figures(board):

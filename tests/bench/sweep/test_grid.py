@@ -123,6 +123,23 @@ def test_what_a_track_cannot_be_swept_for_is_said(tmp_path):
         rows(write_track(tmp_path, GRID.replace('"snip"', '"snap"')))
 
 
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("steps = [0]", "steps 0 is not positive"),
+        ('settings = ["init"]', "setting 'init': write NAME=VALUE"),
+        ('settings = ["init=torch,train.batch=2"]', "write NAME=VALUE, without a comma"),
+        ('settings = ["train.steps=6"]\nsteps = [6]', "stands beside steps"),
+        ('settings = ["train.learning_rate=1e-2"]', "as in 'modl/dense@train.learning_rate=0.01'"),
+        ('settings = ["init=torch"]', "as in 'modl/dense'"),
+    ],
+)
+def test_settings_that_would_give_rows_another_name_are_refused(tmp_path, lines, message):
+    with pytest.raises(RequestError) as caught:
+        rows(write_track(tmp_path, GRID + lines))
+    assert message in str(caught.value)
+
+
 def planned(path, tmp_path):
     track = load_track(path)
     return track, plan_cells(expand(track, Surroundings(str(path), device="cpu", out=str(tmp_path / "out"))))
