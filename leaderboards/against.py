@@ -7,6 +7,7 @@ from typing import Any
 from bench.record import Record
 from leaderboards.compare import Comparison, compare
 from leaderboards.results import USUAL, Row, row_of, setting_of, shared_conditions
+from leaderboards.soundness import outcomes, verdicts_of
 from registries import RequestError
 
 
@@ -69,6 +70,11 @@ def _table(records: Sequence[Record], references: Sequence[str], metric: str, wh
             flips |= any(one.flips for one in present)
             seeds = "/".join(dict.fromkeys(str(one.estimate.seeds) for one in present)) or str(len(row.seeds))
             cells.append(["" if position else row.name, split, seeds, *map(_cell, shown)])
+    remarks += [
+        f"{row.name}: {words}, which say nothing about the method"
+        for row in rows
+        for words in outcomes(verdicts_of(records, row.name))
+    ]
     if few:
         remarks.insert(0, "fewer than ten seeds: intervals are conditional on these trained networks")
     if flips:

@@ -10,14 +10,13 @@ from bench.record import Record
 from leaderboards.compare import Comparison, compare, paired_by_weights
 from leaderboards.lengths import UNDER_TRAINED, Length, lengths_of
 from leaderboards.outline import Cell, Outline, conditions_of_name
-from leaderboards.results import USUAL, Condition, Row, conditions_of, paired, row_of, scores, unsound
+from leaderboards.results import USUAL, Condition, Row, conditions_of, paired, row_of, scores
+from leaderboards.soundness import mostly_unsound, outcomes, unsound, verdicts_of
 from leaderboards.speeds import Speed
 from leaderboards.statistics import Estimate, effective_robustness, ranks, two_way
 from registries import RequestError
 
 METRIC = "psnr"
-MOST_LEFT_OUT = 0.2
-"""Share of a row's seeds; where more are left out, the others are a selection and decide nothing."""
 OF_ROW = ("arch", "pruner", "timing", "sparsity", "control")
 OTHER = {"knee": "brain", "brain": "knee"}
 
@@ -403,16 +402,8 @@ def _notes(row: Row, setting: Setting, records: Sequence[Record]) -> tuple[str, 
 
 def _left_out(name: str, setting: Setting, records: Sequence[Record]) -> Iterator[str]:
     """How many seeds of a row are left out of every figure, and why."""
-    verdicts = _verdicts(name, [r for r in records if r.ok and Setting.of(r) == setting])
-    reasons = [reason for reason in verdicts if reason]
-    for reason in sorted(set(reasons)):
-        yield f"{reason} in {reasons.count(reason)} of {len(verdicts)} seeds, left out"
-
-
-def _verdicts(name: str, records: Sequence[Record]) -> list[str | None]:
-    """Of each finished seed of a row, why it is left out."""
-    found = {r.trial["seed"]: unsound(r) for r in records if r.ok and r.row == name}
-    return list(found.values())
+    own = [record for record in records if record.ok and Setting.of(record) == setting]
+    yield from (f"{words}, left out" for words in outcomes(verdicts_of(own, name)))
 
 
 def _warnings(compared: Sequence[Comparison], row: Row) -> Iterator[str]:
@@ -477,21 +468,19 @@ def _contrasts(
         rows = fitting[0].rows if fitting else {}
         name = f"{contrast.a} − {contrast.b}, {condition}"
         own = [record for record in records if (record.trial["train_on"], record.trial["acceleration"]) == asked]
-        if _mostly_left_out(contrast.a, own) or _mostly_left_out(contrast.b, own):
+        verdicts = [verdicts_of(own, row) for row in (contrast.a, contrast.b)]
+        if any(map(mostly_unsound, verdicts)):
             withdrawn.append(name)
             continue
         pair = [row for name in (contrast.a, contrast.b) if (row := rows.get(name)) is not None]
         evaluated = all(condition in conditions_of(row, METRIC) for row in pair)
         if len(pair) == 2 and evaluated and set(pair[0].seeds) & set(pair[1].seeds):
-            found += compare(pair[0], pair[1], METRIC, [condition])
+            (one,) = compare(pair[0], pair[1], METRIC, [condition])
+            run = len(verdicts[0].keys() & verdicts[1].keys())
+            found.append(replace(one, unsound_seeds=run - one.estimate.seeds))
         else:
             missing.append(name)
     return tuple(found), tuple(missing), tuple(withdrawn)
-
-
-def _mostly_left_out(name: str, records: Sequence[Record]) -> bool:
-    found = _verdicts(name, records)
-    return sum(reason is not None for reason in found) > MOST_LEFT_OUT * len(found)
 
 
 def _head(records: Sequence[Record], outline: Outline, main: Panel) -> Head:

@@ -24,6 +24,8 @@ class Comparison:
         Whether the PSNR difference has another sign after a least-squares scale per volume.
     unpaired_seeds : int
         Seeds that only one of the rows has, and that are left out.
+    unsound_seeds : int
+        Seeds that both rows have finished, of which one says nothing (see `results.unsound`), and that are left out.
     """
 
     a: str
@@ -33,6 +35,12 @@ class Comparison:
     estimate: Estimate
     flips: bool
     unpaired_seeds: int
+    unsound_seeds: int = 0
+
+    @property
+    def enough_seeds(self) -> bool:
+        """Whether enough were run for a claim; a few of them may say nothing, which the board counts."""
+        return self.estimate.seeds + self.unsound_seeds >= FEW_SEEDS
 
 
 def compare(a: Row, b: Row, metric: str, conditions: Sequence[Condition] | None = None) -> list[Comparison]:
@@ -88,10 +96,9 @@ def confirmed(
         Number of contrasts that were fixed beforehand; by default those found.
     level : float
     """
-    few = [one.estimate.seeds < FEW_SEEDS for one in found]
-    values = [1.0 if none else float(one.estimate.p_value()) for one, none in zip(found, few, strict=True)]
+    values = [float(one.estimate.p_value()) if one.enough_seeds else 1.0 for one in found]
     adjusted = holm([*values, *[1.0] * max(0, (family or 0) - len(values))])[: len(values)]
     return [
-        (float(value), bool(value < level) if one.estimate.seeds >= FEW_SEEDS else None)
+        (float(value), bool(value < level) if one.enough_seeds else None)
         for one, value in zip(found, adjusted, strict=True)
     ]

@@ -43,7 +43,7 @@ def _confirmatory(board: Board) -> Iterator[str]:
         by_pair.setdefault((one.a, one.b), []).append(_contrast(one, value, claim))
     for (a, b), parts in by_pair.items():
         yield f"{a} against {b}{_length_state(board, a)}: {'; '.join(parts)}."
-    few = [one for one in board.contrasts if one.estimate.seeds < FEW_SEEDS]
+    few = [one for one in board.contrasts if not one.enough_seeds]
     if few:
         seeds = sorted({one.estimate.seeds for one in few})
         number = "–".join(dict.fromkeys((str(seeds[0]), str(seeds[-1]))))

@@ -111,20 +111,6 @@ def read_records(folder: Path) -> list[Record]:
     return [*archived, *(Record.read(path) for path in paths)]
 
 
-def unsound(record: Record) -> str | None:
-    """Why a finished trial says nothing about its method: its mask was not found, or cuts the network.
-
-    Records of before these were looked at say nothing of them.
-    """
-    mask = record.content["mask"]
-    search = mask["search"] or {}
-    if mask.get("disconnected"):
-        return "disconnected"
-    if search.get("failed"):
-        return "search failed"
-    return "search not converged" if search.get("not_converged") else None
-
-
 def row_of(records: Iterable[Record], name: str, where: str) -> Row:
     """The row of a name.
 

@@ -1,6 +1,7 @@
 """``compare``: is a difference between two rows real, and does it hold out of distribution?"""
 
 import argparse
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def execute(chosen: argparse.Namespace) -> int:
     from leaderboards.compare import compare, lines, paired_by_weights
     from leaderboards.forest import forest_plot
     from leaderboards.results import read_records, row_of, shared_conditions
+    from leaderboards.soundness import outcomes, verdicts_of
     from leaderboards.statistics import FEW_SEEDS
     from registries import RequestError
 
@@ -83,6 +85,10 @@ def execute(chosen: argparse.Namespace) -> int:
             print(f"{one.a} and {one.b} begin with other weights: paired by data and patients alone")
         if one.unpaired_seeds:
             print(f"left out: {one.unpaired_seeds} seeds that only one of {one.a} and {one.b} has finished")
+    names = dict.fromkeys(name for one in found for name in (one.a, one.b))
+    for name in names:
+        for words in outcomes(verdicts_of(records, name)):
+            print(f"{name}: {words}, {'left out' if chosen.track else 'which say nothing about the method'}")
     if not chosen.track:
         left_out = shared_conditions(a, b, chosen.metric)[1]
         if left_out:
@@ -100,6 +106,7 @@ def _confirmatory(
     from bench.track import find_track
     from leaderboards.compare import compare, confirmed, lines
     from leaderboards.results import Condition, row_of
+    from leaderboards.soundness import mostly_unsound, unsound, verdicts_of
     from registries import RequestError
 
     if chosen.a or chosen.b:
@@ -113,13 +120,26 @@ def _confirmatory(
     if not own:
         raise RequestError(f"{where}: holds no record of track '{track.name}'")
     found: list[Comparison] = []
+    withdrawn: list[str] = []
     for contrast in track.contrasts:
         asked = contrast.train_on, contrast.acceleration
         fitting = [record for record in own if (record.trial["train_on"], record.trial["acceleration"]) == asked]
-        a, b = (row_of(fitting, name, where) for name in (contrast.a, contrast.b))
-        found += compare(a, b, contrast.metric, [Condition(contrast.split, contrast.shift)])
+        verdicts = [verdicts_of(fitting, name) for name in (contrast.a, contrast.b)]
+        if any(map(mostly_unsound, verdicts)):
+            withdrawn.append(f"{contrast.a} − {contrast.b}, {Condition(contrast.split, contrast.shift)}")
+            continue
+        sound = [record for record in fitting if not unsound(record)]
+        a, b = (row_of(sound, name, where) for name in (contrast.a, contrast.b))
+        (one,) = compare(a, b, contrast.metric, [Condition(contrast.split, contrast.shift)])
+        run = len(verdicts[0].keys() & verdicts[1].keys())
+        found.append(replace(one, unsound_seeds=run - one.estimate.seeds))
+    if not found:
+        raise RequestError(f"{where}: in every contrast of track '{track.name}' too many seeds say nothing")
     table = [["contrast", *next(lines(found)), "p (Holm)", "claim"]]
-    for one, cells, (value, claim) in zip(found, list(lines(found))[1:], confirmed(found), strict=True):
+    judged = confirmed(found, len(track.contrasts))
+    for one, cells, (value, claim) in zip(found, list(lines(found))[1:], judged, strict=True):
         verdict = "too few seeds" if claim is None else "different" if claim else "open"
         table.append([f"{one.a} − {one.b}", *cells, "" if claim is None else f"{value:.2g}", verdict])
+    columns = len(table[0])
+    table += [[name, *[""] * (columns - 2), "withdrawn: search failed or mask cuts the network"] for name in withdrawn]
     return found, f"confirmatory contrasts of track {track.name}, {track.contrasts[0].metric}", table

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import time
 from dataclasses import replace
 
@@ -232,6 +233,37 @@ def test_confirmatory_contrasts_of_a_track(folder, capsys, monkeypatch):
     declare(Contrast("modl/pun/at-init/0.9", "modl/dense", "brain"))
     assert main(["compare", str(folder), "--track", "toy"]) == 2
     assert "row modl/pun/at-init/0.9: is not in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("failed", "verdict"), [(2, "different"), (3, "withdrawn")])
+def test_a_contrast_stands_without_the_searches_that_failed_up_to_a_fifth_of_them(
+    template, tmp_path, capsys, monkeypatch, failed, verdict
+):
+    """What failed is 50 dB better here, so that an effect that holds any of it shows."""
+    pun, dense = "modl/pun/at-init/0.9", "modl/dense"
+    toy = tracks.get("toy")
+    contrasts = tuple(Contrast(pun, dense, "brain", f"contrast-{name}") for name in ("t1", "t2"))
+    monkeypatch.setitem(tracks._entries, "toy", replace(toy, contrasts=contrasts))
+    for seed in range(SEEDS):
+        make(template, seed, "dense").write(tmp_path / f"dense{seed}" / FILE)
+        content = dict(make(template, seed, "pun", effect=50.0 if seed < failed else -1.0).content)
+        losses = ("soft_loss", "hard_loss", "random_loss", "lowest_random_loss", "unpruned_loss", "divergence")
+        content["mask"] = {**content["mask"], "search": {**dict.fromkeys(losses, 0.1), "failed": seed < failed}}
+        Record.of(content).write(tmp_path / f"pun{seed}" / FILE)
+    code = main(["compare", str(tmp_path), "--track", "toy"])
+    captured = capsys.readouterr()
+    if verdict == "withdrawn":
+        assert (code, "too many seeds say nothing" in captured.err) == (2, True)
+    else:
+        assert code == 0
+        assert f"{pun}: search failed in 2 of 10 seeds, left out" in captured.out
+        lines = [line for line in captured.out.splitlines() if line.startswith(f"{pun} − {dense}")]
+        assert [line.split()[-1] for line in lines] == [verdict] * 2
+        assert all(re.search(r" -1\.0\d\d | -0\.9\d\d ", line) for line in lines)
+    assert main(["compare", str(tmp_path), "--a", pun, "--b", dense]) == 0
+    assert f"search failed in {failed} of 10 seeds, which say nothing about" in capsys.readouterr().out
+    assert main(["compare", str(tmp_path), "--against", "dense"]) == 0
+    assert f"search failed in {failed} of 10 seeds, which say nothing about" in capsys.readouterr().out
 
 
 def test_a_network_that_fails_on_one_contrast_is_found_from_file_to_comparison(tmp_path, monkeypatch):

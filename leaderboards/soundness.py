@@ -1,0 +1,39 @@
+"""Seeds that say nothing about their method: counted, and in no effect."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from bench.record import Record
+
+MOST = 0.2
+"""Share of a row's seeds; where more say nothing, the others are a selection and decide nothing."""
+
+
+def unsound(record: Record) -> str | None:
+    """Why a finished trial says nothing about its method: its mask was not found, or cuts the network.
+
+    Records of before these were looked at say nothing of them.
+    """
+    mask = record.content["mask"]
+    search = mask["search"] or {}
+    if mask.get("disconnected"):
+        return "disconnected"
+    if search.get("failed"):
+        return "search failed"
+    return "search not converged" if search.get("not_converged") else None
+
+
+def verdicts_of(records: Iterable[Record], row: str) -> dict[int, str | None]:
+    """Of each finished seed of a row, why it says nothing, or None."""
+    return {record.trial["seed"]: unsound(record) for record in records if record.ok and record.row == row}
+
+
+def mostly_unsound(verdicts: Mapping[int, str | None]) -> bool:
+    """Whether too many seeds say nothing for a verdict about the row."""
+    return sum(reason is not None for reason in verdicts.values()) > MOST * len(verdicts)
+
+
+def outcomes(verdicts: Mapping[int, str | None]) -> Iterator[str]:
+    """``search failed in 1 of 10 seeds`` and the like."""
+    reasons = [reason for reason in verdicts.values() if reason]
+    for reason in sorted(set(reasons)):
+        yield f"{reason} in {reasons.count(reason)} of {len(verdicts)} seeds"
