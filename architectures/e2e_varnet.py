@@ -18,11 +18,13 @@ class SensitivityNetwork(nn.Module):
     ----------
     channels, pools
         Of the U-Net.
+    residual : bool
+        The U-Net changes the coil images instead of giving maps, so that it starts from their own maps.
     """
 
-    def __init__(self, channels: float, pools: int) -> None:
+    def __init__(self, channels: float, pools: int, residual: bool = False) -> None:
         super().__init__()
-        self.norm_unet = NormalisedUNet(channels, pools)
+        self.norm_unet = NormalisedUNet(channels, pools, residual)
 
     def forward(self, kspace: Tensor, mask: Tensor) -> Tensor:
         """Undersampled k-space ``(B, C, H, W)`` to coil maps of the same shape."""
@@ -67,6 +69,8 @@ class VarNet(Architecture):
         Of the U-Net that estimates coil maps.
     recompute : int
         1 to keep only the coil images of each cascade and compute the rest again in the backward pass.
+    residual_sensitivity : bool
+        See `SensitivityNetwork`.
     """
 
     follows_scale = True
@@ -79,9 +83,10 @@ class VarNet(Architecture):
         sensitivity_channels: float,
         sensitivity_pools: int,
         recompute: int = 0,
+        residual_sensitivity: bool = False,
     ) -> None:
         super().__init__()
-        self.sens_net = SensitivityNetwork(sensitivity_channels, sensitivity_pools)
+        self.sens_net = SensitivityNetwork(sensitivity_channels, sensitivity_pools, residual_sensitivity)
         self.cascades = nn.ModuleList(Cascade(channels, pools) for _ in range(cascades))
         self.recompute = bool(recompute)
 
@@ -164,7 +169,13 @@ def _central_run(sampled: Tensor) -> Tensor:
     },
 )
 def e2e_varnet(
-    cascades: int, channels: float, pools: int, sensitivity_channels: float, sensitivity_pools: int, recompute: int = 0
+    cascades: int,
+    channels: float,
+    pools: int,
+    sensitivity_channels: float,
+    sensitivity_pools: int,
+    recompute: int = 0,
+    residual_sensitivity: bool = False,
 ) -> VarNet:
     """E2E-VarNet: k-space iterates, one U-Net per cascade, learned coil maps, soft data consistency."""
-    return VarNet(cascades, channels, pools, sensitivity_channels, sensitivity_pools, recompute)
+    return VarNet(cascades, channels, pools, sensitivity_channels, sensitivity_pools, recompute, residual_sensitivity)

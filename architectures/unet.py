@@ -61,11 +61,14 @@ class NormalisedUNet(nn.Module):
         Of the first layer; doubled by each pooling.
     pools : int
         Number of poolings.
+    residual : bool
+        Add the U-Net's output to the image; fastMRI's gives the image itself.
     """
 
-    def __init__(self, channels: float, pools: int) -> None:
+    def __init__(self, channels: float, pools: int, residual: bool = False) -> None:
         super().__init__()
         self.unet = PlainUNet(channels, pools)
+        self.residual = residual
         self.smallest = smallest_size(pools)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -74,8 +77,9 @@ class NormalisedUNet(nn.Module):
         deviation = image.std(dim=(2, 3), keepdim=True)
         deviation = torch.where(deviation == 0, 1.0, deviation)  # an added epsilon would change small images
         padding = [_padding(size, max(size + -size % MULTIPLE, self.smallest)) for size in image.shape[2:]]
-        found = _crop(self.unet(_pad((image - mean) / deviation, padding)), padding, image.shape)
-        return found * deviation + mean
+        normalised = (image - mean) / deviation
+        found = _crop(self.unet(_pad(normalised, padding)), padding, image.shape)
+        return (normalised + found if self.residual else found) * deviation + mean
 
 
 def as_channels(image: Tensor) -> Tensor:

@@ -8,17 +8,16 @@ import numpy as np
 
 from bench.record import Record
 from leaderboards.compare import Comparison, compare, paired_by_weights
+from leaderboards.contrasts import METRIC, answer, outside_of
 from leaderboards.lengths import UNDER_TRAINED, Length, lengths_of
-from leaderboards.outline import Cell, Outline, conditions_of_name
+from leaderboards.outline import Cell, Outline
 from leaderboards.results import USUAL, Condition, Row, conditions_of, paired, row_of, scores
-from leaderboards.soundness import mostly_unsound, outcomes, unsound, verdicts_of
+from leaderboards.soundness import outcomes, unsound, verdicts_of
 from leaderboards.speeds import Speed
 from leaderboards.statistics import Estimate, effective_robustness, ranks, two_way
 from registries import RequestError
 
-METRIC = "psnr"
 OF_ROW = ("arch", "pruner", "timing", "sparsity", "control")
-OTHER = {"knee": "brain", "brain": "knee"}
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,8 @@ class Setting:
     @property
     def outside(self) -> Condition | None:
         """Out of distribution: the other anatomy; a network trained on both has none."""
-        return None if "+" in self.train_on else Condition(OTHER[self.inside.split])
+        split = outside_of(self.train_on)
+        return Condition(split) if split else None
 
     @property
     def both(self) -> tuple[Condition, ...]:
@@ -207,7 +207,7 @@ class Board:
     missing : tuple of str
         Confirmatory contrasts whose rows are not.
     withdrawn : tuple of str
-        Confirmatory contrasts of which no verdict is given, as too many of a row's seeds are left out.
+        Confirmatory contrasts of which no verdict is given, each with its reason.
     speeds : tuple of Speed
         Measured of trained networks of these rows.
     """
@@ -245,12 +245,12 @@ def build_board(records: Sequence[Record], outline: Outline, where: str, speeds:
         raise RequestError(f"{where}: no trial of track '{outline.track}' is finished")
     panels = [_panel(setting, records, outline, where) for setting in settings]
     panels.sort(key=lambda panel: -len(panel.rows))
-    contrasts, missing, withdrawn = _contrasts(outline, panels, records)
+    contrasts = answer(outline.contrasts, records, outline.track)
     head = _head(records, outline, panels[0])
     # what was measured of another network, before a row was run again, is of no use
     masks = {_network(record): record.content["mask"]["sha256"] for record in records if record.ok}
     known = [s for s in speeds if masks.get((s.row, *s.setting, s.seed)) == s.mask]
-    return Board(head, tuple(panels), contrasts, missing, withdrawn, tuple(known))
+    return Board(head, tuple(panels), contrasts.found, contrasts.missing, contrasts.withdrawn, tuple(known))
 
 
 def _network(record: Record) -> tuple[object, ...]:
@@ -445,42 +445,6 @@ def _nothing(
             reason = left_out or reasons.get(name, "not yet run")
             found[name] = Line(name, trial, (), {}, {}, None, None, None, {}, {}, (reason,))
     return [found[name] for name in sorted(found)]
-
-
-def _contrasts(
-    outline: Outline, panels: Sequence[Panel], records: Sequence[Record]
-) -> tuple[tuple[Comparison, ...], tuple[str, ...], tuple[str, ...]]:
-    """Each in the fullest table of its training set and acceleration."""
-    found: list[Comparison] = []
-    missing: list[str] = []
-    withdrawn: list[str] = []
-    for contrast in outline.contrasts:
-        if contrast.metric != METRIC:
-            raise RequestError(f"track '{outline.track}': a board shows contrasts in {METRIC}, not {contrast.metric}")
-        condition = Condition(contrast.split, contrast.shift)
-        asked = contrast.train_on, contrast.acceleration
-        fitting = [
-            panel
-            for panel in panels
-            if (panel.setting.train_on, panel.setting.acceleration) == asked
-            and panel.setting.conditions == conditions_of_name(contrast.a)
-        ]
-        rows = fitting[0].rows if fitting else {}
-        name = f"{contrast.a} − {contrast.b}, {condition}"
-        own = [record for record in records if (record.trial["train_on"], record.trial["acceleration"]) == asked]
-        verdicts = [verdicts_of(own, row) for row in (contrast.a, contrast.b)]
-        if any(map(mostly_unsound, verdicts)):
-            withdrawn.append(name)
-            continue
-        pair = [row for name in (contrast.a, contrast.b) if (row := rows.get(name)) is not None]
-        evaluated = all(condition in conditions_of(row, METRIC) for row in pair)
-        if len(pair) == 2 and evaluated and set(pair[0].seeds) & set(pair[1].seeds):
-            (one,) = compare(pair[0], pair[1], METRIC, [condition])
-            run = len(verdicts[0].keys() & verdicts[1].keys())
-            found.append(replace(one, unsound_seeds=run - one.estimate.seeds))
-        else:
-            missing.append(name)
-    return tuple(found), tuple(missing), tuple(withdrawn)
 
 
 def _head(records: Sequence[Record], outline: Outline, main: Panel) -> Head:

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from leaderboards.board import METRIC, Board, Line, Panel, under_trained
+from leaderboards.board import Board, Line, Panel, under_trained
 from leaderboards.compare import Comparison, compare, confirmed
+from leaderboards.contrasts import METRIC
 from leaderboards.lengths import TRAINED
 from leaderboards.results import Condition, Row
+from leaderboards.soundness import behind_cg_sense
 from leaderboards.speeds import Speed
 from leaderboards.statistics import FEW_SEEDS, Estimate
 
@@ -54,10 +56,11 @@ def _confirmatory(board: Board) -> Iterator[str]:
     if board.missing:
         yield f"{len(board.missing)} confirmatory contrasts have no finished rows yet."
     if board.withdrawn:
-        yield (
-            "No verdict where more than a fifth of a row's seeds is left out, as its search failed or did not converge "
-            f"or its mask cuts the network: {'; '.join(board.withdrawn)}."
-        )
+        yield f"No verdict: {'; '.join(board.withdrawn)}."
+    for panel in board.panels:
+        for arch in panel.archs:
+            if weak := _weak(panel, arch):
+                yield f"Nothing is said about generalization where {weak} ({panel.setting})."
     late = under_trained(board.head)
     if late:
         yield f"Under-trained, so that differences may change with more steps: {', '.join(late)}."
@@ -159,9 +162,16 @@ def _rows(panel: Panel, arch: str, timing: str) -> list[Row]:
 
 
 def _on_both(panel: Panel, a: Row, b: Row) -> str:
-    """Paired difference in and out of distribution, in words."""
-    found = compare(a, b, METRIC, panel.setting.both)
+    """Paired difference in distribution, and out of it where the dense network is good enough for that, in words."""
+    weak = _weak(panel, a.trial["arch"])
+    found = compare(a, b, METRIC, [panel.setting.inside] if weak else panel.setting.both)
     return ", ".join(f"{one.condition} {interval(one.estimate)}" for one in found)
+
+
+def _weak(panel: Panel, arch: str) -> str | None:
+    """Why nothing is said about an architecture out of distribution."""
+    dense, outside = panel.rows.get(f"{arch}/dense{panel.setting.conditions}"), panel.setting.outside
+    return behind_cg_sense(dense, outside.split) if dense and outside else None
 
 
 def _costs(panel: Panel) -> Iterator[str]:

@@ -1,9 +1,12 @@
-"""Seeds that say nothing about their method: counted, and in no effect."""
+"""What says nothing about a method: seeds whose search failed, and conditions that the dense network fails."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from statistics import fmean
 
 from bench.record import Record
+from leaderboards.results import Row
 
+METRIC = "psnr"
 MOST = 0.2
 """Share of a row's seeds; where more say nothing, the others are a selection and decide nothing."""
 
@@ -37,3 +40,16 @@ def outcomes(verdicts: Mapping[int, str | None]) -> Iterator[str]:
     reasons = [reason for reason in verdicts.values() if reason]
     for reason in sorted(set(reasons)):
         yield f"{reason} in {reasons.count(reason)} of {len(verdicts)} seeds"
+
+
+def behind_cg_sense(dense: Row, split: str) -> str | None:
+    """Words that say so where a dense network does not reach CG-SENSE: nothing is to be learned about it there."""
+    pairs = [
+        (content["metrics"][split][METRIC], content["baselines"]["cg_sense"][split][METRIC])
+        for content in (record.content for record in dense.records.values())
+        if split in content["metrics"] and "cg_sense" in content["baselines"]
+    ]
+    network, reference = (fmean(values) for values in zip(*pairs, strict=True)) if pairs else (0.0, 0.0)
+    if network >= reference:
+        return None
+    return f"{dense.name} is below CG-SENSE on {split}, {network:.2f} against {reference:.2f} dB"

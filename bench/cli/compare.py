@@ -1,7 +1,7 @@
 """``compare``: is a difference between two rows real, and does it hold out of distribution?"""
 
 import argparse
-from dataclasses import replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -104,9 +104,9 @@ def _confirmatory(
 ) -> "tuple[list[Comparison], str, list[list[str]]]":
     """The contrasts that a track fixed beforehand, on records of that track."""
     from bench.track import find_track
-    from leaderboards.compare import compare, confirmed, lines
-    from leaderboards.results import Condition, row_of
-    from leaderboards.soundness import mostly_unsound, unsound, verdicts_of
+    from leaderboards.compare import confirmed, lines
+    from leaderboards.contrasts import answer
+    from leaderboards.outline import Question
     from registries import RequestError
 
     if chosen.a or chosen.b:
@@ -119,27 +119,17 @@ def _confirmatory(
     own = [record for record in records if record.trial["resolved"]["track"] == track.name]
     if not own:
         raise RequestError(f"{where}: holds no record of track '{track.name}'")
-    found: list[Comparison] = []
-    withdrawn: list[str] = []
-    for contrast in track.contrasts:
-        asked = contrast.train_on, contrast.acceleration
-        fitting = [record for record in own if (record.trial["train_on"], record.trial["acceleration"]) == asked]
-        verdicts = [verdicts_of(fitting, name) for name in (contrast.a, contrast.b)]
-        if any(map(mostly_unsound, verdicts)):
-            withdrawn.append(f"{contrast.a} − {contrast.b}, {Condition(contrast.split, contrast.shift)}")
-            continue
-        sound = [record for record in fitting if not unsound(record)]
-        a, b = (row_of(sound, name, where) for name in (contrast.a, contrast.b))
-        (one,) = compare(a, b, contrast.metric, [Condition(contrast.split, contrast.shift)])
-        run = len(verdicts[0].keys() & verdicts[1].keys())
-        found.append(replace(one, unsound_seeds=run - one.estimate.seeds))
+    answered = answer([Question(**asdict(contrast)) for contrast in track.contrasts], own, track.name)
+    found = list(answered.found)
+    for name in answered.withdrawn:
+        print(f"no verdict: {name}")
+    for name in answered.missing:
+        print(f"not there yet: {name}")
     if not found:
-        raise RequestError(f"{where}: in every contrast of track '{track.name}' too many seeds say nothing")
+        raise RequestError(f"{where}: answers no contrast of track '{track.name}'")
     table = [["contrast", *next(lines(found)), "p (Holm)", "claim"]]
-    judged = confirmed(found, len(track.contrasts))
+    judged = confirmed(found, answered.family)
     for one, cells, (value, claim) in zip(found, list(lines(found))[1:], judged, strict=True):
         verdict = "too few seeds" if claim is None else "different" if claim else "open"
         table.append([f"{one.a} − {one.b}", *cells, "" if claim is None else f"{value:.2g}", verdict])
-    columns = len(table[0])
-    table += [[name, *[""] * (columns - 2), "withdrawn: search failed or mask cuts the network"] for name in withdrawn]
     return found, f"confirmatory contrasts of track {track.name}, {track.contrasts[0].metric}", table

@@ -16,6 +16,8 @@ from bench.running import run
 from bench.track import Contrast, tracks
 from datasets.simulated import Simulation, simulate
 from leaderboards.compare import compare, confirmed, paired_by_weights
+from leaderboards.contrasts import answer
+from leaderboards.outline import Question
 from leaderboards.results import Condition, Row, read_records, row_of, shared_conditions
 from registries import RequestError
 from tests.bench.toy import toy_plan
@@ -32,7 +34,7 @@ def template(tmp_path_factory, cache_root):
         return run(toy_plan(tmp_path_factory.mktemp("out"), pruner="dense"), False, lambda line: None)
 
 
-def make(template, seed, pruner, effect=0.0, only=None, scaled_effect=None, patients=PATIENTS):
+def make(template, seed, pruner, effect=0.0, only=None, scaled_effect=None, patients=PATIENTS, above_cg_sense=1.0):
     """A record of crossed scores; the effect is planted in one contrast, or everywhere."""
     content = copy.deepcopy(dict(template.content))
     content["trial"] |= {"pruner": pruner, "seed": seed}
@@ -50,6 +52,7 @@ def make(template, seed, pruner, effect=0.0, only=None, scaled_effect=None, pati
             names = {"split": "brain", "shift": shift, "volume": f"v{patient}", "patient": f"p{patient}"}
             rows.append({**model, **names, "acquisition": contrast, "psnr": score, "psnr_scaled": scaled})
     content["volumes"] = rows
+    content["metrics"]["brain"]["psnr"] = content["baselines"]["cg_sense"]["brain"]["psnr"] + above_cg_sense
     return Record.of(content)
 
 
@@ -232,7 +235,9 @@ def test_confirmatory_contrasts_of_a_track(folder, capsys, monkeypatch):
     assert "brain · contrast-t2" in out
     declare(Contrast("modl/pun/at-init/0.9", "modl/dense", "brain"))
     assert main(["compare", str(folder), "--track", "toy"]) == 2
-    assert "row modl/pun/at-init/0.9: is not in" in capsys.readouterr().err
+    captured = capsys.readouterr()
+    assert "not there yet: modl/pun/at-init/0.9 − modl/dense, brain" in captured.out
+    assert "answers no contrast" in captured.err
 
 
 @pytest.mark.parametrize(("failed", "verdict"), [(2, "different"), (3, "withdrawn")])
@@ -253,7 +258,8 @@ def test_a_contrast_stands_without_the_searches_that_failed_up_to_a_fifth_of_the
     code = main(["compare", str(tmp_path), "--track", "toy"])
     captured = capsys.readouterr()
     if verdict == "withdrawn":
-        assert (code, "too many seeds say nothing" in captured.err) == (2, True)
+        assert (code, "answers no contrast" in captured.err) == (2, True)
+        assert captured.out.count(f"(too many seeds of {pun} are left out)") == 2
     else:
         assert code == 0
         assert f"{pun}: search failed in 2 of 10 seeds, left out" in captured.out
@@ -264,6 +270,22 @@ def test_a_contrast_stands_without_the_searches_that_failed_up_to_a_fifth_of_the
     assert f"search failed in {failed} of 10 seeds, which say nothing about" in capsys.readouterr().out
     assert main(["compare", str(tmp_path), "--against", "dense"]) == 0
     assert f"search failed in {failed} of 10 seeds, which say nothing about" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("train_on", "judged"), [("knee", False), ("brain", True)])
+def test_where_dense_does_not_reach_cg_sense_nothing_is_said_about_generalization(template, train_on, judged):
+    """On the brain: out of distribution for networks of knees, in distribution for those of brains."""
+    records = []
+    for seed in range(SEEDS):
+        for pruner in ("dense", "snip"):
+            content = dict(make(template, seed, pruner, above_cg_sense=-0.5).content)
+            content["trial"] = {**content["trial"], "train_on": train_on}
+            records.append(Record.of(content))
+    question = Question("modl/snip/at-init/0.9", "modl/dense", "brain", "none", "psnr", train_on, 4)
+    found = answer([question], records, "toy")
+    assert (len(found.found), len(found.withdrawn)) == ((1, 0) if judged else (0, 1))
+    if not judged:
+        assert "modl/dense is below CG-SENSE on brain" in found.withdrawn[0]
 
 
 def test_a_network_that_fails_on_one_contrast_is_found_from_file_to_comparison(tmp_path, monkeypatch):

@@ -1,0 +1,102 @@
+"""The confirmatory contrasts of a track: answered, missing, or without a verdict for a reason."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from bench.record import Record
+from leaderboards.compare import Comparison, compare
+from leaderboards.outline import Question, conditions_of_name
+from leaderboards.results import Condition, Row, conditions_of, row_of
+from leaderboards.soundness import behind_cg_sense, mostly_unsound, unsound, verdicts_of
+from registries import RequestError
+
+METRIC = "psnr"
+OTHER = {"knee": "brain", "brain": "knee"}
+
+
+@dataclass(frozen=True)
+class Contrasts:
+    """What became of the contrasts of a track.
+
+    Attributes
+    ----------
+    found : tuple of Comparison
+        Those whose rows are there.
+    missing : tuple of str
+        Those whose rows are not.
+    withdrawn : tuple of str
+        Those that get no verdict, each with its reason.
+    """
+
+    found: tuple[Comparison, ...]
+    missing: tuple[str, ...]
+    withdrawn: tuple[str, ...]
+
+    @property
+    def family(self) -> int:
+        """Number of contrasts that are corrected together."""
+        return len(self.found) + len(self.missing) + len(self.withdrawn)
+
+
+def outside_of(train_on: str) -> str | None:
+    """The split out of distribution: the other anatomy; a network trained on both has none."""
+    return None if "+" in train_on else OTHER[train_on.split("-")[0]]
+
+
+def answer(questions: Sequence[Question], records: Sequence[Record], track: str) -> Contrasts:
+    """Take each contrast from the rows that it names, of its training set and acceleration.
+
+    Raises
+    ------
+    RequestError
+        If a contrast is not in PSNR, or a row stands there in several settings.
+    """
+    found: list[Comparison] = []
+    missing: list[str] = []
+    withdrawn: list[str] = []
+    for question in questions:
+        if question.metric != METRIC:
+            raise RequestError(f"track '{track}': a board shows contrasts in {METRIC}, not {question.metric}")
+        condition = Condition(question.split, question.shift)
+        name = f"{question.a} − {question.b}, {condition}"
+        own = _fullest(question, records)
+        reason = _no_verdict(question, own)
+        rows = [row for name in (question.a, question.b) if (row := _sound(own, name, track)) is not None]
+        evaluated = all(condition in conditions_of(row, METRIC) for row in rows)
+        if reason:
+            withdrawn.append(f"{name} ({reason})")
+        elif len(rows) == 2 and evaluated and set(rows[0].seeds) & set(rows[1].seeds):
+            (one,) = compare(rows[0], rows[1], METRIC, [condition])
+            run = set.intersection(*(set(verdicts_of(own, row.name)) for row in rows))
+            found.append(replace(one, unsound_seeds=len(run) - one.estimate.seeds))
+        else:
+            missing.append(name)
+    return Contrasts(tuple(found), tuple(missing), tuple(withdrawn))
+
+
+def _fullest(question: Question, records: Iterable[Record]) -> list[Record]:
+    """Finished records of its condition, of the size and the kind of device that has most of them."""
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        asked = question.train_on, question.acceleration
+        if record.ok and (record.trial["train_on"], record.trial["acceleration"]) == asked:
+            device = record.content["provenance"]["numerics"]["device"]
+            groups.setdefault((record.trial["size"], device), []).append(record)
+    return max(groups.values(), key=len, default=[])
+
+
+def _sound(records: Iterable[Record], name: str, where: str) -> Row | None:
+    own = [record for record in records if record.row == name and not unsound(record)]
+    return row_of(own, name, where) if own else None
+
+
+def _no_verdict(question: Question, records: Sequence[Record]) -> str | None:
+    """Why nothing may be said, whatever the figures are."""
+    for name in (question.a, question.b):
+        if mostly_unsound(verdicts_of(records, name)):
+            return f"too many seeds of {name} are left out"
+    if question.split != outside_of(question.train_on):
+        return None
+    arch = question.a.split("/")[0]
+    dense = _sound(records, f"{arch}/dense{conditions_of_name(question.a)}", "")
+    return behind_cg_sense(dense, question.split) if dense else None
