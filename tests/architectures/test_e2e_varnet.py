@@ -7,6 +7,7 @@ from torch.func import functional_call
 
 from architectures import architectures, build
 from architectures.e2e_varnet import VarNet, sampled_centre
+from architectures.operators import centred_fft, centred_ifft
 from tests.architectures.test_modl import make_input
 
 
@@ -51,6 +52,24 @@ def test_paper_size_is_the_published_one_and_loads_its_state_dict():
     assert sum(p.numel() for p in model.parameters()) == 29_936_966
     assert list(model.state_dict()) == list(PeerVarNet().state_dict())
     assert {part.group for part in model.prunable().values()} == {"denoiser", "sensitivity"}
+
+
+def test_small_sizes_start_from_the_maps_of_the_calibration_lines():
+    """The published network gives maps from nothing, which near a start of zero are constant."""
+    torch.manual_seed(0)
+    images = torch.randn(2, 3, 24, 20, dtype=torch.complex64)
+    mask = torch.zeros(2, 1, 1, 20, dtype=torch.bool)
+    mask[..., 7:13] = True
+    centre = centred_ifft(centred_fft(images) * mask)
+    own_maps = centre / centre.abs().square().sum(1, keepdim=True).sqrt()
+    for size, follows in (("mini", True), ("paper", False)):
+        entry = architectures.get("e2e-varnet")
+        network = entry.construct(**entry.sizes[size]).sens_net
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.zero_()
+            found = network(centred_fft(images), mask)
+        assert torch.allclose(found, own_maps, atol=1e-4) is follows
 
 
 @pytest.mark.parametrize("name", ["e2e-varnet", "unrolled-unet"])

@@ -15,6 +15,13 @@ def test_built_in_tracks_are_valid():
     assert {"demo", "toy"} <= set(tracks.names())
 
 
+def test_extended_is_on_the_data_and_the_budget_of_mini():
+    """Its rows are to be read beside those of mini."""
+    mini, extended = tracks.get("mini"), tracks.get("extended")
+    for name in ("simulation", "data", "maps", "training", "budgets", "evaluation", "protocol", "threads"):
+        assert getattr(extended, name) == getattr(mini, name), name
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
