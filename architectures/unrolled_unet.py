@@ -64,7 +64,7 @@ class UnrolledUNet(Architecture):
 
 
 @architecture(
-    version=1,
+    version=2,
     source="proximal-gradient unrolling after Hammernik et al. 2018, arXiv:1704.00447 and Mardani et al. 2018, "
     "arXiv:1806.03963; U-Nets of fastMRI; the combination is ours",
     sharing="nothing is shared",
@@ -74,7 +74,7 @@ class UnrolledUNet(Architecture):
     sizes={
         "toy": {"channels": 4, "pools": 2, "unrolls": 2},
         "demo": {"channels": 8, "pools": 2, "unrolls": 4},
-        "mini": {"channels": 16, "pools": 3, "unrolls": 3},
+        "mini": {"channels": 8, "pools": 2, "unrolls": 8},
         "paper": {"channels": 18, "pools": 4, "unrolls": 12, "recompute": 1},
     },
 )

@@ -25,6 +25,8 @@ from pruners.stages import LearnChannels
 
 DIAGNOSTIC_BATCHES = 8
 RANDOM_MASKS = 5
+MEASURED = 10
+"""Steps at the start of a search without the divergence, whose gradients give its unit."""
 FAR = 2
 """A search whose mean probability is further than this factor from the density has not converged."""
 
@@ -68,7 +70,8 @@ class MaskSearch:
         self._seed = seed
         self._device = device
         self._loss = TrainingLoss(settings.loss)
-        self._first_loss: float | None = None
+        self._unit = 0.0
+        self._measured = min(MEASURED, stage.steps // 2) if stage.kl_unit == "gradient" else 0
         self._weights = {name: model.get_parameter(name) for name in mask}
         self.keep = kept_count(mask.total, stage.sparsity)
         self.prior = min(max(gates.density(stage.sparsity), 1e-6), 1 - 1e-6)
@@ -86,7 +89,7 @@ class MaskSearch:
         model.train()
 
     def loss(self, samples: Samples, step: int) -> Tensor:
-        """Data loss under a sampled mask, plus the divergence relative to the first data loss."""
+        """Data loss under a sampled mask, plus the divergence in its unit once that is known."""
         noise = generator(self._seed, "mask sample", step)
         sampled = {
             name: relaxed_sample(
@@ -104,9 +107,11 @@ class MaskSearch:
         factors = self._gates.factors(sampled)
         weights = {name: weight * self._kept[name] * factors[name] for name, weight in self._weights.items()}
         data_loss = self._loss(self.model, samples, weights)
-        if self._first_loss is None:
-            self._first_loss = data_loss.item()
-        return data_loss + self._stage.kl * self._first_loss * self.mean_divergence()
+        if step < self._measured:
+            return data_loss
+        if self._stage.kl_unit == "loss" and not self._unit:
+            self._unit = data_loss.item()
+        return data_loss + self._stage.kl * self._unit * self.mean_divergence()
 
     def temperature(self, step: int) -> float:
         """From the first to the last one, geometrically."""
@@ -133,6 +138,9 @@ class MaskSearch:
 
     def move(self, step: int) -> int:
         """Step the logits, and jointly the weights."""
+        if step < self._measured:
+            slopes = [logit.grad.abs().sum() for logit in self.logits.values() if logit.grad is not None]
+            self._unit += float(torch.stack(slopes).sum()) / self._measured
         if self._trained is not None:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self._settings.clip)
             set_rate(self._trained, learning_rate(self._settings, step))
@@ -152,8 +160,8 @@ class MaskSearch:
         found = {**prefixed(self.model.state_dict(), "weights."), **prefixed(self.logits, "logits.")}
         if self._trained is not None:
             found |= prefixed(optimizer_tensors(self._trained), "trained.")
-        first = {"first_loss": torch.tensor(self._first_loss, dtype=torch.float64)}
-        return {**found, **first, **optimizer_tensors(self.optimizer)}
+        unit = {"unit": torch.tensor(self._unit, dtype=torch.float64)}
+        return {**found, **unit, **optimizer_tensors(self.optimizer)}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """As `tensors` gave them."""
@@ -161,7 +169,7 @@ class MaskSearch:
         with torch.no_grad():
             for name, value in part(tensors, "logits.").items():
                 self.logits[name].copy_(value)
-        self._first_loss = float(tensors["first_loss"])
+        self._unit = float(tensors["unit"])
         restore_optimizer(self.optimizer, tensors)
         if self._trained is not None:
             restore_optimizer(self._trained, part(tensors, "trained."))
@@ -197,6 +205,7 @@ class MaskSearch:
             "lowest_random_loss": min(random_losses),
             "unpruned_loss": unpruned,
             "divergence": self.mean_divergence().item(),
+            "divergence_unit": self._unit,
             "mean_probability": probability,
             "density": self.prior,
             "not_converged": float(not (nothing_to_choose or 1 / FAR <= probability / self.prior <= FAR)),

@@ -41,6 +41,7 @@ SEARCH = (
     "lowest_random_loss",
     "unpruned_loss",
     "divergence",
+    "divergence_unit",
     "mean_probability",
     "density",
 )

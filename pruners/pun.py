@@ -12,7 +12,7 @@ from registries.options import DECIMALS
 
 @recipe(
     timings=TIMINGS,
-    version=2,
+    version=3,
     rounds=1,
     source="our reading of the abstract of arXiv:2412.18668 and of OES (Ghosh et al. 2024, arXiv:2406.05288); the "
     "schedule of PUN is not public",
@@ -25,16 +25,17 @@ def pun(
     temperature: float = 0.2,
     final_temperature: float = 0.0,
     kl: float = 1.0,
+    kl_unit: Literal["gradient", "loss"] = "gradient",
     kl_over: Literal["weights", "layers"] = "weights",
     probability: float = 0.5,
-    rate: float = 0.01,
+    rate: float = 0.1,
     straight_through: bool = False,
     protect_last: bool = False,
 ) -> tuple[Stage, ...]:
     """PUN-style mask search: learn each weight's probability to be kept, keep the most probable, train them.
 
     Logits are learned by Adam through relaxed Bernoulli (Gumbel-sigmoid) samples of the mask; the loss is the training
-    loss plus ``kl`` times the first data loss times the mean KL(Bernoulli(p) ‖ Bernoulli(density)). At-init the mask of
+    loss plus ``kl`` times a unit times the mean KL(Bernoulli(p) ‖ Bernoulli(density)). At-init the mask of
     the frozen θ₀ is learned, then it is trained for T; while, mask and weights are learned together until 0.75 T, the
     sample hardening into the final mask; after, the mask of the trained and frozen weights is learned, then they are
     fine-tuned for T/4. In several rounds (``rounds``, not while) densities fall geometrically: each round learns
@@ -53,12 +54,15 @@ def pun(
         Of the relaxed samples, first and last (OES: 0.2, constant); a final one of 0 means the first.
     kl : float
         See above (ours; OES weighs the sum by 1e-9, which is nothing for small networks).
+    kl_unit : str
+        ``gradient``: the sum of the magnitudes of the first derivatives by the logits, so that the divergence weighs
+        the same in networks that respond to their mask strongly and weakly (ours); ``loss``: the first data loss.
     kl_over : str
         ``weights``: the divergence of each weight (OES); ``layers``: of the mean probability of each layer.
     probability : float
         At the start (OES: 0.5, logits of zero); 0 for the density.
     rate : float
-        Of Adam (OES: 0.01).
+        Of Adam (ours; OES: 0.01, for searches of many thousands of steps).
     straight_through : bool
         Round the samples in the forward pass (OES: soft).
     protect_last : bool
@@ -87,6 +91,7 @@ def pun(
             temperature=temperature,
             final_temperature=final_temperature or temperature,
             kl=kl,
+            kl_unit=kl_unit,
             kl_over=kl_over,
             probability=probability,
             rate=rate,

@@ -11,7 +11,7 @@ from pruners.stages import LearnChannels, LearnMask, Stage
 
 @recipe(
     timings=TIMINGS,
-    version=2,
+    version=3,
     rounds=1,
     granularity=CHANNEL,
     source="the search of `pun` (our reading of arXiv:2412.18668 and arXiv:2406.05288) with one gate per channel: ours",
@@ -24,9 +24,10 @@ def pun_channel(
     temperature: float = 0.2,
     final_temperature: float = 0.0,
     kl: float = 1.0,
+    kl_unit: Literal["gradient", "loss"] = "gradient",
     kl_over: Literal["weights", "layers"] = "weights",
     probability: float = 0.5,
-    rate: float = 0.01,
+    rate: float = 0.1,
     straight_through: bool = False,
 ) -> tuple[Stage, ...]:
     """PUN-style search with one Bernoulli gate per channel, keep the most probable channels, train them.
@@ -39,7 +40,7 @@ def pun_channel(
     ----------
     timing : str
     plan : Plan
-    search, warmup, temperature, final_temperature, kl, kl_over, probability, rate, straight_through
+    search, warmup, temperature, final_temperature, kl, kl_unit, kl_over, probability, rate, straight_through
         See `pun`.
     """
     stages = pun(
@@ -50,6 +51,7 @@ def pun_channel(
         temperature,
         final_temperature,
         kl,
+        kl_unit,
         kl_over,
         probability,
         rate,

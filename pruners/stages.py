@@ -110,7 +110,10 @@ class LearnMask:
     temperature, final_temperature : float
         Of the relaxed Bernoulli samples (Maddison et al. 2017): first and last, geometric in between.
     kl : float
-        Weight of the mean Kullback–Leibler divergence from Bernoulli(density), relative to the first data loss.
+        Weight of the mean Kullback–Leibler divergence from Bernoulli(density), in units of ``kl_unit``.
+    kl_unit : str
+        ``gradient``: the sum of the magnitudes of the data loss's derivatives by the logits, mean over the first ten
+        steps, in which there is no divergence; ``loss``: the first data loss.
     kl_over : str
         ``weights``: mean of the divergence of each; ``layers``: of each layer's mean probability.
     probability : float
@@ -134,13 +137,14 @@ class LearnMask:
     temperature: float = 0.2
     final_temperature: float = 0.2
     kl: float = 1.0
+    kl_unit: str = "gradient"
     kl_over: str = "weights"
     probability: float = 0.5
-    rate: float = 0.01
+    rate: float = 0.1
     straight_through: bool = False
     protect_last: bool = False
     lowest: bool = False
-    version: int = 2
+    version: int = 3
 
     def __str__(self) -> str:
         what = "mask and weights together" if self.joint else "a mask of frozen weights"

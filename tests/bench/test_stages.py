@@ -251,7 +251,7 @@ def test_the_loss_of_a_search_adds_the_divergence_relative_to_the_first_loss(tmp
     mask, samples = State.of(model).mask, workspace.data.batch(0)
 
     def loss(kl):
-        stage = LearnMask("0.9", "global", 5, kl=kl, probability=0.3)
+        stage = LearnMask("0.9", "global", 5, kl=kl, kl_unit="loss", probability=0.3)
         search = MaskSearch(model, mask, WeightGates(mask), stage, workspace.training, 0, workspace.device)
         assert search.prior == 29 / 288  # by exact counts
         return search.loss(samples, 0).item(), search.mean_divergence().item()
@@ -262,12 +262,35 @@ def test_the_loss_of_a_search_adds_the_divergence_relative_to_the_first_loss(tmp
     assert with_divergence == pytest.approx(plain + 2 * plain * mean, rel=1e-5)
 
 
-def searching(tmp_path, mask=None, gates=None, **values):
+def test_the_divergence_weighs_as_much_as_the_first_gradients(tmp_path):
+    """In a network of thousandfold response to its mask the search is the same, but for the epsilon of Adam."""
+    samples = toy_plan(tmp_path).workspace.data.batch(0)
+    totals = {}
+    for scale in (1.0, 1000.0):
+        search = searching(tmp_path, steps=4, kl=2.0, rate=1e-3)
+        plain = search._loss
+        search._loss = lambda *given, plain=plain, scale=scale: scale * plain(*given)
+        slopes = []
+        for step in range(2):
+            loss = search.loss(samples, step)
+            search.optimizer.zero_grad()
+            loss.backward()
+            slopes.append(sum(float(logit.grad.abs().sum()) for logit in search.logits.values()))
+            search.move(step)
+        later, mean = search.loss(samples, 2), search.mean_divergence()
+        search._stage = replace(search._stage, kl=0.0)
+        added = (later - search.loss(samples, 2)).item()
+        assert added == pytest.approx(2 * sum(slopes) / 2 * mean.item(), rel=1e-3)
+        totals[scale] = added
+    assert totals[1000.0] == pytest.approx(1000 * totals[1.0], rel=1e-2)
+
+
+def searching(tmp_path, mask=None, gates=None, steps=5, **values):
     """A search on the toy network, before its first step."""
     workspace = toy_plan(tmp_path).workspace
     model = workspace.model(State.of(workspace.initial_model()))
     full = mask or State.of(model).mask
-    stage = LearnMask("0.9", "global", 5, **values)
+    stage = LearnMask("0.9", "global", steps, **values)
     return MaskSearch(model, full, gates or WeightGates(full), stage, workspace.training, 0, workspace.device)
 
 
@@ -315,6 +338,7 @@ def test_a_search_tells_whether_it_converged_and_rounds_keep_within(tmp_path):
     assert second.mask["denoiser.layers.4.weight"].all()
     record = run(planned, False, lambda text: None)
     search = record.content["mask"]["search"]
+    assert search["divergence_unit"] > 0
     assert search["density"] == pytest.approx((kept_count(288, "0.7") - 72) / (first.mask.kept - 72))
     assert search["not_converged"] == (not 0.5 <= search["mean_probability"] / search["density"] <= 2)
     assert record.content["mask"]["disconnected"] == []
