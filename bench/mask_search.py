@@ -27,7 +27,7 @@ DIAGNOSTIC_BATCHES = 8
 RANDOM_MASKS = 5
 MEASURED = 10
 """Steps at the start of a search without the divergence, whose gradients give its unit."""
-FAR = 2
+FAR = 3
 """A search whose mean probability is further than this factor from the density has not converged."""
 
 
@@ -181,7 +181,7 @@ class MaskSearch:
         All with the weights that the search began with, which neither mask was trained for. The random masks keep as
         many weights, in the same scope, out of all there are. A search failed if the found mask is not better than each
         of them; with the control ``invert`` it is not meant to be. It did not converge if the mean probability is more
-        than twice, or less than half, the density it was drawn towards.
+        than three times the density it was drawn towards, or less than a third of it.
         """
         draw = generator(self._seed, "random masks")
         everything = self._gates.over(Mask.full(mask))

@@ -23,7 +23,7 @@ def pun_channel(
     warmup: float = 0.0,
     temperature: float = 0.2,
     final_temperature: float = 0.0,
-    kl: float = 1.0,
+    kl: float = 2.0,
     kl_unit: Literal["gradient", "loss"] = "gradient",
     kl_over: Literal["weights", "layers"] = "weights",
     probability: float = 0.5,

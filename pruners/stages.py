@@ -136,7 +136,7 @@ class LearnMask:
     joint: bool = False
     temperature: float = 0.2
     final_temperature: float = 0.2
-    kl: float = 1.0
+    kl: float = 2.0
     kl_unit: str = "gradient"
     kl_over: str = "weights"
     probability: float = 0.5
