@@ -138,9 +138,8 @@ class MaskSearch:
 
     def move(self, step: int) -> int:
         """Step the logits, and jointly the weights."""
-        if step < self._measured:
-            slopes = [logit.grad.abs().sum() for logit in self.logits.values() if logit.grad is not None]
-            self._unit += float(torch.stack(slopes).sum()) / self._measured
+        if self._stage.kl_unit == "gradient":
+            self._scale_slopes(step)
         if self._trained is not None:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self._settings.clip)
             set_rate(self._trained, learning_rate(self._settings, step))
@@ -148,6 +147,18 @@ class MaskSearch:
             self._trained.zero_grad()
         self.optimizer.step()
         return 0
+
+    def _scale_slopes(self, step: int) -> None:
+        """Bring derivatives by the logits to a mean magnitude of about 1, where the epsilon of Adam is nothing."""
+        slopes = [logit.grad for logit in self.logits.values() if logit.grad is not None]
+        number = sum(slope.numel() for slope in slopes)
+        unit = self._unit
+        if step < self._measured:
+            unit = sum(float(slope.abs().sum(dtype=torch.float64)) for slope in slopes)
+            self._unit += unit / self._measured
+        if unit:
+            for slope in slopes:
+                slope.mul_(number / unit)
 
     def top(self) -> Mask:
         """The mask of the most probable weights (the least probable ones for the control ``invert``)."""
