@@ -28,7 +28,7 @@ RANDOM_MASKS = 5
 MEASURED = 10
 """Steps at the start of a search without the divergence, whose gradients give its unit."""
 FAR = 3
-"""A search whose mean probability is further than this factor from the density has not converged."""
+"""A search has not converged whose mean odds of being kept are further than this factor from those of the density."""
 
 
 class MaskSearch:
@@ -191,8 +191,8 @@ class MaskSearch:
 
         All with the weights that the search began with, which neither mask was trained for. The random masks keep as
         many weights, in the same scope, out of all there are. A search failed if the found mask is not better than each
-        of them; with the control ``invert`` it is not meant to be. It did not converge if the mean probability is more
-        than three times the density it was drawn towards, or less than a third of it.
+        of them; with the control ``invert`` it is not meant to be. It did not converge if the odds of the mean
+        probability are more than three times those of the density it was drawn towards, or less than a third of them.
         """
         draw = generator(self._seed, "random masks")
         everything = self._gates.over(Mask.full(mask))
@@ -219,9 +219,13 @@ class MaskSearch:
             "divergence_unit": self._unit,
             "mean_probability": probability,
             "density": self.prior,
-            "not_converged": float(not (nothing_to_choose or 1 / FAR <= probability / self.prior <= FAR)),
+            "not_converged": float(not (nothing_to_choose or 1 / FAR <= _odds(probability) / _odds(self.prior) <= FAR)),
             "failed": float(not (nothing_to_choose or self._stage.lowest or hard_loss < min(random_losses))),
         }
+
+
+def _odds(probability: float) -> float:
+    return probability / (1 - probability) if probability < 1 else math.inf
 
 
 def learn_mask(

@@ -73,7 +73,7 @@ def _table(records: Sequence[Record], references: Sequence[str], metric: str, wh
     remarks += [
         f"{row.name}: {words}, which say nothing about the method"
         for row in rows
-        for words in outcomes(verdicts_of(records, row.name))
+        for words in outcomes(verdicts_of(row.records.values(), row.name))
     ]
     if few:
         remarks.insert(0, "fewer than ten seeds: intervals are conditional on these trained networks")

@@ -25,7 +25,7 @@ class Comparison:
     unpaired_seeds : int
         Seeds that only one of the rows has, and that are left out.
     unsound_seeds : int
-        Seeds that both rows have finished, of which one says nothing (see `results.unsound`), and that are left out.
+        Seeds that both rows have finished, of which one says nothing (see `soundness.unsound`), and that are left out.
     """
 
     a: str

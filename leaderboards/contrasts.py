@@ -7,7 +7,7 @@ from bench.record import Record
 from leaderboards.compare import Comparison, compare
 from leaderboards.outline import Question, conditions_of_name
 from leaderboards.results import Condition, Row, conditions_of, row_of
-from leaderboards.soundness import behind_cg_sense, mostly_unsound, unsound, verdicts_of
+from leaderboards.soundness import behind_cg_sense, mostly_unsound, outcomes, unsound, verdicts_of
 from registries import RequestError
 
 METRIC = "psnr"
@@ -26,11 +26,14 @@ class Contrasts:
         Those whose rows are not.
     withdrawn : tuple of str
         Those that get no verdict, each with its reason.
+    notes : tuple of str
+        How many seeds are left out of the rows of those found, and why.
     """
 
     found: tuple[Comparison, ...]
     missing: tuple[str, ...]
     withdrawn: tuple[str, ...]
+    notes: tuple[str, ...]
 
     @property
     def family(self) -> int:
@@ -54,49 +57,50 @@ def answer(questions: Sequence[Question], records: Sequence[Record], track: str)
     found: list[Comparison] = []
     missing: list[str] = []
     withdrawn: list[str] = []
+    notes: dict[str, None] = {}
     for question in questions:
         if question.metric != METRIC:
             raise RequestError(f"track '{track}': a board shows contrasts in {METRIC}, not {question.metric}")
         condition = Condition(question.split, question.shift)
         name = f"{question.a} − {question.b}, {condition}"
-        own = _fullest(question, records)
-        reason = _no_verdict(question, own)
+        own = _of_one_setting(question, records)
         rows = [row for name in (question.a, question.b) if (row := _sound(own, name, track)) is not None]
         evaluated = all(condition in conditions_of(row, METRIC) for row in rows)
-        if reason:
-            withdrawn.append(f"{name} ({reason})")
-        elif len(rows) == 2 and evaluated and set(rows[0].seeds) & set(rows[1].seeds):
+        verdicts = {row: verdicts_of(own, row) for row in (question.a, question.b)}
+        dense = _sound(own, f"{question.a.split('/')[0]}/dense{conditions_of_name(question.a)}", track)
+        outside = question.split == outside_of(question.train_on)
+        failing = [f"too many seeds of {row} are left out" for row, seeds in verdicts.items() if mostly_unsound(seeds)]
+        if outside and dense and (behind := behind_cg_sense(dense, question.split)):
+            failing.append(behind)
+        if failing:
+            withdrawn.append(f"{name} ({failing[0]})")
+        elif len(rows) == 2 and evaluated and (dense or not outside) and set(rows[0].seeds) & set(rows[1].seeds):
             (one,) = compare(rows[0], rows[1], METRIC, [condition])
-            run = set.intersection(*(set(verdicts_of(own, row.name)) for row in rows))
-            found.append(replace(one, unsound_seeds=len(run) - one.estimate.seeds))
+            run, other = (set(seeds) for seeds in verdicts.values())
+            unsound_seeds = len(run & other) - one.estimate.seeds
+            found.append(replace(one, unsound_seeds=unsound_seeds, unpaired_seeds=len(run ^ other)))
+            notes |= {f"{row}: {words}, left out": None for row in verdicts for words in outcomes(verdicts[row])}
         else:
             missing.append(name)
-    return Contrasts(tuple(found), tuple(missing), tuple(withdrawn))
+    return Contrasts(tuple(found), tuple(missing), tuple(withdrawn), tuple(notes))
 
 
-def _fullest(question: Question, records: Iterable[Record]) -> list[Record]:
-    """Finished records of its condition, of the size and the kind of device that has most of them."""
+def _of_one_setting(question: Question, records: Iterable[Record]) -> list[Record]:
+    """Finished records of its condition: of the size and kind of device where its rows have most common seeds."""
     groups: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         asked = question.train_on, question.acceleration
         if record.ok and (record.trial["train_on"], record.trial["acceleration"]) == asked:
             device = record.content["provenance"]["numerics"]["device"]
             groups.setdefault((record.trial["size"], device), []).append(record)
-    return max(groups.values(), key=len, default=[])
+
+    def common_seeds(own: list[Record]) -> tuple[int, int]:
+        seeds = verdicts_of(own, question.a).keys() & verdicts_of(own, question.b).keys()
+        return len(seeds), len(own)
+
+    return max(groups.values(), key=common_seeds, default=[])
 
 
 def _sound(records: Iterable[Record], name: str, where: str) -> Row | None:
     own = [record for record in records if record.row == name and not unsound(record)]
     return row_of(own, name, where) if own else None
-
-
-def _no_verdict(question: Question, records: Sequence[Record]) -> str | None:
-    """Why nothing may be said, whatever the figures are."""
-    for name in (question.a, question.b):
-        if mostly_unsound(verdicts_of(records, name)):
-            return f"too many seeds of {name} are left out"
-    if question.split != outside_of(question.train_on):
-        return None
-    arch = question.a.split("/")[0]
-    dense = _sound(records, f"{arch}/dense{conditions_of_name(question.a)}", "")
-    return behind_cg_sense(dense, question.split) if dense else None

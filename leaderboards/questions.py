@@ -7,6 +7,7 @@ from leaderboards.board import Board, Line, Panel, under_trained
 from leaderboards.compare import Comparison, compare, confirmed
 from leaderboards.contrasts import METRIC
 from leaderboards.lengths import TRAINED
+from leaderboards.outline import conditions_of_name
 from leaderboards.results import Condition, Row
 from leaderboards.soundness import behind_cg_sense
 from leaderboards.speeds import Speed
@@ -68,8 +69,10 @@ def _confirmatory(board: Board) -> Iterator[str]:
 
 def _length_state(board: Board, row: str) -> str:
     """How well dense is trained at the length of a row, where that limits what a verdict says."""
-    arch, _, settings = row.partition("/")
-    given = re.search(r"[@,]train\.steps=(\d+)", settings)
+    arch, conditions = row.split("/")[0], conditions_of_name(row)
+    given = re.fullmatch(r"@train\.steps=(\d+)", conditions)
+    if conditions and not given:
+        return ""  # another network, whose lengths were not looked at
     steps = int(given[1]) if given else board.head.budgets.get(arch)
     state = next((one.state for one in board.head.lengths if (one.arch, one.steps) == (arch, steps)), None)
     return f" (dense at {steps} steps: {state})" if state and state != TRAINED else ""
@@ -104,7 +107,7 @@ def _sorted_by_sign(where: str, lines: Sequence[Line], condition: Condition) -> 
         (better if low > 0 else worse if high < 0 else open_).append(_short(line))
     parts = [
         f"{words} dense: {', '.join(names)}"
-        for words, names in (("above", better), ("below", worse), ("not told apart from", open_))
+        for words, names in (("above", better), ("below", worse), ("indistinguishable from", open_))
         if names
     ]
     if parts:

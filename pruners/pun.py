@@ -12,7 +12,7 @@ from registries.options import DECIMALS
 
 @recipe(
     timings=TIMINGS,
-    version=3,
+    version=4,
     rounds=1,
     source="our reading of the abstract of arXiv:2412.18668 and of OES (Ghosh et al. 2024, arXiv:2406.05288); the "
     "schedule of PUN is not public",
@@ -55,8 +55,8 @@ def pun(
     kl : float
         See above (ours; OES weighs the sum by 1e-9, which is nothing for small networks).
     kl_unit : str
-        ``gradient``: the sum of the magnitudes of the first derivatives by the logits, so that the divergence weighs
-        the same in networks that respond to their mask strongly and weakly (ours); ``loss``: the first data loss.
+        ``gradient``: |∂loss/∂logit| summed over the logits, mean over the first ten steps, so that the divergence
+        weighs the same in networks that respond to their mask strongly and weakly (ours); ``loss``: the first loss.
     kl_over : str
         ``weights``: the divergence of each weight (OES); ``layers``: of the mean probability of each layer.
     probability : float

@@ -11,7 +11,7 @@ from pruners.stages import LearnChannels, LearnMask, Stage
 
 @recipe(
     timings=TIMINGS,
-    version=3,
+    version=4,
     rounds=1,
     granularity=CHANNEL,
     source="the search of `pun` (our reading of arXiv:2412.18668 and arXiv:2406.05288) with one gate per channel: ours",

@@ -112,8 +112,8 @@ class LearnMask:
     kl : float
         Weight of the mean Kullback–Leibler divergence from Bernoulli(density), in units of ``kl_unit``.
     kl_unit : str
-        ``gradient``: the sum of the magnitudes of the data loss's derivatives by the logits, mean over the first ten
-        steps, in which there is no divergence; ``loss``: the first data loss.
+        ``gradient``: |∂loss/∂logit| of the data loss summed over the logits, mean over the first ten steps, in which
+        there is no divergence; slopes are rescaled by it. ``loss``: the first data loss.
     kl_over : str
         ``weights``: mean of the divergence of each; ``layers``: of each layer's mean probability.
     probability : float
@@ -144,7 +144,7 @@ class LearnMask:
     straight_through: bool = False
     protect_last: bool = False
     lowest: bool = False
-    version: int = 3
+    version: int = 4
 
     def __str__(self) -> str:
         what = "mask and weights together" if self.joint else "a mask of frozen weights"

@@ -69,7 +69,7 @@ def execute(chosen: argparse.Namespace) -> int:
         return 0
     if chosen.track:
         found, title, table = _confirmatory(chosen, records, str(folder))
-        print(f"{title}; Holm-corrected at 5 %; claims need {FEW_SEEDS} seeds")
+        print(f"{title}; Holm-corrected at 5 %; claims need {FEW_SEEDS} seeds, up to a fifth left out")
     else:
         if not (chosen.a and chosen.b):
             raise RequestError("compare: name two rows with --a and --b, --against a pruner, or a --track")
@@ -85,11 +85,10 @@ def execute(chosen: argparse.Namespace) -> int:
             print(f"{one.a} and {one.b} begin with other weights: paired by data and patients alone")
         if one.unpaired_seeds:
             print(f"left out: {one.unpaired_seeds} seeds that only one of {one.a} and {one.b} has finished")
-    names = dict.fromkeys(name for one in found for name in (one.a, one.b))
-    for name in names:
-        for words in outcomes(verdicts_of(records, name)):
-            print(f"{name}: {words}, {'left out' if chosen.track else 'which say nothing about the method'}")
     if not chosen.track:
+        for row in (a, b):
+            for words in outcomes(verdicts_of(row.records.values(), row.name)):
+                print(f"{row.name}: {words}, which say nothing about the method")
         left_out = shared_conditions(a, b, chosen.metric)[1]
         if left_out:
             names = dict.fromkeys(c.split if c.shift == "none" else c.shift for c in left_out)
@@ -125,6 +124,8 @@ def _confirmatory(
         print(f"no verdict: {name}")
     for name in answered.missing:
         print(f"not there yet: {name}")
+    for note in answered.notes:
+        print(note)
     if not found:
         raise RequestError(f"{where}: answers no contrast of track '{track.name}'")
     table = [["contrast", *next(lines(found)), "p (Holm)", "claim"]]

@@ -80,7 +80,7 @@ def test_every_value_of_a_stage_counts():
             "straight_through": True,
             "protect_last": True,
             "lowest": True,
-            "version": 4,
+            "version": 5,
         },
         train: {"start": 1, "stop": 11, "update": replace(gradual, steps=(3, 7)), "choices": 4, "version": 2},
         Rewind(0): {"to": 1, "version": 2},

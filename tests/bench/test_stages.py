@@ -343,7 +343,8 @@ def test_a_search_tells_whether_it_converged_and_rounds_keep_within(tmp_path):
     search = record.content["mask"]["search"]
     assert search["divergence_unit"] > 0
     assert search["density"] == pytest.approx((kept_count(288, "0.7") - 72) / (first.mask.kept - 72))
-    assert search["not_converged"] == (not 1 / 3 <= search["mean_probability"] / search["density"] <= 3)
+    odds = [p / (1 - p) for p in (search["mean_probability"], search["density"])]
+    assert search["not_converged"] == (not 1 / 3 <= odds[0] / odds[1] <= 3)
     assert record.content["mask"]["disconnected"] == []
     with pytest.raises(RequestError, match=r"--sparsity 0\.9: the last convolutions that pruner\.protect_last keeps"):
         toy_plan(tmp_path, pruner="pun", settings=settings)

@@ -19,6 +19,7 @@ from leaderboards.compare import compare, confirmed, paired_by_weights
 from leaderboards.contrasts import answer
 from leaderboards.outline import Question
 from leaderboards.results import Condition, Row, read_records, row_of, shared_conditions
+from leaderboards.soundness import unsound
 from registries import RequestError
 from tests.bench.toy import toy_plan
 
@@ -251,10 +252,8 @@ def test_a_contrast_stands_without_the_searches_that_failed_up_to_a_fifth_of_the
     monkeypatch.setitem(tracks._entries, "toy", replace(toy, contrasts=contrasts))
     for seed in range(SEEDS):
         make(template, seed, "dense").write(tmp_path / f"dense{seed}" / FILE)
-        content = dict(make(template, seed, "pun", effect=50.0 if seed < failed else -1.0).content)
-        losses = ("soft_loss", "hard_loss", "random_loss", "lowest_random_loss", "unpruned_loss", "divergence")
-        content["mask"] = {**content["mask"], "search": {**dict.fromkeys(losses, 0.1), "failed": seed < failed}}
-        Record.of(content).write(tmp_path / f"pun{seed}" / FILE)
+        effect = 50.0 if seed < failed else -1.0
+        searched(template, seed, seed < failed, effect).write(tmp_path / f"pun{seed}" / FILE)
     code = main(["compare", str(tmp_path), "--track", "toy"])
     captured = capsys.readouterr()
     if verdict == "withdrawn":
@@ -263,6 +262,7 @@ def test_a_contrast_stands_without_the_searches_that_failed_up_to_a_fifth_of_the
     else:
         assert code == 0
         assert f"{pun}: search failed in 2 of 10 seeds, left out" in captured.out
+        assert "only one of" not in captured.out
         lines = [line for line in captured.out.splitlines() if line.startswith(f"{pun} − {dense}")]
         assert [line.split()[-1] for line in lines] == [verdict] * 2
         assert all(re.search(r" -1\.0\d\d | -0\.9\d\d ", line) for line in lines)
@@ -286,6 +286,42 @@ def test_where_dense_does_not_reach_cg_sense_nothing_is_said_about_generalizatio
     assert (len(found.found), len(found.withdrawn)) == ((1, 0) if judged else (0, 1))
     if not judged:
         assert "modl/dense is below CG-SENSE on brain" in found.withdrawn[0]
+
+
+def searched(template, seed, failed, effect=0.0, **trial):
+    content = dict(make(template, seed, "pun", effect=effect).content)
+    losses = ("soft_loss", "hard_loss", "random_loss", "lowest_random_loss", "unpruned_loss", "divergence")
+    content["mask"] = {**content["mask"], "search": {**dict.fromkeys(losses, 0.1), "failed": failed}}
+    content["trial"] = {**content["trial"], **trial}
+    return Record.of(content)
+
+
+def test_searches_of_another_training_set_or_size_do_not_count_here(template):
+    """Three of ten failed elsewhere, one here."""
+    question = Question("modl/pun/at-init/0.9", "modl/dense", "brain", "none", "psnr", "knee", 4)
+    own = [make(template, seed, "dense") for seed in range(SEEDS)]
+    own += [searched(template, seed, failed=seed == 0) for seed in range(SEEDS)]
+    others = [searched(template, seed, failed=seed < 3, train_on="knee-6") for seed in range(SEEDS)]
+    others += [searched(template, seed, failed=seed < 3, size="demo") for seed in range(3 * SEEDS)]
+    found = answer([question], [*others, *own], "toy")
+    assert found.notes == ("modl/pun/at-init/0.9: search failed in 1 of 10 seeds, left out",)
+    (one,) = found.found
+    assert (one.estimate.seeds, one.unsound_seeds, one.unpaired_seeds) == (9, 1, 0)
+    without = answer([question], [record for record in own if record.trial["pruner"] != "dense"], "toy")
+    assert (without.found, len(without.missing)) == ((), 1)
+
+
+@pytest.mark.parametrize(
+    ("cut", "verdict"),
+    [(["denoiser"], "disconnected"), (["sens_net"], None), (["denoisers.0"], None), ([], None)],
+)
+def test_a_mask_cuts_a_network_where_it_cuts_every_denoiser(template, cut, verdict):
+    content = dict(template.content)
+    names = ["denoiser.0.weight"] if cut == ["denoiser"] else ["denoisers.0.weight", "denoisers.1.weight"]
+    layers = [{"name": name, "group": "denoiser", "kept": 1, "total": 2} for name in names]
+    layers.append({"name": "sens_net.weight", "group": "sensitivity", "kept": 1, "total": 2})
+    content["mask"] = {**content["mask"], "layers": layers, "disconnected": cut}
+    assert unsound(Record(content)) == verdict
 
 
 def test_a_network_that_fails_on_one_contrast_is_found_from_file_to_comparison(tmp_path, monkeypatch):

@@ -175,8 +175,8 @@ def test_stages_tell_their_kind_and_that_of_their_update():
 
 GOLDEN = {
     "lottery": "39707ffcce3c9b2e",
-    "pun": "cc48167eb6afa9e6",
-    "pun-channel": "b42280ca2829e348",
+    "pun": "1514fd15894424f2",
+    "pun-channel": "26c75ddc49468e99",
     "rigl": "b1d7a88e2937b453",
     "set": "7f28652416517ffd",
 }

@@ -1,9 +1,11 @@
+from collections import Counter
+
 import pytest
 
 from bench.sweep.cells import plan_cells, skipped_record
 from bench.sweep.grid import Surroundings, expand, matches, row_of
 from bench.sweep.sharing import Queue, share
-from bench.track import load_track
+from bench.track import load_track, tracks
 from registries import RequestError
 from tests.bench.sweep.tracks import GRID, write_track
 
@@ -138,6 +140,16 @@ def test_settings_that_would_give_rows_another_name_are_refused(tmp_path, lines,
     with pytest.raises(RequestError) as caught:
         rows(write_track(tmp_path, GRID + lines))
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [name for name in tracks.names() if tracks.get(name).contrasts])
+def test_the_contrasts_of_a_built_in_track_are_between_rows_of_its_grid(name):
+    """At ten seeds, which a claim needs."""
+    track = tracks.get(name)
+    seeds = Counter((row_of(r), r.train_on, r.acceleration) for r in expand(track, Surroundings(name)))
+    for contrast in track.contrasts:
+        for row in (contrast.a, contrast.b):
+            assert seeds[row, contrast.train_on, contrast.acceleration] >= 10, (row, contrast.train_on)
 
 
 def planned(path, tmp_path):
