@@ -200,7 +200,7 @@ def deepinv_modl(model: MoDL, kspace: Tensor, mask: Tensor, maps: Tensor) -> Cal
 
 
 def fastmri_varnet(model: Architecture, size: str, kspace: Tensor, mask: Tensor) -> Callable[[], Tensor]:
-    """The same E2E-VarNet by fastMRI, with the same weights."""
+    """The same E2E-VarNet by fastMRI, with the same weights; its coil maps are never residual, which costs nothing."""
     from fastmri.models import VarNet as PeerVarNet
 
     sizes = architectures.get("e2e-varnet").arguments(size)
