@@ -186,7 +186,7 @@ def _costs(panel: Panel) -> Iterator[str]:
             yield (
                 f"{arch}: from {low.cost['relative']:.2f} ({_short(low)}) to {high.cost['relative']:.2f} dense "
                 f"trainings ({_short(high)}); a forward pass executes as many multiply–accumulates as dense, since "
-                "masked zeros are multiplied, too."
+                "masked zeros are also multiplied."
             )
 
 

@@ -52,7 +52,7 @@ def head_lines(head: Head) -> Iterator[str]:
     )
     yield f"Protocol {head.protocol}; one dense training has T = {head.steps} steps."
     verdicts = [f"{arch} {state}" for arch, state in states(head).items()] or ["no validation patients"]
-    what = f"Dense networks, judged by twice and half the steps ({GATE} dB on validation patients)"
+    what = f"Dense networks, judged by shorter trainings and by twice the steps ({GATE} dB on validation patients)"
     yield f"{what}: {'; '.join(verdicts)}."
     dirty = ", some from changed code" if head.dirty else ""
     machine = f"{', '.join(head.devices)}; torch {', '.join(head.torch)}"
