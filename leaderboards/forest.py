@@ -15,6 +15,9 @@ UNITS = {"psnr": "PSNR dB", "psnr_scaled": "PSNR after scaling, dB", "psnr_foreg
 BETTER, WORSE, OPEN = "#0072B2", "#D55E00", "#595959"
 """Okabe & Ito's colours, told apart also by those who see fewer; shapes differ, too."""
 
+AXES_WIDTH, LETTER_WIDTH = 5.0, 0.075
+"""Inches: of the intervals, and of a letter of the names beside them."""
+
 
 def forest_plot(path: Path, found: Sequence[Comparison], title: str) -> None:
     """Draw differences and 95 % intervals; written as the suffix of the path says.
@@ -41,7 +44,10 @@ def draw_forest(found: Sequence[Comparison], title: str, claims: Sequence[bool |
     claims : sequence of (bool or None), optional
         Whether each one is confirmed; what is not stays grey. By default the intervals alone decide.
     """
-    figure, axes = plt.subplots(figsize=(7, 1.2 + 0.32 * len(found)), layout="constrained")
+    several = len({(one.a, one.b) for one in found}) > 1
+    labels = [f"{one.a} − {one.b}, {one.condition}" if several else str(one.condition) for one in found]
+    size = AXES_WIDTH + LETTER_WIDTH * max(map(len, labels)), 1.2 + 0.32 * len(found)
+    figure, axes = plt.subplots(figsize=size, layout="constrained")
     for place, one in enumerate(found):
         low, high = (float(end) for end in one.estimate.interval())
         mean = float(one.estimate.mean)
@@ -53,8 +59,6 @@ def draw_forest(found: Sequence[Comparison], title: str, claims: Sequence[bool |
             axes.plot([low, high], [place, place], color=colour, linewidth=2)
         axes.plot([mean], [place], marker=marker, color=colour, markersize=7, linestyle="none")
     axes.axvline(0, color="black", linewidth=1)
-    several = len({(one.a, one.b) for one in found}) > 1
-    labels = [f"{one.a} − {one.b}, {one.condition}" if several else str(one.condition) for one in found]
     axes.set_yticks(range(len(found)), labels)
     axes.set_ylim(len(found) - 0.5, -0.5)
     unit = UNITS.get(found[0].metric, found[0].metric)
