@@ -40,7 +40,7 @@ def compacted(model: Architecture, plan: Plan) -> Architecture:
     ----------
     model : Architecture
     plan : mapping of str to Kept
-        What one convolution leaves out, those that read it leave out, too.
+        What one convolution omits is also omitted by those that read it.
 
     Raises
     ------

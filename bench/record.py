@@ -69,7 +69,7 @@ class Record:
         try:
             return cls.of(upgraded(json.loads(path.read_text())))
         except (OSError, ValueError) as error:
-            raise RequestError(f"{path}: is no readable record: {error}") from None
+            raise RequestError(f"{path}: is not a valid record: {error}") from None
         except RequestError as error:
             raise RequestError(f"{path}: {error}") from None
 

@@ -91,7 +91,7 @@ def inspect_volume(path: Path, name: str) -> Volume:
     Raises
     ------
     DataError
-        Naming file and key, if the file is no readable fastMRI multi-coil volume.
+        Naming file and key, if the file is not a valid fastMRI multi-coil volume.
     """
     try:
         stat = path.stat()

@@ -144,5 +144,5 @@ def _read(folder: Path, name: str) -> Rows:
         try:
             rows += pq.read_table(path).to_pylist()
         except (OSError, pa.ArrowException) as error:
-            raise RequestError(f"{path}: is no readable Parquet file ({type(error).__name__})") from None
+            raise RequestError(f"{path}: is not a valid Parquet file ({type(error).__name__})") from None
     return rows

@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from bench.record import Record
 from leaderboards.compare import Comparison, compare
 from leaderboards.outline import Question, conditions_of_name
-from leaderboards.results import Condition, Row, conditions_of, row_of
+from leaderboards.results import METRIC, Condition, Row, conditions_of, row_of
 from leaderboards.soundness import behind_cg_sense, mostly_unsound, outcomes, unsound, verdicts_of
 from registries import RequestError
 
-METRIC = "psnr"
 OTHER = {"knee": "brain", "brain": "knee"}
 
 

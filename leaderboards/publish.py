@@ -81,7 +81,7 @@ def _records(folder: Path, sources: Sequence[Path]) -> list[Record]:
         known = found.get(key)
         if known is not None and record.ok and _usual(record) != _usual(known):
             seed = record.trial["seed"]
-            raise RequestError(f"row {record.row}, seed {seed}: is there twice, with other results; keep one")
+            raise RequestError(f"row {record.row}, seed {seed}: occurs twice, with other results; remove one")
         if known is None or len(record.content["volumes"]) > len(known.content["volumes"]):  # under more shifts
             found[key] = record
     return from_rows(*to_rows(found.values()))  # in the order in which they are read again

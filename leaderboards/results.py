@@ -16,6 +16,8 @@ from registries import RequestError
 Array = npt.NDArray[np.float64]
 FREE = ("steps", "weight_decay")
 """Settings of a training that a control or an equal total may change."""
+METRIC = "psnr"
+"""What boards rank by and contrasts are fixed in."""
 USUAL = "none"
 """What a condition without shift is called."""
 
@@ -129,14 +131,14 @@ def row_of(records: Iterable[Record], name: str, where: str) -> Row:
     settings = {_setting(record) for record in finished}
     if len(settings) > 1:
         raise RequestError(
-            f"row {name}: stands in {where} in {len(settings)} settings (sizes, data, budgets); keep one"
+            f"row {name}: occurs in {where} in {len(settings)} settings (sizes, data, budgets); remove the others"
         )
     by_seed: dict[int, Record] = {}
     for record in finished:
         seed = record.trial["seed"]
         other = by_seed.get(seed)
         if other is not None and not _same_but_for_shifts(record, other):
-            raise RequestError(f"row {name}: seed {seed} is in {where} twice, with other results; keep one")
+            raise RequestError(f"row {name}: seed {seed} occurs twice in {where}, with other results; remove one")
         by_seed[seed] = max((record, *([other] if other else [])), key=lambda r: len(r.content["volumes"]))
     return Row(name, by_seed)
 

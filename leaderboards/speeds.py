@@ -163,7 +163,7 @@ def read_speeds(folders: Iterable[Path], track: str) -> tuple[Speed, ...]:
             try:
                 content = json.loads(path.read_text(encoding="utf-8"))
             except (OSError, ValueError) as error:
-                raise RequestError(f"{path}: is no readable measurement of speed: {error}") from None
+                raise RequestError(f"{path}: is not a valid measurement of speed: {error}") from None
             for part in content if isinstance(content, list) else [content]:
                 speed = Speed.of(part, path)
                 if speed.track == track:

@@ -1,7 +1,6 @@
 """``compare``: is a difference between two rows real, and does it hold out of distribution?"""
 
 import argparse
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -102,10 +101,10 @@ def _confirmatory(
     chosen: argparse.Namespace, records: "list[Record]", where: str
 ) -> "tuple[list[Comparison], str, list[list[str]]]":
     """The contrasts that a track fixed beforehand, on records of that track."""
+    from bench.cli.leaderboard import questions_of
     from bench.track import find_track
     from leaderboards.compare import confirmed, lines
     from leaderboards.contrasts import answer
-    from leaderboards.outline import Question
     from registries import RequestError
 
     if chosen.a or chosen.b:
@@ -118,7 +117,7 @@ def _confirmatory(
     own = [record for record in records if record.trial["resolved"]["track"] == track.name]
     if not own:
         raise RequestError(f"{where}: holds no record of track '{track.name}'")
-    answered = answer([Question(**asdict(contrast)) for contrast in track.contrasts], own, track.name)
+    answered = answer(questions_of(track), own, track.name)
     found = list(answered.found)
     for name in answered.withdrawn:
         print(f"no verdict: {name}")

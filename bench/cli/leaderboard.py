@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench.track import Track
-    from leaderboards.outline import Outline
+    from leaderboards.outline import Outline, Question
 
 PUBLISHED = "leaderboards/published"
 
@@ -40,10 +40,8 @@ def execute(chosen: argparse.Namespace) -> int:
 
 def outline_of(track: "Track", name: str) -> "Outline":
     """What the board of a track is to hold."""
-    from dataclasses import asdict
-
     from bench.sweep.grid import Surroundings, expand, row_of
-    from leaderboards.outline import Cell, Outline, Question
+    from leaderboards.outline import Cell, Outline
 
     cells = tuple(
         Cell(
@@ -60,5 +58,13 @@ def outline_of(track: "Track", name: str) -> "Outline":
         )
         for request in expand(track, Surroundings(name))
     )
-    contrasts = tuple(Question(**asdict(c)) for c in track.contrasts)
-    return Outline(track.name, cells, contrasts)
+    return Outline(track.name, cells, questions_of(track))
+
+
+def questions_of(track: "Track") -> "tuple[Question, ...]":
+    """The contrasts that a track fixed beforehand."""
+    from dataclasses import asdict
+
+    from leaderboards.outline import Question
+
+    return tuple(Question(**asdict(contrast)) for contrast in track.contrasts)

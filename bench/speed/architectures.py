@@ -80,7 +80,7 @@ def measure(case: Case, runs: int, variants: Sequence[str] = ()) -> Iterator[str
     runs : int
         Of each network, in turn.
     variants : sequence of str
-        Of `VARIANTS`: every architecture is measured so, too.
+        Of `VARIANTS`: every architecture is also measured in these.
     """
     set_numerics(case.threads)
     device = torch.device(case.device)

@@ -56,7 +56,7 @@ class Conditions:
     threads : int
     device : str
     variants : tuple of str
-        Of `VARIANTS`: dense and compacted networks are measured so, too.
+        Of `VARIANTS`: dense and compacted networks are also measured in these.
     plugin : str or None
         File that registers the architecture.
     """

@@ -41,7 +41,7 @@ def read_images(path: Path) -> Images:
     try:
         images: Images = safetensors.numpy.load_file(path)
     except Exception as error:  # the library raises whatever it meets
-        raise RequestError(f"{path}: is no readable safetensors file ({type(error).__name__})") from None
+        raise RequestError(f"{path}: is not a valid safetensors file ({type(error).__name__})") from None
     return images
 
 

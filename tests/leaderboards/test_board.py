@@ -68,7 +68,7 @@ def test_the_archive_loses_nothing_also_when_it_is_split(swept, tmp_path, monkey
 def test_a_damaged_archive_is_named(swept, tmp_path):
     write_archive(tmp_path, read_records(swept[1]))
     (tmp_path / "volumes.parquet").write_bytes(b"nonsense")
-    with pytest.raises(RequestError, match=r"volumes\.parquet: is no readable Parquet file"):
+    with pytest.raises(RequestError, match=r"volumes\.parquet: is not a valid Parquet file"):
         read_archive(tmp_path)
 
 

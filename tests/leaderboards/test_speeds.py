@@ -165,7 +165,7 @@ def test_every_device_has_its_row_gpus_first(measured):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("nonsense", "no readable"),
+        ("nonsense", "not a valid measurement"),
         ('{"schema": 9}', "schema 9"),
         ('{"schema": 1}', "no measurement"),
         ("[3]", "no mea"),
