@@ -19,7 +19,7 @@ def heading(planned: PlannedTrial) -> Iterator[str]:
     """What runs: row, data, device, parameters, kept weights."""
     trial, track, data = planned.resolved.trial, planned.resolved.track, planned.data
     yield f"{trial.row} · size {trial.size} · track {track.name} · seed {trial.seed} · {trial.protocol} protocol"
-    origin = "embedded, as no data are named" if planned.root.origin == "embedded" else planned.root.origin
+    origin = "built in, no --data given" if planned.root.origin == "embedded" else planned.root.origin
     yield f"data: {data['kind']}, {planned.root.place} ({origin})"
     yield f"training on {trial.train_on}: {_count(data['training'])}, {trial.acceleration}× undersampled"
     validation = data["validation"]

@@ -121,8 +121,9 @@ def _confirmatory(
     found = list(answered.found)
     for name in answered.withdrawn:
         print(f"no verdict: {name}")
-    for name in answered.missing:
-        print(f"not there yet: {name}")
+    if answered.missing:
+        first, *others = answered.missing
+        print(f"not there yet: {first}{f', and {len(others)} more' if others else ''}")
     for note in answered.notes:
         print(note)
     if not found:
