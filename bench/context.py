@@ -1,7 +1,5 @@
 """Everything besides its stages that can change a trial's result, and the keys made of it."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 from pruners import Stage
 from pruners.stages import values_of
 from registries import Identity
+from registries.hashing import content_key
 
 
 @dataclass(frozen=True)
@@ -65,9 +64,3 @@ def stage_key(previous: str, stage: Stage, entries: Sequence[Identity]) -> str:
     return content_key(
         {"previous": previous, "stage": values_of(stage), "entries": [asdict(entry) for entry in entries]}
     )
-
-
-def content_key(value: Any) -> str:
-    """SHA-256 of a JSON value in canonical form."""
-    text = json.dumps(value, sort_keys=True, allow_nan=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -12,7 +12,7 @@ import torch
 from architectures import architectures
 from bench import evaluation
 from bench.budget import Estimator, within_budget
-from bench.context import Context, content_key, stage_key
+from bench.context import Context, stage_key
 from bench.evaluation import TestData, choose_slices, choose_volumes
 from bench.execution import Workspace
 from bench.given import hash_of, load_given
@@ -44,6 +44,7 @@ from pruners.contract import identities_of
 from pruners.entries import CHANNEL
 from pruners.paths import last_convolutions
 from registries import RequestError
+from registries.hashing import content_key
 
 
 @dataclass(frozen=True)

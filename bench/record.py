@@ -11,10 +11,10 @@ from typing import Any
 
 import jsonschema
 
-from bench.context import content_key
 from bench.trial import row_name, settings_suffix
 from datasets.files import write_json
 from registries import RequestError
+from registries.hashing import content_key
 
 SCHEMA = 2
 FILE = "record.json"

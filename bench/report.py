@@ -1,6 +1,6 @@
 """What a person reads on the terminal."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bench.metrics import MAIN
@@ -9,6 +9,7 @@ from bench.record import Record
 from pruners import kept_count
 from pruners.entries import CHANNEL
 from pruners.stages import sparsity_after
+from registries.text import aligned, plural
 
 FORMATS = {"psnr": "{:.3f}", "ssim": "{:.4f}", "nmse": "{:.5f}"}
 BASELINES = {"zero_filled": "zero-filled", "cg_sense": "CG-SENSE", "empty": "empty"}
@@ -121,19 +122,5 @@ def lesion_lines(metrics: Mapping[str, Any]) -> Iterator[str]:
             yield f"{split}, {NETWORK}: {'; '.join(parts)}"
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Columns of text: the first two to the left, figures to the right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    for row in rows:
-        cells = [cell.ljust(w) if i < 2 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
-        yield "  ".join(cells).rstrip()
-
-
 def _count(part: Mapping[str, int]) -> str:
     return f"{plural(part['volumes'], 'volume')} of {plural(part['patients'], 'patient')}"
-
-
-def plural(number: int, noun: str) -> str:
-    """A number with its noun."""
-    ending = "" if number == 1 else "es" if noun.endswith("x") else "s"
-    return f"{number} {noun}{ending}"

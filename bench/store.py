@@ -1,6 +1,5 @@
 """The content-addressed store of stages: each computed once, found again by its key."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -15,12 +14,12 @@ from typing import Any
 import safetensors
 import safetensors.torch
 
-from bench.context import content_key
 from bench.state import Checkpoint, StageCost, State
 from datasets.errors import DataError
 from datasets.files import replacing, to_disk, write_json
 from pruners import Mask
 from registries import RequestError
+from registries.hashing import content_key, file_hash
 
 LEFTOVER_SECONDS = 24 * 3600
 TENSORS = ("weights.safetensors", "mask.safetensors")
@@ -148,9 +147,3 @@ class Store:
 
     def _value_path(self, inputs: Any) -> Path:
         return self.folder / f"{content_key(inputs)}.json"
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.store import JOURNAL, STAGE, TENSORS, file_hash
+from bench.store import JOURNAL, STAGE, TENSORS
 from registries import RequestError
+from registries.hashing import file_hash
 
 CHECKPOINTS = "*.checkpoint.safetensors"
 DAY = 24 * 3600.0

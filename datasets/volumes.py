@@ -13,6 +13,7 @@ import numpy.typing as npt
 from fastmri.data.mri_data import et_query
 
 from datasets.errors import DataError
+from registries.hashing import file_hash
 
 TARGET = "reconstruction_rss"
 
@@ -106,15 +107,9 @@ def inspect_volume(path: Path, name: str) -> Volume:
         path=str(path),
         size=stat.st_size,
         mtime_ns=stat.st_mtime_ns,
-        sha256=hash_file(path),
+        sha256=file_hash(path),
         **description,
     )
-
-
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def read_slices(volume: Volume, indices: Sequence[int]) -> tuple[npt.NDArray[np.complex64], npt.NDArray[np.float32]]:

@@ -57,8 +57,8 @@ def execute_pruner(chosen: argparse.Namespace) -> int:
 
 def execute_statistics(chosen: argparse.Namespace) -> int:
     """Print measured coverage for designs of seeds × patients and ratios of variances."""
-    from bench.report import aligned
     from leaderboards.statistics.coverage import coverage_table
+    from registries.text import aligned
 
     if chosen.repetitions < 1:
         raise RequestError(f"--repetitions {chosen.repetitions}: at least 1")

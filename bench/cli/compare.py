@@ -38,13 +38,13 @@ def execute(chosen: argparse.Namespace) -> int:
     from pathlib import Path
 
     from bench.metrics import METRICS
-    from bench.report import aligned
     from leaderboards.compare import compare, lines, paired_by_weights
     from leaderboards.forest import forest_plot
     from leaderboards.results import read_records, row_of, shared_conditions
     from leaderboards.soundness import outcomes, verdicts_of
     from leaderboards.statistics import FEW_SEEDS
     from registries import RequestError
+    from registries.text import aligned
 
     if chosen.metric not in METRICS:
         raise RequestError(f"--metric {chosen.metric}: there are {', '.join(METRICS)}")

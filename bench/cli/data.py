@@ -49,8 +49,8 @@ def add(commands: Any) -> None:
 
 def execute_check(chosen: argparse.Namespace) -> int:
     """Inspect every volume of a data root; name every one that is wrong."""
-    from bench.report import plural
     from datasets.manifest import inspect_root
+    from registries.text import plural
 
     volumes, problems = inspect_root(_root(chosen.root), reuse=False)
     for problem in problems:

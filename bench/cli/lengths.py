@@ -14,11 +14,11 @@ def add(commands: Any) -> None:
 
 def execute(chosen: argparse.Namespace) -> int:
     """Print a table for each setting."""
-    from bench.context import content_key
-    from bench.report import aligned
     from leaderboards.lengths import lengths_of, table
     from leaderboards.results import read_records
     from registries import RequestError
+    from registries.hashing import content_key
+    from registries.text import aligned
 
     groups: dict[str, list[Any]] = {}
     for record in read_records(Path(chosen.folder)):

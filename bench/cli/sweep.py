@@ -134,11 +134,11 @@ def _dry_run(sweep: "Sweep", workers: int | None) -> Iterator[str]:
     """What a sweep would do."""
     from tqdm import tqdm
 
-    from bench.report import plural
     from bench.sweep.forecast import forecast
     from bench.sweep.packing import available_cores, gpu_slots
     from bench.sweep.sharing import share
     from bench.sweep.status import duration, summary
+    from registries.text import plural
 
     yield from _skipped(sweep.cells)
     yield f"track {sweep.track.name}: {plural(len(sweep.cells), 'trial')}: {summary(sweep.counts())}"

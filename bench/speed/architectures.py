@@ -14,9 +14,9 @@ from architectures.modl import MoDL
 from architectures.tuning import VARIANTS
 from bench.numerics import set_numerics
 from bench.randomness import generator
-from bench.report import aligned, plural
 from bench.speed.inputs import Shape, noise
 from bench.speed.measure import device_name, interleaved_times, median_ratio, peak_memory_mb
+from registries.text import aligned, plural
 
 RECOMPUTING = "recomputing"
 PEERS = {"modl": "deepinv MoDL", "e2e-varnet": "fastMRI VarNet"}

@@ -9,13 +9,13 @@ from bench.compaction import compact
 from bench.cost import forward_macs
 from bench.numerics import set_numerics
 from bench.randomness import generator
-from bench.report import aligned, plural
 from bench.speed.inputs import Shape, noise
 from bench.speed.measure import device_name, interleaved_times, median_ratio
 from bench.speed.networks import forward, relative_difference
 from pruners import Mask
 from pruners.channels import Channels
 from pruners.coupling import coupled, has_channels
+from registries.text import aligned, plural
 
 
 def channels_table(

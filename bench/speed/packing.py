@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench.record import FILE, Record
-from bench.report import aligned
 from registries import RequestError
+from registries.text import aligned
 
 
 def packing_table(track: str, workers: Sequence[int], device: str) -> Iterator[str]:

@@ -11,7 +11,6 @@ from bench.loop import Learner
 from bench.mask_search import MaskSearch
 from bench.numerics import set_numerics
 from bench.planning import PlannedTrial, plan
-from bench.report import aligned, plural
 from bench.request import Request
 from bench.speed.measure import device_name, wait
 from bench.state import State
@@ -20,6 +19,7 @@ from pruners import LearnMask, Plan, Prune, PrunerEntry, Train, pruners
 from pruners.gates import ChannelGates, WeightGates
 from pruners.stages import LearnChannels, changes_mask
 from registries import RequestError
+from registries.text import aligned, plural
 
 STEPS = 8
 """Of a dense training, and of a search, that are timed."""

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.context import content_key
 from bench.planning import OpenData, PlannedTrial, choose_device, plan
 from bench.provenance import provenance
 from bench.record import SCHEMA, UNFINISHED, Record
@@ -13,6 +12,7 @@ from bench.sweep.grid import row_of
 from bench.track import Track
 from bench.trial import Trial
 from registries import RequestError
+from registries.hashing import content_key
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ from datasets.simulated import brain, knee
 from datasets.simulated.acquisition import FINE, Geometry, acquire, root_sum_of_squares
 from datasets.simulated.shapes import Array, smooth_field
 from datasets.simulated.tissues import SEQUENCES, intensities
-from datasets.volumes import TARGET, hash_file
+from datasets.volumes import TARGET
+from registries.hashing import file_hash
 
 GENERATOR_VERSION = 2
 DESCRIPTION = "simulated.json"
@@ -149,7 +150,7 @@ def simulate(root: Path, simulation: Simulation) -> None:
             rows[patient.anatomy] += _write_patient(temporary, patient, simulation)
         _write_annotations(temporary / "fastmri_plus", everyone, rows)
         names = [f"{patient.folder}/{_stem(patient)}.h5" for patient in everyone]
-        hashes = {name: hash_file(temporary / name) for name in names}
+        hashes = {name: file_hash(temporary / name) for name in names}
         write_json(
             temporary / DESCRIPTION,
             {"identity": identity_of_simulation(simulation), **asdict(simulation), "volumes": hashes},
