@@ -213,7 +213,7 @@ class ArchitectureEntry:
         }
 
 
-architectures: Registry[ArchitectureEntry] = Registry("architecture", "architectures")
+architectures: Registry[ArchitectureEntry] = Registry("architecture", "architectures.models")
 
 
 def architecture(

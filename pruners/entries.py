@@ -97,4 +97,4 @@ class PrunerEntry:
     identity: Identity
 
 
-pruners: Registry[PrunerEntry] = Registry("pruner", "pruners", entry_points="punbench.pruners")
+pruners: Registry[PrunerEntry] = Registry("pruner", "pruners.methods", entry_points="punbench.pruners")

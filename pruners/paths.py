@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from pruners.mask import Mask
-from pruners.synflow import linearised
+from pruners.methods.synflow import linearised
 
 PIXELS = 32
 """Rows and columns of the image that passes."""

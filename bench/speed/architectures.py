@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from architectures import Architecture, architectures
 from architectures.contract import build_entry
-from architectures.modl import MoDL
+from architectures.models.modl import MoDL
 from architectures.tuning import VARIANTS
 from bench.numerics import set_numerics
 from bench.randomness import generator

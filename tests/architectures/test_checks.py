@@ -9,7 +9,7 @@ from torch import nn
 from architectures import architectures
 from architectures.checks import CHECKS, make_input, run_checks
 from architectures.contract import ArchitectureEntry, build_entry
-from architectures.modl import ConvolutionalDenoiser, MoDL
+from architectures.models.modl import ConvolutionalDenoiser, MoDL
 from registries import Identity
 
 

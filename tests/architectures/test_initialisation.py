@@ -9,7 +9,7 @@ from torch import nn
 from architectures import Architecture, Variant, architecture, architectures, build
 from architectures.contract import ArchitectureEntry, build_entry
 from architectures.initialisation import INITIALISATIONS
-from architectures.modl import ChangeOf, ConvolutionalDenoiser, MoDL
+from architectures.models.modl import ChangeOf, ConvolutionalDenoiser, MoDL
 from architectures.width import count_parameters, narrowed
 from registries import Identity, RequestError
 

@@ -23,7 +23,7 @@ from tests.datasets.volumes import spoiled, write_volume
 
 PLUGIN = """
 from architectures import architecture
-from architectures.modl import ConvolutionalDenoiser, MoDL
+from architectures.models.modl import ConvolutionalDenoiser, MoDL
 
 class Dimmed(MoDL):
     def forward(self, kspace, mask, maps):

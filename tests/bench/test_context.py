@@ -8,8 +8,8 @@ from bench.context import Context, stage_key
 from bench.track import tracks
 from pruners import Given, LearnMask, Prune, Rewind, Train, Transform
 from pruners.gradual import Gradual
-from pruners.rigl import GrowByGradient
-from pruners.set import GrowAtRandom
+from pruners.methods.rigl import GrowByGradient
+from pruners.methods.set import GrowAtRandom
 from registries import Identity
 from tests.bench.toy import toy_plan
 

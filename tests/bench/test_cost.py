@@ -2,8 +2,8 @@
 
 import torch
 
-from architectures.modl import ConvolutionalDenoiser, MoDL
-from architectures.unrolled_unet import UnrolledUNet
+from architectures.models.modl import ConvolutionalDenoiser, MoDL
+from architectures.models.unrolled_unet import UnrolledUNet
 from bench.cost import ConvolutionCounter, forward_macs
 from bench.state import State
 from datasets.samples import Samples

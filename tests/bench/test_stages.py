@@ -8,7 +8,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from architectures.modl import ConvolutionalDenoiser, MoDL
+from architectures.models.modl import ConvolutionalDenoiser, MoDL
 from bench.execution import advance, remember, run_recipe
 from bench.loop import Progress
 from bench.losses import TrainingLoss
@@ -24,7 +24,7 @@ from pruners.entries import Plan
 from pruners.gates import WeightGates
 from pruners.gradual import Gradual
 from pruners.mask import SCOPES
-from pruners.rigl import GrowByGradient
+from pruners.methods.rigl import GrowByGradient
 from registries import RequestError
 from tests.bench.toy import toy_plan
 

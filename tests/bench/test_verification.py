@@ -6,7 +6,7 @@ import json
 import pytest
 import safetensors.torch
 
-from architectures.modl import ChangeOf
+from architectures.models.modl import ChangeOf
 from architectures.unet import PlainUNet
 from bench.cli import main
 from bench.planning import stage_keys

@@ -11,7 +11,7 @@ from pruners import LearnMask, Plan, Prune, Rewind, Train, Transform, kept_count
 from pruners.contract import checked, score_recipe, what_mask_has_seen
 from pruners.controls import with_control
 from pruners.gradual import Gradual
-from pruners.pun import falling
+from pruners.methods.pun import falling
 from pruners.stages import TransformChannels, values_of
 from registries import RequestError
 

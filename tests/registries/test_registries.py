@@ -66,7 +66,7 @@ def test_options_are_typed_by_their_defaults():
 
 
 def test_identity_of_built_in_entries_and_of_files(tmp_path):
-    from pruners.snip import snip
+    from pruners.methods.snip import snip
 
     assert identify("snip", 1, snip).origin == "built-in"
     origins = []

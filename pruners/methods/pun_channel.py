@@ -5,7 +5,7 @@ from typing import Literal
 
 from pruners.contract import recipe
 from pruners.entries import CHANNEL, TIMINGS, Plan
-from pruners.pun import pun
+from pruners.methods.pun import pun
 from pruners.stages import LearnChannels, LearnMask, Stage
 
 

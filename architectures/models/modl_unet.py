@@ -1,7 +1,7 @@
 """MoDL with a U-Net for denoiser: the over-parameterised end of the comparison."""
 
 from architectures.contract import architecture
-from architectures.modl import ChangeOf, MoDL
+from architectures.models.modl import ChangeOf, MoDL
 from architectures.unet import PlainUNet
 
 

@@ -2,8 +2,8 @@
 
 from pruners.contract import pruner
 from pruners.entries import TIMINGS
+from pruners.methods.snip import snip
 from pruners.problem import Problem, Scores
-from pruners.snip import snip
 
 
 @pruner(

@@ -2,8 +2,8 @@
 
 from pruners.contract import pruner
 from pruners.entries import CHANNEL, TIMINGS
+from pruners.methods.snip_channel import snip_channel
 from pruners.problem import Problem, Scores
-from pruners.snip_channel import snip_channel
 
 
 @pruner(

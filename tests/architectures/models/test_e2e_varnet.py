@@ -6,9 +6,9 @@ from fastmri.models import VarNet as PeerVarNet
 from torch.func import functional_call
 
 from architectures import architectures, build
-from architectures.e2e_varnet import VarNet, sampled_centre
+from architectures.models.e2e_varnet import VarNet, sampled_centre
 from architectures.operators import centred_fft, centred_ifft
-from tests.architectures.test_modl import make_input
+from tests.architectures.models.test_modl import make_input
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 48, 40), (2, 3, 45, 37), (1, 1, 33, 50)])

@@ -2,7 +2,7 @@
 
 from pruners.contract import pruner
 from pruners.entries import TIMINGS
-from pruners.grasp import grasp
+from pruners.methods.grasp import grasp
 from pruners.problem import Problem, Scores
 
 

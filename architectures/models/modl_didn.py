@@ -2,7 +2,7 @@
 
 from architectures.contract import architecture
 from architectures.didn import DIDN
-from architectures.modl import MoDL
+from architectures.models.modl import MoDL
 
 
 @architecture(
