@@ -1,5 +1,6 @@
 """Whether anything can pass from the input of a plain CNN to its output, and which layer comes last."""
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +9,6 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from pruners.mask import Mask
-from pruners.methods.synflow import linearised
 
 PIXELS = 32
 """Rows and columns of the image that passes."""
@@ -64,3 +64,21 @@ def last_convolutions(networks: Mapping[str, nn.Module]) -> frozenset[str]:
             handle.remove()
         found.add(f"{prefix}.{convolutions[order[-1]]}.weight")
     return frozenset(found)
+
+
+def linearised(network: nn.Module) -> nn.Module:
+    """A float64 copy with absolute weights, zero biases, and identities for norms and dropout."""
+    copied = copy.deepcopy(network).double()
+    with torch.no_grad():
+        for name, parameter in copied.named_parameters():
+            if name.endswith("bias"):
+                parameter.zero_()
+            else:
+                parameter.abs_()
+    for module in list(copied.modules()):
+        for name, child in module.named_children():
+            if isinstance(
+                child, nn.modules.batchnorm._NormBase | nn.GroupNorm | nn.LayerNorm | nn.modules.dropout._DropoutNd
+            ):
+                setattr(module, name, nn.Identity())
+    return copied

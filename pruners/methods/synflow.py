@@ -1,13 +1,12 @@
 """SynFlow: iterative synaptic flow, without data."""
 
-import copy
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call
 
 from pruners.contract import pruner
 from pruners.entries import TIMINGS
+from pruners.paths import linearised
 from pruners.problem import Problem, Scores
 
 
@@ -49,21 +48,3 @@ def synflow(problem: Problem, pixels: int = 32) -> Scores:
         for (name, full), slope in zip(of_problem.items(), slopes, strict=True):
             scores[full] = weights[name].detach() * slope / total
     return scores
-
-
-def linearised(network: nn.Module) -> nn.Module:
-    """A float64 copy with absolute weights, zero biases, and identities for norms and dropout."""
-    copied = copy.deepcopy(network).double()
-    with torch.no_grad():
-        for name, parameter in copied.named_parameters():
-            if name.endswith("bias"):
-                parameter.zero_()
-            else:
-                parameter.abs_()
-    for module in list(copied.modules()):
-        for name, child in module.named_children():
-            if isinstance(
-                child, nn.modules.batchnorm._NormBase | nn.GroupNorm | nn.LayerNorm | nn.modules.dropout._DropoutNd
-            ):
-                setattr(module, name, nn.Identity())
-    return copied
