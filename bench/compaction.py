@@ -13,10 +13,10 @@ import torch
 from architectures import Architecture, Variant, architectures, build
 from architectures.compaction import Kept, Plan, compacted
 from bench.randomness import generator
-from datasets.files import replacing
 from pruners.channels import Channels, removable
 from pruners.coupling import NoChannelsError, coupled
 from registries import RequestError
+from registries.files import replacing
 
 ABOUT = "compact network"
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from architectures import Variant, architectures
 from architectures.width import count_parameters, narrowed
 from bench.settings import TrainingSettings
-from bench.trial import parse_sparsity
 from pruners import Plan, PrunerEntry, Stage, Train, kept_count
 from pruners.contract import fine_tuning
 from pruners.controls import OF_MASK, with_control
 from pruners.stages import LearnMask, Prune, changes_mask
+from records.trial import parse_sparsity
 from registries import RequestError
 
 OF_DENSE = ("long", "wd", "early-stop", "small")

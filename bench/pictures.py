@@ -20,9 +20,9 @@ from bench.evaluation import (
 )
 from bench.metrics import Image
 from datasets.boxes import Box, sham_boxes
-from datasets.files import replacing
 from datasets.preview import draw_box
 from datasets.volumes import Volume
+from registries.files import replacing
 
 ERROR_GAIN = 5
 RESOLUTION = 130

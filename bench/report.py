@@ -5,10 +5,10 @@ from typing import Any
 
 from bench.metrics import MAIN
 from bench.planning import PlannedTrial
-from bench.record import Record
 from pruners import kept_count
 from pruners.entries import CHANNEL
 from pruners.stages import sparsity_after
+from records.record import Record
 from registries.text import aligned, plural
 
 FORMATS = {"psnr": "{:.3f}", "ssim": "{:.4f}", "nmse": "{:.5f}"}

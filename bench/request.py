@@ -13,7 +13,6 @@ from bench.controls import Control
 from bench.losses import COMPLEX
 from bench.settings import LOSSES, EvaluationSettings, TrainingSettings
 from bench.track import MapSettings, Track, find_track, settings_from, tracks
-from bench.trial import DEFAULT_SPARSITY, PROTOCOLS, Trial, parse_sparsity
 from datasets.shifts import shifts
 from pruners import Plan, PrunerEntry, Stage, pruners
 from pruners.channels import SCOPES as CHANNEL_SCOPES
@@ -21,6 +20,7 @@ from pruners.contract import checked
 from pruners.coupling import missing_library
 from pruners.entries import CHANNEL
 from pruners.mask import SCOPES
+from records.trial import DEFAULT_SPARSITY, PROTOCOLS, Trial, parse_sparsity
 from registries import RequestError, parse_options
 
 SECTIONS = ("pruner", "train", "maps", "arch")

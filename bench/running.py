@@ -19,19 +19,19 @@ from bench.memory import forget_peak, peak_memory_mb
 from bench.numerics import set_numerics
 from bench.planning import PlannedTrial
 from bench.provenance import provenance
-from bench.record import FILE, SCHEMA, UNFINISHED, Record
 from bench.shifting import shifted_scores
 from bench.state import StageCost, State
 from bench.storage import raise_if_of_storage
 from bench.store import Store
-from datasets.files import replacing
 from datasets.volumes import Volume
 from pruners import LearnMask, Mask, kept_count
 from pruners.contract import identities_of, what_mask_has_seen
 from pruners.entries import CHANNEL
 from pruners.paths import disconnected
 from pruners.stages import changes_mask, values_of
+from records.record import FILE, SCHEMA, UNFINISHED, Record
 from registries import RequestError
+from registries.files import replacing
 
 Say = Callable[[str], None]
 SEARCH = (

@@ -11,9 +11,9 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from datasets.files import replacing
 from pruners import Mask
 from registries import RequestError
+from registries.files import replacing
 
 BITS, VALUES = ".bits", ".values"
 

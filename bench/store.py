@@ -16,9 +16,9 @@ import safetensors.torch
 
 from bench.state import Checkpoint, StageCost, State
 from datasets.errors import DataError
-from datasets.files import replacing, to_disk, write_json
 from pruners import Mask
 from registries import RequestError
+from registries.files import replacing, to_disk, write_json
 from registries.hashing import content_key, file_hash
 
 LEFTOVER_SECONDS = 24 * 3600

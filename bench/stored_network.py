@@ -7,8 +7,8 @@ import safetensors.torch
 
 from architectures import Architecture, Variant, build
 from bench.randomness import generator
-from bench.record import FILE, Record
 from pruners import Mask
+from records.record import FILE, Record
 from registries import RequestError
 
 WEIGHTS, MASK = "weights.safetensors", "mask.safetensors"

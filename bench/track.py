@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 
 from architectures import architectures
 from bench.settings import LOSSES, PRECISIONS, EvaluationSettings, TrainingSettings
-from bench.trial import DEFAULT_SPARSITY, NO_CONTROL, PROTOCOLS
 from datasets.shifts import shifts
 from datasets.simulated import Simulation
 from datasets.splits import splits
 from datasets.undersampling import CENTRE_LINES_PER_ACCELERATION, PATTERNS
+from records.trial import DEFAULT_SPARSITY, NO_CONTROL, PROTOCOLS
 from registries import Registry, RequestError
 
 

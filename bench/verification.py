@@ -11,11 +11,11 @@ from scipy.stats import t
 
 from bench.evaluation import score, summarise
 from bench.planning import PlannedTrial, plan
-from bench.record import Record, asked
 from bench.request import INIT, Request
 from bench.running import run, skeleton
 from bench.stored_network import variant_of
 from pruners import Mask
+from records.record import Record, asked
 from registries import RequestError
 
 MASK = "mask.safetensors"

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from datasets.cache import cache_folder
-from datasets.files import replacing
 from datasets.undersampling import missing_sigpy
+from registries.files import replacing
 
 KINDS = ("low-resolution", "espirit")
 ESPIRIT_VERSION = 1

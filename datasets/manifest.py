@@ -11,9 +11,9 @@ from tqdm import tqdm
 
 from datasets.cache import cache_folder
 from datasets.errors import DataError
-from datasets.files import write_json
 from datasets.roots import DataRoot
 from datasets.volumes import Volume, inspect_volume
+from registries.files import write_json
 
 SCHEMA = 1
 

@@ -11,8 +11,8 @@ from matplotlib.patches import Rectangle
 
 from datasets.annotations import Annotations
 from datasets.boxes import Box, boxes_in
-from datasets.files import replacing
 from datasets.volumes import Volume, read_slices
+from registries.files import replacing
 
 BOX_COLOUR = "#e69f00"
 RESOLUTION = 100

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from bench.record import Record
 from leaderboards.compare import Comparison, compare, paired_by_weights
 from leaderboards.contrasts import answer, outside_of
 from leaderboards.lengths import UNDER_TRAINED, Length, lengths_of
-from leaderboards.outline import Cell, Outline
 from leaderboards.results import METRIC, USUAL, Condition, Row, conditions_of, paired, row_of, scores
 from leaderboards.soundness import outcomes, unsound, verdicts_of
 from leaderboards.speeds import Speed
 from leaderboards.statistics import Estimate, effective_robustness, ranks, two_way
+from records.grid import Cell, Outline
+from records.record import Record
 from registries import RequestError
 
 OF_ROW = ("arch", "pruner", "timing", "sparsity", "control")

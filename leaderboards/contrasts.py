@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from bench.record import Record
 from leaderboards.compare import Comparison, compare
-from leaderboards.outline import Question, conditions_of_name
 from leaderboards.results import METRIC, Condition, Row, conditions_of, row_of
 from leaderboards.soundness import behind_cg_sense, mostly_unsound, outcomes, unsound, verdicts_of
+from records.grid import Question, conditions_of_name
+from records.record import Record
 from registries import RequestError
 
 OTHER = {"knee": "brain", "brain": "knee"}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.record import Record
+from records.record import Record
 
 GATE = 0.1
 """dB on validation patients that count as a change."""

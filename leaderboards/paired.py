@@ -7,7 +7,7 @@ from typing import Any
 
 from scipy.stats import t
 
-from bench.record import FILE, Record
+from records.record import FILE, Record
 from registries import RequestError
 
 SAME = ("arch", "size", "train_on", "acceleration", "seed", "protocol")

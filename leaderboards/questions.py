@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from leaderboards.board import Board, Line, Panel, under_trained
 from leaderboards.compare import Comparison, compare, confirmed
 from leaderboards.lengths import TRAINED
-from leaderboards.outline import conditions_of_name
 from leaderboards.results import METRIC, Condition, Row
 from leaderboards.soundness import behind_cg_sense
 from leaderboards.speeds import Speed
 from leaderboards.statistics import FEW_SEEDS, Estimate
+from records.grid import conditions_of_name
 
 CLOSE = 0.5
 """dB that a fast network may lose against dense to be called close to it; our choice."""

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.record import FILE, Record
-from leaderboards.archive import RECORDS, holds_archive, read_archive
+from records.archive import RECORDS, holds_archive, read_archive
+from records.record import FILE, Record
 from registries import RequestError
 
 Array = npt.NDArray[np.float64]

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from statistics import fmean
 
-from bench.record import Record
 from leaderboards.results import METRIC, Row
+from records.record import Record
 
 MOST = 0.2
 """Share of a row's seeds; where more say nothing, the others are a selection and decide nothing."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.record import FILE, Record
+from records.record import FILE, Record
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)

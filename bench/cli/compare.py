@@ -4,8 +4,8 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bench.record import Record
     from leaderboards.compare import Comparison
+    from records.record import Record
 
 
 def add(commands: Any) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench.track import Track
-    from leaderboards.outline import Outline, Question
+    from records.grid import Outline, Question
 
 PUBLISHED = "leaderboards/published"
 
@@ -41,7 +41,7 @@ def execute(chosen: argparse.Namespace) -> int:
 def outline_of(track: "Track", name: str) -> "Outline":
     """What the board of a track is to hold."""
     from bench.sweep.grid import Surroundings, expand, row_of
-    from leaderboards.outline import Cell, Outline
+    from records.grid import Cell, Outline
 
     cells = tuple(
         Cell(
@@ -65,6 +65,6 @@ def questions_of(track: "Track") -> "tuple[Question, ...]":
     """The contrasts that a track fixed beforehand."""
     from dataclasses import asdict
 
-    from leaderboards.outline import Question
+    from records.grid import Question
 
     return tuple(Question(**asdict(contrast)) for contrast in track.contrasts)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bench.cli import plugins
-from bench.trial import setting_text
+from records.trial import setting_text
 
 WIDTH = 20
 KINDS = ("architectures", "pruners", "datasets", "shifts", "tracks")

@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from bench.cli import plugins
-from bench.trial import DEFAULT_SPARSITY
+from records.trial import DEFAULT_SPARSITY
 
 
 def add(commands: Any) -> None:

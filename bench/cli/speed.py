@@ -112,8 +112,8 @@ def _add_variants(parser: Any) -> None:
 def execute_networks(chosen: argparse.Namespace) -> int:
     """Measure recorded networks."""
     from bench.planning import choose_device
-    from bench.record import FILE, Record
     from bench.speed.networks import Conditions, measure, shape_of, table, write
+    from records.record import FILE, Record
 
     plugins.load(chosen)
     _check_counts(chosen, ("runs", "threads"))

@@ -11,8 +11,8 @@ from bench.cli.leaderboard import PUBLISHED
 from registries import RequestError
 
 if TYPE_CHECKING:
-    from bench.record import Record
     from bench.request import Request
+    from records.record import Record
 
 WEIGHTS = "weights.safetensors"
 
@@ -44,8 +44,8 @@ def execute(chosen: argparse.Namespace) -> int:
     """Carry out the command: 0 same or within tolerance, 1 different or not to be told."""
     os.environ.setdefault("TQDM_MININTERVAL", "1")
     from bench.numerics import set_numerics
-    from bench.record import FILE, Record
     from bench.verification import SAME, WITHIN, plan_again, verify_run, verify_weights
+    from records.record import FILE, Record
 
     plugins.load(chosen)
     path = Path(chosen.target)

@@ -21,14 +21,14 @@ from architectures.tuning import VARIANTS
 from bench.compaction import compact, write_compact
 from bench.cost import forward_macs
 from bench.numerics import set_numerics
-from bench.record import Record
 from bench.sparse_file import write_sparse
 from bench.speed.inputs import Shape, noise
 from bench.speed.measure import device_name, interleaved_times, peak_memory_mb
 from bench.stored_network import StoredNetwork, whole_network
 from bench.track import find_track
-from datasets.files import write_json
+from records.record import Record
 from registries import RequestError, load_plugin
+from registries.files import write_json
 from registries.text import aligned, plural
 
 FILE = "speed.json"

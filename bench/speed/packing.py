@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bench.record import FILE, Record
+from records.record import FILE, Record
 from registries import RequestError
 from registries.text import aligned
 

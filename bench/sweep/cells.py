@@ -6,11 +6,11 @@ from pathlib import Path
 
 from bench.planning import OpenData, PlannedTrial, choose_device, plan
 from bench.provenance import provenance
-from bench.record import SCHEMA, UNFINISHED, Record
 from bench.request import Request
 from bench.sweep.grid import row_of
 from bench.track import Track
-from bench.trial import Trial
+from records.record import SCHEMA, UNFINISHED, Record
+from records.trial import Trial
 from registries import RequestError
 from registries.hashing import content_key
 

@@ -11,7 +11,6 @@ from tqdm import tqdm
 
 from bench import interruption
 from bench.planning import PlannedTrial, stage_keys
-from bench.record import FILE, Record
 from bench.running import fail
 from bench.sweep.cells import Cell, skipped_record
 from bench.sweep.finished import Finished
@@ -19,6 +18,7 @@ from bench.sweep.sharing import Queue
 from bench.sweep.status import OUTCOMES, Status, summary
 from bench.sweep.task import Result, Task
 from bench.track import Track
+from records.record import FILE, Record
 from registries import RequestError
 
 ATTEMPTS = 5

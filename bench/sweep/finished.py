@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from bench.planning import PlannedTrial
-from bench.record import Record, asked
 from bench.running import skeleton
+from records.record import Record, asked
 
 
 class Finished:

@@ -10,11 +10,11 @@ from architectures import architectures
 from bench.controls import OF_DENSE
 from bench.request import Request, resolve
 from bench.track import SUFFIX, Grid, Track
-from bench.trial import NO_CONTROL, parse_sparsity, row_name
 from datasets.splits.training import parse_training_set
 from pruners import pruners
 from pruners.controls import OF_MASK
 from pruners.entries import TIMINGS
+from records.trial import NO_CONTROL, parse_sparsity, row_name
 from registries import RequestError
 
 CONTROLS = (NO_CONTROL, *OF_MASK, *OF_DENSE)

@@ -12,9 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.record import FILE, Record
 from bench.store import JOURNAL
 from bench.upkeep import stage_folders
+from records.record import FILE, Record
 from registries import RequestError
 
 SOONEST, LATEST = 3.0, 9.0

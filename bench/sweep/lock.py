@@ -11,8 +11,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from datasets.files import write_json
 from registries import RequestError
+from registries.files import write_json
 
 LOCK, HOLDER = "driver.lock", "driver.json"
 PATIENCE = 1.0

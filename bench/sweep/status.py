@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.sweep.lock import describe, holder, is_driven
-from datasets.files import write_json
 from registries import RequestError
+from registries.files import write_json
 
 FOLDER = ".sweeps"
 OUTCOMES = ("ok", "failed", "skipped", "recorded", "pending")

@@ -18,7 +18,6 @@ from tqdm import tqdm
 from datasets.annotations import COLUMNS
 from datasets.cache import cache_folder
 from datasets.errors import DataError
-from datasets.files import write_json
 from datasets.manifest import Manifest
 from datasets.roots import DataRoot, open_root
 from datasets.simulated import brain, knee
@@ -26,6 +25,7 @@ from datasets.simulated.acquisition import FINE, Geometry, acquire, root_sum_of_
 from datasets.simulated.shapes import Array, smooth_field
 from datasets.simulated.tissues import SEQUENCES, intensities
 from datasets.volumes import TARGET
+from registries.files import write_json
 from registries.hashing import file_hash
 
 GENERATOR_VERSION = 2

@@ -17,7 +17,7 @@ import torch
 
 from architectures import architectures
 from bench.cli import main
-from bench.record import FILE, Record
+from records.record import FILE, Record
 from tests.bench.toy import toy_plan
 from tests.datasets.volumes import spoiled, write_volume
 

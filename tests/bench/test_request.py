@@ -6,8 +6,8 @@ import pytest
 
 from architectures import Architecture, architecture, architectures
 from bench.request import Request, resolve
-from bench.trial import Trial, parse_sparsity
 from pruners import Prune, Train
+from records.trial import Trial, parse_sparsity
 from registries import RequestError
 
 

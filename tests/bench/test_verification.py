@@ -10,11 +10,11 @@ from architectures.models.modl import ChangeOf
 from architectures.unet import PlainUNet
 from bench.cli import main
 from bench.planning import stage_keys
-from bench.record import FILE, Record, asked
 from bench.running import run
 from bench.stored_network import StoredNetwork
 from bench.verification import DIFFERENT, SAME, UNKNOWN, WITHIN, plan_again, request_of, verify_run, verify_weights
 from leaderboards.results import Condition, paired, row_of
+from records.record import FILE, Record, asked
 from registries import RequestError
 from tests.bench.toy import toy_plan
 

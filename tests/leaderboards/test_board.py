@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
-from bench.record import FILE, Record
-from leaderboards.archive import read_archive, write_archive
 from leaderboards.board import build_board, under_trained
 from leaderboards.lengths import OVERFITTING, UNDER_TRAINED, Length
-from leaderboards.outline import Outline
 from leaderboards.publish import publish
 from leaderboards.questions import questions
 from leaderboards.references import read_references
 from leaderboards.results import Condition, read_records
 from leaderboards.tables import contrast_cells, latex, panel_cells, results_csv
+from records.archive import read_archive, write_archive
+from records.grid import Outline
+from records.record import FILE, Record
 from registries import RequestError
 from tests.leaderboards.boards import FAILED, LONG, make_records, outline
 
@@ -59,7 +59,7 @@ def test_the_archive_loses_nothing_also_when_it_is_split(swept, tmp_path, monkey
     assert set(whole) == {"records.parquet", "volumes.parquet"}
     write_archive(tmp_path, records[::-1])
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == whole
-    monkeypatch.setattr("leaderboards.archive.MOST_BYTES", 12_000)
+    monkeypatch.setattr("records.archive.MOST_BYTES", 12_000)
     parts = write_archive(tmp_path, records)
     assert len(parts) > 2
     assert contents(read_archive(tmp_path)) == contents(records)

@@ -11,15 +11,15 @@ import pytest
 
 from bench import evaluation
 from bench.cli import main
-from bench.record import FILE, Record
 from bench.running import run
 from bench.track import Contrast, tracks
 from datasets.simulated import Simulation, simulate
 from leaderboards.compare import compare, confirmed, paired_by_weights
 from leaderboards.contrasts import answer
-from leaderboards.outline import Question
 from leaderboards.results import Condition, Row, read_records, row_of, shared_conditions
 from leaderboards.soundness import unsound
+from records.grid import Question
+from records.record import FILE, Record
 from registries import RequestError
 from tests.bench.toy import toy_plan
 

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from bench.cli import main
-from bench.record import FILE, Record
 from bench.running import run
 from leaderboards.lengths import OVERFITTING, TRAINED, UNDER_TRAINED, UNKNOWN, lengths_of, table
+from records.record import FILE, Record
 from tests.bench.toy import toy_plan
 
 

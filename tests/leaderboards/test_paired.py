@@ -3,9 +3,9 @@ import json
 import pytest
 from scipy.stats import ttest_rel
 
-from bench.record import FILE, Record
 from bench.running import run
 from leaderboards.paired import dense_partner, interval, paired_differences, paired_lines
+from records.record import FILE, Record
 from tests.bench.toy import toy_plan
 
 

@@ -5,14 +5,14 @@ import json
 
 import pytest
 
-from bench.record import FILE as RECORD
-from bench.record import Record
 from leaderboards.board import build_board
 from leaderboards.publish import publish
 from leaderboards.questions import questions
 from leaderboards.results import read_records
 from leaderboards.speeds import FILE, Ratio, Speed, read_speeds
 from leaderboards.tables import speed_cells
+from records.record import FILE as RECORD
+from records.record import Record
 from registries import RequestError
 from tests.leaderboards.boards import make_records, outline
 

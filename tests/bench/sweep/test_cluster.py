@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.record import FILE, Record
+from records.record import FILE, Record
 from tests.bench.sweep.tracks import write_track
 
 pytest.importorskip("ray", reason="Ray is the extra 'cluster'")

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
-from bench.record import FILE, Record
 from bench.storage import raise_if_of_storage
 from bench.store import JOURNAL
 from bench.sweep.lock import only_driver
 from bench.upkeep import begun, stage_folders
 from pruners import pruners
+from records.record import FILE, Record
 from tests.bench.sweep.tracks import GRID, write_track
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from bench.record import Record
 from bench.running import run
+from records.record import Record
 from registries import RequestError
 from tests.bench.toy import toy_plan
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import jsonschema
 
-from bench.trial import row_name, settings_suffix
-from datasets.files import write_json
+from records.trial import row_name, settings_suffix
 from registries import RequestError
+from registries.files import write_json
 from registries.hashing import content_key
 
 SCHEMA = 2
@@ -138,5 +138,5 @@ def upgraded(content: Any) -> Any:
 
 @cache
 def _validator() -> Any:
-    schema = json.loads(resources.files("bench").joinpath("record.schema.json").read_text())
+    schema = json.loads(resources.files("records").joinpath("record.schema.json").read_text())
     return jsonschema.Draft202012Validator(schema)

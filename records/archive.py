@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.record import Record, upgraded
+from records.record import Record, upgraded
 from registries import RequestError
 
 RECORDS, VOLUMES = "records", "volumes"
