@@ -46,7 +46,7 @@ def execute_architecture(chosen: argparse.Namespace) -> int:
 def execute_pruner(chosen: argparse.Namespace) -> int:
     """Check a pruner on every architecture at size ``toy``."""
     os.environ["TQDM_DISABLE"] = "1"
-    from bench.pruner_checks import run_checks
+    from bench.check.pruner import run_checks
     from pruners import pruners
 
     plugins.load(chosen)
@@ -70,7 +70,7 @@ def execute_statistics(chosen: argparse.Namespace) -> int:
 
 def execute_sweep(chosen: argparse.Namespace) -> int:
     """Sweep twice, once with kills."""
-    from bench.sweep.kill_check import compare_killed, lines
+    from bench.check.kills import compare_killed, lines
 
     if chosen.kills < 0:
         raise RequestError(f"--kills {chosen.kills}: at least 0")

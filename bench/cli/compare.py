@@ -37,7 +37,7 @@ def execute(chosen: argparse.Namespace) -> int:
     """Carry out the command."""
     from pathlib import Path
 
-    from bench.metrics import METRICS
+    from bench.evaluation.metrics import METRICS
     from leaderboards.compare import compare, lines, paired_by_weights
     from leaderboards.forest import forest_plot
     from leaderboards.results import read_records, row_of, shared_conditions
@@ -102,7 +102,7 @@ def _confirmatory(
 ) -> "tuple[list[Comparison], str, list[list[str]]]":
     """The contrasts that a track fixed beforehand, on records of that track."""
     from bench.cli.leaderboard import questions_of
-    from bench.track import find_track
+    from bench.tracks.track import find_track
     from leaderboards.compare import confirmed, lines
     from leaderboards.contrasts import answer
     from registries import RequestError

@@ -26,10 +26,10 @@ def add(commands: Any) -> None:
 def execute(chosen: argparse.Namespace) -> int:
     """Carry out the command."""
     plugins.load(chosen)
-    from bench.compaction import compact, write_compact
-    from bench.sparse_file import write_sparse
+    from bench.networks.compact import compact, write_compact
+    from bench.networks.sparse import write_sparse
+    from bench.networks.trained import WEIGHTS, StoredNetwork
     from bench.speed.networks import check_equal
-    from bench.stored_network import WEIGHTS, StoredNetwork
 
     for name in chosen.records:
         stored = StoredNetwork.of(Path(name))

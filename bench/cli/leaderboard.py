@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bench.track import Track
+    from bench.tracks.track import Track
     from records.grid import Outline, Question
 
 PUBLISHED = "leaderboards/published"
@@ -26,7 +26,7 @@ def add(commands: Any) -> None:
 
 def execute(chosen: argparse.Namespace) -> int:
     """Carry out the command."""
-    from bench.track import find_track
+    from bench.tracks.track import find_track
     from leaderboards.publish import publish
     from leaderboards.tables import head_lines
 

@@ -62,7 +62,7 @@ def _entries(kind: str) -> Iterable[tuple[str, str, str]]:
         from datasets.shifts import shifts
 
         return [(e.name, e.summary, e.source) for e in shifts]
-    from bench.track import tracks
+    from bench.tracks.track import tracks
 
     return [
         (t.name, t.summary, f"{t.training.steps} steps · splits {', '.join(t.evaluation.splits)} · {t.source}")

@@ -63,11 +63,11 @@ def execute(chosen: argparse.Namespace) -> int:
     """Carry out the command."""
     if chosen.quiet:
         os.environ["TQDM_DISABLE"] = "1"  # read when tqdm is imported
-    from bench import report
-    from bench.journal import Journal
-    from bench.planning import plan
-    from bench.request import Request
-    from bench.running import answer_from_store, run
+    from bench.trials import report
+    from bench.trials.log import Journal
+    from bench.trials.plan import plan
+    from bench.trials.request import Request
+    from bench.trials.run import answer_from_store, run
 
     plugins.load(chosen)
     given = {

@@ -111,8 +111,8 @@ def _add_variants(parser: Any) -> None:
 
 def execute_networks(chosen: argparse.Namespace) -> int:
     """Measure recorded networks."""
-    from bench.planning import choose_device
     from bench.speed.networks import Conditions, measure, shape_of, table, write
+    from bench.trials.plan import choose_device
     from records.record import FILE, Record
 
     plugins.load(chosen)
@@ -138,9 +138,9 @@ def execute_networks(chosen: argparse.Namespace) -> int:
 def execute_channels(chosen: argparse.Namespace) -> int:
     """Measure untrained networks without some of their channels."""
     from architectures import architectures
-    from bench.planning import choose_device
     from bench.speed.channels import channels_table
     from bench.speed.inputs import Shape
+    from bench.trials.plan import choose_device
 
     _check_counts(chosen, ("coils", "rows", "columns", "runs", "threads"))
     for name in chosen.arch or architectures.names():
@@ -158,7 +158,7 @@ def execute_channels(chosen: argparse.Namespace) -> int:
 def execute_pruners(chosen: argparse.Namespace) -> int:
     """Measure what finding masks costs."""
     os.environ["TQDM_DISABLE"] = "1"  # trainings of a few steps
-    from bench.speed.pruners import pruners_table
+    from bench.speed.mask_costs import pruners_table
 
     _check_counts(chosen, ("runs",))
     lines = pruners_table(chosen.arch, chosen.track, chosen.sparsity, chosen.only, chosen.runs, chosen.device)
@@ -169,9 +169,9 @@ def execute_pruners(chosen: argparse.Namespace) -> int:
 
 def execute_packing(chosen: argparse.Namespace) -> int:
     """Time sweeps of a short track."""
-    from bench.planning import choose_device
-    from bench.speed.packing import packing_table
-    from bench.track import find_track
+    from bench.speed.throughput import packing_table
+    from bench.tracks.track import find_track
+    from bench.trials.plan import choose_device
 
     find_track(chosen.track)
     for number in chosen.workers:
@@ -184,8 +184,8 @@ def execute_packing(chosen: argparse.Namespace) -> int:
 def execute_architectures(chosen: argparse.Namespace) -> int:
     """Time all architectures and their peers."""
     from architectures import architectures
-    from bench.planning import choose_device
-    from bench.speed.architectures import Case, measure
+    from bench.speed.peers import Case, measure
+    from bench.trials.plan import choose_device
 
     _check_counts(chosen, ("coils", "rows", "columns", "runs", "threads"))
     for name in architectures.names():

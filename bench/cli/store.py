@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
 
 def execute_show(chosen: argparse.Namespace) -> int:
     """Print what the store holds."""
-    from bench.upkeep import contents
+    from bench.store.maintenance import contents
 
     found = contents(_store(chosen))
     kinds = ", ".join(f"{number} {kind}" for kind, number in found.stages.items()) or "none"
@@ -41,7 +41,7 @@ def execute_show(chosen: argparse.Namespace) -> int:
 
 def execute_verify(chosen: argparse.Namespace) -> int:
     """Compare every stage with its hash."""
-    from bench.upkeep import damaged, stage_folders
+    from bench.store.maintenance import damaged, stage_folders
 
     store = _store(chosen)
     found = list(damaged(store))
@@ -53,8 +53,8 @@ def execute_verify(chosen: argparse.Namespace) -> int:
 
 def execute_trim(chosen: argparse.Namespace) -> int:
     """Remove what was not used for some days."""
+    from bench.store.maintenance import stage_folders, trim
     from bench.sweep.lock import only_driver
-    from bench.upkeep import stage_folders, trim
 
     store = _store(chosen)
     if chosen.days < 0:

@@ -12,7 +12,7 @@ from registries import RequestError
 if TYPE_CHECKING:
     from bench.sweep.cells import Cell
     from bench.sweep.driver import Executor, Sweep
-    from bench.track import Track
+    from bench.tracks.track import Track
 
 EXECUTORS = ("local", "ray")
 
@@ -49,14 +49,14 @@ def execute(chosen: argparse.Namespace) -> int:
     _check(chosen)
     from tqdm import tqdm
 
-    from bench import interruption
-    from bench.planning import choose_device, open_data
+    from bench.machine import signals
     from bench.sweep.cells import plan_cells
     from bench.sweep.driver import Sweep, closing_line
     from bench.sweep.finished import Finished
     from bench.sweep.grid import Surroundings, expand
     from bench.sweep.lock import only_driver
-    from bench.track import find_track
+    from bench.tracks.track import find_track
+    from bench.trials.plan import choose_device, open_data
 
     plugins.load(chosen)
     track = find_track(chosen.track)
@@ -81,7 +81,7 @@ def execute(chosen: argparse.Namespace) -> int:
         done = True
         if "pending" in sweep.outcomes:
             executor = _executor(chosen, track, cells)  # Ray sets signal handlers of its own
-            interruption.listen()
+            signals.listen()
             done = sweep.run(executor)
     print(closing_line(sweep, done))
     for number, reason in sweep.reasons.items():
@@ -99,8 +99,8 @@ def _check(chosen: argparse.Namespace) -> None:
 
 
 def _executor(chosen: argparse.Namespace, track: "Track", cells: "list[Cell]") -> "Executor":
-    from bench.planning import choose_device
-    from bench.sweep.packing import available_cores, gpu_slots
+    from bench.sweep.placement import available_cores, gpu_slots
+    from bench.trials.plan import choose_device
 
     if chosen.executor == "ray":
         from bench.sweep.cluster import RayExecutor
@@ -135,7 +135,7 @@ def _dry_run(sweep: "Sweep", workers: int | None) -> Iterator[str]:
     from tqdm import tqdm
 
     from bench.sweep.forecast import forecast
-    from bench.sweep.packing import available_cores, gpu_slots
+    from bench.sweep.placement import available_cores, gpu_slots
     from bench.sweep.sharing import share
     from bench.sweep.status import duration, summary
     from registries.text import plural

@@ -11,7 +11,7 @@ from bench.cli.leaderboard import PUBLISHED
 from registries import RequestError
 
 if TYPE_CHECKING:
-    from bench.request import Request
+    from bench.trials.request import Request
     from records.record import Record
 
 WEIGHTS = "weights.safetensors"
@@ -43,8 +43,8 @@ def add(commands: Any) -> None:
 def execute(chosen: argparse.Namespace) -> int:
     """Carry out the command: 0 same or within tolerance, 1 different or not to be told."""
     os.environ.setdefault("TQDM_MININTERVAL", "1")
-    from bench.numerics import set_numerics
-    from bench.verification import SAME, WITHIN, plan_again, verify_run, verify_weights
+    from bench.check.rerun import SAME, WITHIN, plan_again, verify_run, verify_weights
+    from bench.machine.numerics import set_numerics
     from records.record import FILE, Record
 
     plugins.load(chosen)
@@ -69,7 +69,7 @@ def execute(chosen: argparse.Namespace) -> int:
 
 
 def _request(chosen: argparse.Namespace, record: "Record") -> "Request":
-    from bench.verification import request_of
+    from bench.check.rerun import request_of
 
     return request_of(record, chosen.data, chosen.device, chosen.out, chosen.track, chosen.annotations)
 

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import torch
 
 from architectures import Architecture, architectures, build
-from bench.compaction import compact
-from bench.cost import forward_macs
-from bench.numerics import set_numerics
-from bench.randomness import generator
+from bench.machine.macs import forward_macs
+from bench.machine.numerics import set_numerics
+from bench.machine.randomness import generator
+from bench.networks.compact import compact
 from bench.speed.inputs import Shape, noise
-from bench.speed.measure import device_name, interleaved_times, median_ratio
 from bench.speed.networks import forward, relative_difference
+from bench.speed.timing import device_name, interleaved_times, median_ratio
 from pruners import Mask
 from pruners.channels import Channels
 from pruners.coupling import coupled, has_channels

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.randomness import generator
+from bench.machine.randomness import generator
 from datasets.undersampling import Undersampling
 
 

@@ -18,14 +18,14 @@ from torch import Tensor
 from architectures import Architecture
 from architectures.compaction import Plan
 from architectures.tuning import VARIANTS
-from bench.compaction import compact, write_compact
-from bench.cost import forward_macs
-from bench.numerics import set_numerics
-from bench.sparse_file import write_sparse
+from bench.machine.macs import forward_macs
+from bench.machine.numerics import set_numerics
+from bench.networks.compact import compact, write_compact
+from bench.networks.sparse import write_sparse
+from bench.networks.trained import StoredNetwork, whole_network
 from bench.speed.inputs import Shape, noise
-from bench.speed.measure import device_name, interleaved_times, peak_memory_mb
-from bench.stored_network import StoredNetwork, whole_network
-from bench.track import find_track
+from bench.speed.timing import device_name, interleaved_times, peak_memory_mb
+from bench.tracks.track import find_track
 from records.record import Record
 from registries import RequestError, load_plugin
 from registries.files import write_json

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.planning import OpenData, PlannedTrial, choose_device, plan
-from bench.provenance import provenance
-from bench.request import Request
+from bench.machine.provenance import provenance
 from bench.sweep.grid import row_of
-from bench.track import Track
+from bench.tracks.track import Track
+from bench.trials.plan import OpenData, PlannedTrial, choose_device, plan
+from bench.trials.request import Request
 from records.record import SCHEMA, UNFINISHED, Record
 from records.trial import Trial
 from registries import RequestError

@@ -4,7 +4,7 @@ import time
 
 import torch
 
-from bench import interruption
+from bench.machine import signals
 from bench.sweep.task import Result, Task, carry_out
 from registries import RequestError
 
@@ -106,5 +106,5 @@ class RayExecutor:
 
 def _carry_out(task: Task) -> Result:
     """A task in a Ray worker, which may have had others before."""
-    interruption.listen()
+    signals.listen()
     return carry_out(task)

@@ -9,15 +9,15 @@ from typing import Protocol
 
 from tqdm import tqdm
 
-from bench import interruption
-from bench.planning import PlannedTrial, stage_keys
-from bench.running import fail
+from bench.machine import signals
 from bench.sweep.cells import Cell, skipped_record
 from bench.sweep.finished import Finished
 from bench.sweep.sharing import Queue
 from bench.sweep.status import OUTCOMES, Status, summary
 from bench.sweep.task import Result, Task
-from bench.track import Track
+from bench.tracks.track import Track
+from bench.trials.plan import PlannedTrial, stage_keys
+from bench.trials.run import fail
 from records.record import FILE, Record
 from registries import RequestError
 
@@ -147,7 +147,7 @@ class _Loop:
                 for place, result in self.executor.wait(STATUS_SECONDS):
                     self._end(place, result)
                     bar.update(self.ended - bar.n)
-                if interruption.asked():
+                if signals.asked():
                     self._leave()
                 if time.monotonic() - written > STATUS_SECONDS:
                     written = time.monotonic()
@@ -179,7 +179,7 @@ class _Loop:
         del self.running[place]
         if result is None or result.status == "interrupted":
             # a process that was asked to leave alone is like one that died
-            if self.attempts[place] < ATTEMPTS or self.leaving or interruption.asked():
+            if self.attempts[place] < ATTEMPTS or self.leaving or signals.asked():
                 self.queue.again(place)
                 return
             result = Result("failed", f"its process ended {ATTEMPTS} times, for instance for want of memory")

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from bench.planning import PlannedTrial
-from bench.running import skeleton
+from bench.trials.plan import PlannedTrial
+from bench.trials.run import skeleton
 from records.record import Record, asked
 
 

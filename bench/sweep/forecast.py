@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from bench.budget import Estimator
-from bench.evaluation import load_test_volume, reconstruct_volume
-from bench.losses import TrainingLoss
-from bench.numerics import set_numerics
-from bench.planning import PlannedTrial
-from bench.state import State
+from bench.evaluation.scoring import load_test_volume, reconstruct_volume
+from bench.machine.numerics import set_numerics
+from bench.stages.losses import TrainingLoss
+from bench.stages.train import adam
+from bench.store.state import State
 from bench.sweep.sharing import Shared
-from bench.training import adam
+from bench.trials.budget import Estimator
+from bench.trials.plan import PlannedTrial
 
 TIMED_STEPS = 3
 SCORING_SHARE = 2.0

@@ -7,9 +7,9 @@ from itertools import product
 from pathlib import Path
 
 from architectures import architectures
-from bench.controls import OF_DENSE
-from bench.request import Request, resolve
-from bench.track import SUFFIX, Grid, Track
+from bench.tracks.track import SUFFIX, Grid, Track
+from bench.trials.controls import OF_DENSE
+from bench.trials.request import Request, resolve
 from datasets.splits.training import parse_training_set
 from pruners import pruners
 from pruners.controls import OF_MASK

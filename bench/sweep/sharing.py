@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.planning import PlannedTrial, stage_keys
+from bench.trials.plan import PlannedTrial, stage_keys
 from pruners import Stage
 
 

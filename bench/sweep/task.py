@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from registries import RequestError
 
 if TYPE_CHECKING:  # a worker sets up its process before it imports what is heavy
-    from bench.request import Request
+    from bench.trials.request import Request
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,9 @@ def carry_out(task: Task) -> Result:
 
 
 def _carry_out(task: Task) -> Result:
-    from bench.journal import Journal
-    from bench.planning import plan
-    from bench.running import answer_from_store, run
+    from bench.trials.log import Journal
+    from bench.trials.plan import plan
+    from bench.trials.run import answer_from_store, run
 
     load_plugins(task.plugins)
     planned = plan(task.request)
@@ -108,9 +108,9 @@ def prepare_process(device: str | None = None) -> None:
     os.environ["TQDM_DISABLE"] = "1"
     if device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
-    from bench import interruption
+    from bench.machine import signals
 
-    interruption.listen()
+    signals.listen()
     threading.Thread(target=_leave_with_driver, daemon=True).start()
 
 

@@ -1,5 +1,1 @@
-"""The tracks that come with the suite, one TOML file each."""
-
-from bench.track import load_built_in
-
-load_built_in()
+"""Tracks: their values, what may be set in them, and the built-in ones, a TOML file each."""

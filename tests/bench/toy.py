@@ -1,7 +1,7 @@
 """Toy trials for tests."""
 
-from bench.planning import plan
-from bench.request import Request
+from bench.trials.plan import plan
+from bench.trials.request import Request
 
 
 def toy_request(out, **changes):

@@ -10,8 +10,8 @@ import torch
 from fastmri import evaluate
 from fastmri.data.transforms import center_crop
 
-from bench.baselines import zero_filled_image
-from bench.evaluation import load_test_volume, reconstruct_volume, score
+from bench.evaluation.baselines import zero_filled_image
+from bench.evaluation.scoring import load_test_volume, reconstruct_volume, score
 from datasets.simulated.generate import HEADER
 from tests.bench.toy import toy_plan
 from tests.datasets.test_samples import check_against_transform
@@ -68,7 +68,7 @@ def test_every_figure_equals_fastmris_evaluation_of_the_saved_images(root, tmp_p
     """The images are saved by fastMRI's own function and scored by its evaluation script, volume by volume."""
     from dataclasses import replace
 
-    from bench.track import tracks
+    from bench.tracks.track import tracks
 
     toy = tracks.get("toy")
     changed = replace(toy, data=replace(toy.data, crop_readout=crop), evaluation=replace(toy.evaluation, volumes=0))
@@ -99,7 +99,7 @@ def test_every_figure_equals_fastmris_evaluation_of_the_saved_images(root, tmp_p
 
 
 def test_a_run_takes_them_all(root, tmp_path):
-    from bench.running import run
+    from bench.trials.run import run
 
     record = run(toy_plan(tmp_path, data=str(root), settings=("train.steps=2",)), False, print)
     assert record.ok, record.content["reason"]

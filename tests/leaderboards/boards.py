@@ -1,10 +1,10 @@
 """Real toy records for boards: two seeds of a small grid, one cell that does not exist, one that failed."""
 
 from bench.cli.leaderboard import outline_of
-from bench.running import fail, run
 from bench.sweep.cells import plan_cells, skipped_record
 from bench.sweep.grid import Surroundings, expand
-from bench.track import load_track
+from bench.tracks.track import load_track
+from bench.trials.run import fail, run
 from records.record import FILE
 from tests.bench.sweep.tracks import write_track
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench import evaluation
 from bench.cli import main
-from bench.running import run
-from bench.track import Contrast, tracks
+from bench.evaluation import scoring
+from bench.tracks.track import Contrast, tracks
+from bench.trials.run import run
 from datasets.simulated import Simulation, simulate
 from leaderboards.compare import compare, confirmed, paired_by_weights
 from leaderboards.contrasts import answer
@@ -329,7 +329,7 @@ def test_a_network_that_fails_on_one_contrast_is_found_from_file_to_comparison(t
     root = tmp_path / "root"
     simulate(root, Simulation(2, 1, 0, 6, slices=1, matrix=32, coils=3, seed=1))
     shifts = ("contrast-t1", "contrast-t2", "contrast-flair", "noise-20")
-    load = evaluation.load_test_volume
+    load = scoring.load_test_volume
 
     def spoiled(volume, data):
         found = load(volume, data)
@@ -339,7 +339,7 @@ def test_a_network_that_fails_on_one_contrast_is_found_from_file_to_comparison(t
 
     found = []
     for name, patched in (("good", load), ("bad", spoiled)):
-        monkeypatch.setattr("bench.evaluation.load_test_volume", patched)
+        monkeypatch.setattr("bench.evaluation.scoring.load_test_volume", patched)
         planned = toy_plan(tmp_path / name, pruner="dense", data=str(root), shifts=shifts)
         track = replace(planned.resolved.track, evaluation=replace(planned.resolved.track.evaluation, volumes=0))
         monkeypatch.setitem(tracks._entries, "toy", track)

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from bench.running import run
+from bench.trials.run import run
 from records.record import Record
 from registries import RequestError
 from tests.bench.toy import toy_plan

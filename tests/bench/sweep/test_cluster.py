@@ -19,7 +19,7 @@ from pathlib import Path
 import ray
 from ray.cluster_utils import Cluster
 from bench.cli import main
-from bench.upkeep import begun
+from bench.store.maintenance import begun
 
 track, out = sys.argv[1:]
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})

@@ -5,7 +5,7 @@ import pytest
 from bench.sweep.cells import plan_cells, skipped_record
 from bench.sweep.grid import Surroundings, expand, matches, row_of
 from bench.sweep.sharing import Queue, share
-from bench.track import load_track, tracks
+from bench.tracks.track import load_track, tracks
 from registries import RequestError
 from tests.bench.sweep.tracks import GRID, write_track
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
-from bench.storage import raise_if_of_storage
-from bench.store import JOURNAL
+from bench.store.full_disk import raise_if_of_storage
+from bench.store.maintenance import begun, stage_folders
+from bench.store.store import JOURNAL
 from bench.sweep.lock import only_driver
-from bench.upkeep import begun, stage_folders
 from pruners import pruners
 from records.record import FILE, Record
 from tests.bench.sweep.tracks import GRID, write_track
@@ -55,7 +55,7 @@ def fills(problem):
 
 @pytest.fixture
 def call(capsys, monkeypatch):
-    monkeypatch.setattr("bench.interruption.listen", lambda: None)  # signals of this process are pytest's
+    monkeypatch.setattr("bench.machine.signals.listen", lambda: None)  # signals of this process are pytest's
     monkeypatch.setenv("TQDM_DISABLE", "")
 
     def run(*arguments):

@@ -1,0 +1,1 @@
+"""Contracts and promises that anybody can check: pruners, recorded rows, kills."""

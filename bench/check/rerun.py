@@ -1,0 +1,198 @@
+"""Running a recorded trial again, or scoring its weights again, and saying whether the same comes out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import safetensors.torch
+from scipy.stats import t
+
+from bench.evaluation.scoring import score, summarise
+from bench.networks.trained import variant_of
+from bench.trials.plan import PlannedTrial, plan
+from bench.trials.request import INIT, Request
+from bench.trials.run import run, skeleton
+from pruners import Mask
+from records.record import Record, asked
+from registries import RequestError
+
+MASK = "mask.safetensors"
+TOLERANCE = 0.01
+"""dB, for equal weights or equal numerics."""
+SAME, WITHIN, DIFFERENT, UNKNOWN = "same", "within tolerance", "different", "cannot tell"
+FEWEST_SEEDS = 3
+"""To say where one more seed of a row would lie."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of it.
+
+    Attributes
+    ----------
+    word : str
+        `SAME`, `WITHIN`, `DIFFERENT` or `UNKNOWN`.
+    lines : tuple of str
+        The figures behind it.
+    """
+
+    word: str
+    lines: tuple[str, ...]
+
+
+def request_of(
+    record: Record, data: str | None, device: str, out: str, track: str | None = None, annotations: str | None = None
+) -> Request:
+    """The request that makes a recorded trial.
+
+    Parameters
+    ----------
+    record : Record
+    data, device, out, annotations
+        As in `Request`.
+    track : str, optional
+        Where the track of the record lies, if it is none of the built-in ones.
+
+    Raises
+    ------
+    RequestError
+        If the record says nothing of how it was made, or was made with weights from a file.
+    """
+    trial = record.trial
+    resolved = trial["resolved"]
+    if not record.ok:
+        raise RequestError(f"row {record.row}: its trial is {record.content['status']}: there is nothing to verify")
+    if "dense_weights" in trial["options"]:
+        raise RequestError(f"row {record.row}: began with weights from a file, which the record does not hold")
+    training = {**resolved["training"], "steps": resolved["budget"]}
+    if trial["control"] == "wd" and "train.weight_decay" not in trial.get("settings", {}):
+        del training["weight_decay"]  # what the control sets, and nobody else
+    options = {"pruner": trial["options"], "train": training, "maps": {"kind": resolved["preparation"]["maps"]["kind"]}}
+    variant = variant_of(record)
+    options["arch"] = dict(variant.options)
+    settings = [f"{part}.{name}={_text(value)}" for part, values in options.items() for name, value in values.items()]
+    settings += [f"{INIT}={variant.init}"] if variant.init else []
+    return Request(
+        arch=trial["arch"],
+        pruner=trial["pruner"],
+        timing=trial["timing"],
+        sparsity=trial["sparsity"] if trial["timing"] else None,
+        size=trial["size"],
+        track=track or resolved["track"],
+        data=data,
+        annotations=annotations,
+        train_on=trial["train_on"],
+        acceleration=trial["acceleration"],
+        seed=trial["seed"],
+        protocol=trial["protocol"],
+        control=trial["control"],
+        settings=tuple(settings),
+        shifts=tuple(resolved["evaluation"]["shifts"]),
+        device=device,
+        out=out,
+    )
+
+
+def plan_again(record: Record, request: Request) -> PlannedTrial:
+    """Plan the trial of a record.
+
+    Raises
+    ------
+    RequestError
+        If this suite, or these data, make another trial of it.
+    """
+    planned = plan(request)
+    content = dict(skeleton(planned))
+    source = {**content["provenance"], "numerics": record.content["provenance"]["numerics"]}
+    if asked({**content, "provenance": source}) != asked(record.content):
+        raise RequestError(
+            f"row {record.row}: other data, settings or versions of entries than those of the record; "
+            f"check out commit {str(record.content['provenance']['git'])[:12]}, or name its data by --data"
+        )
+    return planned
+
+
+def verify_weights(record: Record, planned: PlannedTrial, weights: Path) -> Verdict:
+    """Score stored weights again; the mask beside them has to be that of the record, and its pruned weights zero.
+
+    Raises
+    ------
+    RequestError
+        If they cannot be read, or are of another network.
+    """
+    model = planned.workspace.initial_model()
+    try:
+        stored = safetensors.torch.load_file(weights)
+        mask = Mask(safetensors.torch.load_file(weights.with_name(MASK)))
+        model.load_state_dict(stored)
+    except Exception as error:  # both libraries raise whatever they meet
+        raise RequestError(f"{weights}: are no weights and mask of {record.row} ({type(error).__name__})") from None
+    pruned = all(bool((stored[name][~kept] == 0).all()) for name, kept in mask.items())
+    if mask.sha256 != record.content["mask"]["sha256"] or not pruned:
+        return Verdict(DIFFERENT, ("the stored weights are under another mask than that of the record",))
+    model.to(planned.workspace.device).eval()
+    found = score({"network": lambda s: model(s.kspace, s.mask, s.maps)}, planned.test)["network"]
+    differences = _differences(record.content["metrics"], summarise(found, planned.test.splits))
+    word = SAME if all(abs(value) <= TOLERANCE for value in differences.values()) else DIFFERENT
+    return Verdict(word, ("stored weights, scored again", *_lines(differences)))
+
+
+def verify_run(record: Record, planned: PlannedTrial, seeds: Sequence[Record]) -> Verdict:
+    """Carry the trial out again, from its seed.
+
+    The same numerics (device, threads, torch) have to give the same mask and the same figures; others have to lie
+    where a further seed of the row would be expected.
+
+    Parameters
+    ----------
+    record : Record
+    planned : PlannedTrial
+    seeds : sequence of Record
+        All trials of the row.
+    """
+    again = run(planned, True, lambda line: None)  # nothing that was computed before may answer
+    if not again.ok:
+        return Verdict(DIFFERENT, (f"run again: {again.content['status']}: {again.content['reason']}",))
+    differences = _differences(record.content["metrics"], again.content["metrics"])
+    close = all(abs(value) <= TOLERANCE for value in differences.values())
+    equal_numerics = record.content["provenance"]["numerics"] == again.content["provenance"]["numerics"]
+    equal_masks = record.content["mask"]["sha256"] == again.content["mask"]["sha256"]
+    lines = [
+        f"numerics: {'the same' if equal_numerics else 'others'}; mask: {'the same' if equal_masks else 'another'}",
+        *_lines(differences),
+    ]
+    if equal_masks and close:
+        return Verdict(SAME, tuple(lines))
+    if equal_numerics:
+        return Verdict(DIFFERENT, tuple(lines))
+    if len(seeds) < FEWEST_SEEDS:
+        return Verdict(UNKNOWN, (*lines, f"on other numerics it takes {FEWEST_SEEDS} seeds of the row to compare with"))
+    inside = _inside_of_seeds(again, seeds)
+    lines.append("inside the interval of the row's seeds" if inside else "outside the interval of the row's seeds")
+    return Verdict(WITHIN if inside else DIFFERENT, tuple(lines))
+
+
+def _inside_of_seeds(again: Record, seeds: Sequence[Record]) -> bool:
+    """Whether every split lies in the 95 % interval for one more seed."""
+    for split, found in again.content["metrics"].items():
+        values = [record.content["metrics"][split]["psnr"] for record in seeds]
+        number = len(values)
+        half = float(t.ppf(0.975, number - 1)) * stdev(values) * (1 + 1 / number) ** 0.5
+        if abs(found["psnr"] - fmean(values)) > max(half, TOLERANCE):
+            return False
+    return True
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, float]:
+    return {split: after[split]["psnr"] - before[split]["psnr"] for split in before}
+
+
+def _lines(differences: Mapping[str, float]) -> Iterator[str]:
+    for split, value in differences.items():
+        yield f"{split}: PSNR differs by {value:+.4f} dB"

@@ -1,0 +1,1 @@
+"""Scores of a network on test volumes, under shifts, and beside baselines."""

@@ -1,0 +1,102 @@
+"""What a network has to beat: zero-filled, tuned CG-SENSE, the empty network; and the ceiling of its coil maps."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from statistics import fmean
+
+import torch
+from torch import Tensor, nn
+
+from architectures import Architecture
+from architectures.operators import (
+    NormalOperator,
+    conjugate_gradient_steps,
+    magnitude,
+    sense_adjoint,
+)
+from bench.evaluation.scoring import Reconstruct
+from bench.machine.randomness import seed_words
+from bench.stages.batches import central_slices
+from bench.stages.losses import mean_psnr
+from datasets.samples import Preparation, Samples, prepare, root_sum_of_squares
+from datasets.volumes import Volume, by_hash, read_slices
+
+VERSION = 1
+"""Of all baselines; raised whenever one of them changes."""
+LAMBDAS = (0.0, *(10 ** (exponent / 2) for exponent in range(-10, 4)))
+ITERATIONS = 60
+TUNING_SLICES = 8
+TUNING_SEED = 0
+"""Not the trial's: a baseline is one number for one set of data."""
+
+
+@dataclass(frozen=True)
+class CGSense:
+    """Tikhonov-regularised SENSE by conjugate gradients (Pruessmann et al. 2001).
+
+    Attributes
+    ----------
+    weight : float
+        λ of ‖Ax − y‖² + λ‖x‖².
+    iterations : int
+    """
+
+    weight: float
+    iterations: int
+
+    def __call__(self, samples: Samples) -> Tensor:
+        """Reconstruct ``(B, H, W)``."""
+        return next(islice(cg_sense_images(samples, self.weight), self.iterations - 1, None))
+
+
+def cg_sense_images(samples: Samples, weight: float) -> Iterator[Tensor]:
+    """Regularised SENSE images ``(B, H, W)`` after one step, two steps and so on."""
+    normal = NormalOperator.of(samples.maps, samples.mask)
+    right = sense_adjoint(samples.kspace, samples.maps, samples.mask)
+    solutions = conjugate_gradient_steps(lambda x: normal(x) + weight * x, right, torch.zeros_like(right))
+    return map(magnitude, solutions)
+
+
+def zero_filled_image(samples: Samples) -> Tensor:
+    """Root sum of squares of the zero-filled coil images."""
+    return root_sum_of_squares(samples.kspace)
+
+
+def oracle_image(samples: Samples) -> Tensor:
+    """Fully sampled data combined through the maps: what a SENSE-type network could reach at best."""
+    return magnitude(sense_adjoint(samples.kspace, samples.maps, samples.mask))
+
+
+def empty_network(model: Architecture) -> Reconstruct:
+    """A network at its initial scalars whose denoisers give zero: data consistency alone."""
+    for module in model.denoisers():
+        module.register_forward_hook(_zeros)
+    model.eval()
+    return lambda samples: model(samples.kspace, samples.mask, samples.maps)
+
+
+@torch.no_grad()
+def tune_cg_sense(volumes: Sequence[Volume], preparation: Preparation, device: torch.device) -> CGSense:
+    """λ and number of iterations with the best mean PSNR on a few central slices of training volumes."""
+    slices = [_central(volume, preparation).to(device) for volume in by_hash(volumes)[:TUNING_SLICES]]
+    quality = {
+        CGSense(weight, iterations): value
+        for weight in LAMBDAS
+        for iterations, value in enumerate(_mean_psnr_by_iteration(slices, weight), start=1)
+    }
+    return max(quality, key=lambda method: quality[method])
+
+
+def _mean_psnr_by_iteration(slices: Sequence[Samples], weight: float) -> list[float]:
+    curves = [[mean_psnr(image, s) for image in islice(cg_sense_images(s, weight), ITERATIONS)] for s in slices]
+    return [fmean(values) for values in zip(*curves, strict=True)]
+
+
+def _central(volume: Volume, preparation: Preparation) -> Samples:
+    kspace, target = read_slices(volume, central_slices(volume.slices, 1))
+    return prepare(volume, kspace, target, preparation, seed_words(TUNING_SEED, "tuning", volume.name))
+
+
+def _zeros(module: nn.Module, inputs: object, output: Tensor) -> Tensor:
+    return torch.zeros_like(output)

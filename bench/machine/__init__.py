@@ -1,0 +1,1 @@
+"""The machine: arithmetic, memory, numerics, signals, provenance."""

@@ -1,0 +1,1 @@
+"""Networks that are read, written or made smaller."""

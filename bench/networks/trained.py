@@ -1,0 +1,68 @@
+"""A trained network as a trial left it: its record, its weights with zeros, its mask."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors.torch
+
+from architectures import Architecture, Variant, build
+from bench.machine.randomness import generator
+from pruners import Mask
+from records.record import FILE, Record
+from registries import RequestError
+
+WEIGHTS, MASK = "weights.safetensors", "mask.safetensors"
+
+
+@dataclass(frozen=True)
+class StoredNetwork:
+    """What lies in the folder of a finished trial.
+
+    Attributes
+    ----------
+    record : Record
+    model : Architecture
+        With pruned weights exactly zero.
+    mask : Mask
+    folder : Path
+    """
+
+    record: Record
+    model: Architecture
+    mask: Mask
+    folder: Path
+
+    @classmethod
+    def of(cls, path: Path) -> "StoredNetwork":
+        """Read a record or its folder.
+
+        Raises
+        ------
+        RequestError
+            If the trial did not finish, or its weights are not there or not its own.
+        """
+        file = path / FILE if path.is_dir() else path
+        record = Record.read(file)
+        if not record.ok:
+            raise RequestError(f"{file}: its trial is {record.content['status']}: there is no network")
+        try:
+            weights = safetensors.torch.load_file(file.with_name(WEIGHTS))
+            mask = Mask(safetensors.torch.load_file(file.with_name(MASK)))
+            model = whole_network(record)
+            model.load_state_dict(weights)
+        except Exception as error:  # both libraries raise whatever they meet
+            raise RequestError(f"{file}: beside it are no weights and mask of its network ({error})") from None
+        if mask.sha256 != record.content["mask"]["sha256"]:
+            raise RequestError(f"{file}: the mask beside it is another one than that of the record")
+        return cls(record, model.eval(), mask, file.parent)
+
+
+def whole_network(record: Record) -> Architecture:
+    """The dense network of a record, with arbitrary weights."""
+    trial, variant = record.trial, variant_of(record)
+    return build(trial["arch"], trial["size"], generator(0, "any weights"), trial["resolved"]["width"], variant).eval()
+
+
+def variant_of(record: Record) -> Variant:
+    """What deviates from the network that the architecture declares; older records know of nothing that could."""
+    return Variant.from_json(record.trial["resolved"].get("variant", {}))

@@ -1,0 +1,1 @@
+"""Stages carried out: training, mask search, scoring, and the loop they share."""

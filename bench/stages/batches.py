@@ -1,0 +1,103 @@
+"""Training batches as a pure function of (seed, purpose, step)."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from functools import cached_property, lru_cache
+
+import torch
+
+from bench.machine.randomness import generator, seed_words
+from datasets.samples import Preparation, Samples, prepare
+from datasets.volumes import Volume, by_hash, read_slices
+
+
+def central_slices(slices: int, most: int) -> range:
+    """Indices of at most ``most`` slices in the middle of a volume; 0 means all."""
+    count = min(most, slices) if most else slices
+    first = (slices - count) // 2
+    return range(first, first + count)
+
+
+class TrainingData:
+    """The training slices of a trial, shuffled each epoch and freshly undersampled at each step.
+
+    Slices of unequal shape never meet in a batch; nothing is padded. The last batch of each shape is filled up from
+    the first ones of that epoch, so that every step sees the same number of slices.
+
+    Parameters
+    ----------
+    volumes : sequence of Volume
+    preparation : Preparation
+    batch : int
+        Slices per batch.
+    most_slices : int
+        Central slices used of each volume; 0 for all.
+    seed : int
+    most : int
+        Slices altogether, of volumes in the order of the hash of their names; 0 for all.
+    combine : bool
+        Whether samples hold the SENSE combination of the fully sampled data.
+    """
+
+    def __init__(
+        self,
+        volumes: Sequence[Volume],
+        preparation: Preparation,
+        batch: int,
+        most_slices: int,
+        seed: int,
+        most: int = 0,
+        combine: bool = False,
+    ) -> None:
+        self._combine = combine
+        self._preparation = preparation
+        self._batch_size = batch
+        self._seed = seed
+        self._volumes = tuple(volumes)
+        self._most_slices, self._most = most_slices, most
+        self._order = lru_cache(maxsize=4)(self._draw_order)
+
+    @cached_property
+    def _slices(self) -> list[tuple[Volume, int]]:
+        """Made when it is needed: a sweep plans thousands of trials."""
+        chosen = by_hash(self._volumes) if self._most else self._volumes
+        found = [(v, index) for v in chosen for index in central_slices(v.slices, self._most_slices)]
+        return found[: self._most or None]
+
+    def __len__(self) -> int:
+        return len(self._slices)
+
+    def epoch(self, purpose: str) -> int:
+        """Number of batches in which every slice is seen once."""
+        return len(self._order(purpose, 0))
+
+    def batch(self, step: int, purpose: str = "training") -> Samples:
+        """The batch of a step; other purposes see other orders and sampling masks."""
+        epoch, position = divmod(step, len(self._order(purpose, 0)))
+        indices = self._order(purpose, epoch)[position]
+        return Samples.concatenate(
+            [self._sample(index, seed_words(self._seed, purpose, "mask", step, i)) for i, index in enumerate(indices)]
+        )
+
+    def batches(self, number: int, purpose: str, first: int = 0) -> Iterator[Samples]:
+        """So many batches of a purpose."""
+        return (self.batch(step, purpose) for step in range(first, first + number))
+
+    def _sample(self, index: int, mask_seed: tuple[int, ...]) -> Samples:
+        volume, slice_index = self._slices[index]
+        kspace, target = read_slices(volume, [slice_index])
+        return prepare(volume, kspace, target, self._preparation, mask_seed, self._combine)
+
+    def _draw_order(self, purpose: str, epoch: int) -> list[list[int]]:
+        draw = generator(self._seed, purpose, "order", epoch)
+        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for index in torch.randperm(len(self._slices), generator=draw).tolist():
+            volume = self._slices[index][0]
+            groups[volume.coils, volume.rows, volume.columns, *volume.target_shape].append(index)
+        size = self._batch_size
+        batches = [
+            [group[(first + i) % len(group)] for i in range(size)]
+            for _, group in sorted(groups.items())
+            for first in range(0, len(group), size)
+        ]
+        return [batches[i] for i in torch.randperm(len(batches), generator=draw).tolist()]

@@ -1,0 +1,145 @@
+"""The one loop behind every optimisation: training weights, learning a mask, or both."""
+
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from architectures import Architecture
+from bench.machine import signals
+from bench.machine.macs import ConvolutionCounter
+from bench.stages.batches import TrainingData
+from bench.store.state import Checkpoint, Spent
+from datasets.samples import Samples
+
+CHECKPOINT_SECONDS = float(os.environ.get("PUNBENCH_CHECKPOINT_SECONDS", "4"))
+SAVING_SHARE = 20
+"""On a GPU, where steps are fast and networks large, saving takes at most one part in so many."""
+
+
+class DivergedError(Exception):
+    """Training lost its way; the trial is recorded as failed with this reason."""
+
+
+class Learner(Protocol):
+    """What the loop optimises."""
+
+    @property
+    def model(self) -> Architecture: ...  # noqa: D102
+
+    @property
+    def purpose(self) -> str:
+        """Whose batches these are."""
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer: ...  # noqa: D102
+
+    def loss(self, samples: Samples, step: int) -> Tensor:
+        """Loss of a batch, to be differentiated."""
+
+    def move(self, step: int) -> int:
+        """Use the gradients; gives the multiply–accumulates spent beside them."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that a checkpoint needs, under flat names, on the CPU."""
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from a checkpoint."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where checkpoints of a stage go to and come from.
+
+    Attributes
+    ----------
+    found : Checkpoint or None
+        Where an interrupted run stopped.
+    save : callable
+        Keeps a checkpoint.
+    """
+
+    found: Checkpoint | None
+    save: Callable[[Checkpoint], None]
+
+
+def optimise(
+    learner: Learner, start: int, stop: int, data: TrainingData, device: torch.device, progress: Progress
+) -> Spent:
+    """Take the steps from ``start`` to ``stop``, or what an interrupted run left of them.
+
+    Raises
+    ------
+    DivergedError
+        If the loss is not a number any more.
+    KeyboardInterrupt
+        Where a signal asked for it, with a checkpoint.
+    """
+    first, macs, before = start, 0, 0.0
+    if progress.found:
+        first, macs, before = progress.found.step, progress.found.macs, progress.found.seconds
+        learner.restore(progress.found.tensors)
+    macs_by_shape: dict[torch.Size, int] = {}
+    begun = saved = time.monotonic()
+    pause = CHECKPOINT_SECONDS
+    with tqdm(total=stop - start, initial=first - start, desc=learner.purpose, unit="step", leave=False) as bar:
+        for step in range(first, stop):
+            samples = data.batch(step, learner.purpose).to(device)
+            shape = samples.kspace.shape
+            counter = None if shape in macs_by_shape else ConvolutionCounter(learner.model)
+            with counter or nullcontext():
+                loss = learner.loss(samples, step)
+                learner.optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+            if counter:
+                macs_by_shape[shape] = counter.macs
+            value = loss.detach().item()
+            if not math.isfinite(value):
+                raise DivergedError(f"{learner.purpose} diverged: the loss is {value} at step {step}")
+            macs += macs_by_shape[shape] + learner.move(step)
+            bar.update()
+            bar.set_postfix(loss=f"{value:.4f}", refresh=False)
+            now = time.monotonic()
+            if (now - saved > pause or signals.asked()) and step + 1 < stop:
+                progress.save(Checkpoint(step + 1, learner.tensors(), macs, before + now - begun))
+                saved = time.monotonic()
+                if device.type != "cpu":
+                    pause = max(pause, SAVING_SHARE * (saved - now))
+                signals.check()
+    return Spent(stop - start, macs, before + time.monotonic() - begun)
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """State of an optimizer under flat names, on the CPU."""
+    return {
+        f"optimizer.{index}.{name}": value.detach().cpu().clone()
+        for index, entries in optimizer.state_dict()["state"].items()
+        for name, value in entries.items()
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """As `optimizer_tensors` gave it."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, key = name.split(".")
+            state.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Those whose name begins so, without it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def prefixed(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Copies on the CPU, with a prefix to their names."""
+    return {f"{prefix}{name}": tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}

@@ -1,0 +1,220 @@
+"""Training the weights, on an interval of one nominal schedule."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from architectures import Architecture
+from bench.machine.macs import ConvolutionCounter
+from bench.stages.batches import TrainingData
+from bench.stages.loop import Progress, optimise, optimizer_tensors, part, prefixed, restore_optimizer
+from bench.stages.losses import TrainingLoss
+from bench.stages.problem import TrainingProblem
+from bench.store.state import Spent
+from bench.tracks.settings import TrainingSettings
+from datasets.samples import Samples
+from pruners import Mask, Moment, Train
+
+GATE = 0.8
+"""Of T: how much a dense network still gains afterwards says whether T is enough."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Scores of a network on the validation patients.
+
+    Attributes
+    ----------
+    loss : float
+        Mean training loss over the batches.
+    psnr : float
+        Mean over the slices, dB.
+    macs : int
+        What finding out took.
+    """
+
+    loss: float
+    psnr: float
+    macs: int
+
+
+class ProblemMaker(Protocol):
+    """Makes what a mask update sees."""
+
+    def __call__(self, model: Architecture, mask: Mask, use: str, purpose: str) -> TrainingProblem:
+        """A problem for a use; its batches are of a purpose."""
+
+
+def learning_rate(settings: TrainingSettings, step: int) -> float:
+    """Linear warm-up, then a cosine to zero at T (Loshchilov & Hutter 2017)."""
+    warm_up = max(1, round(settings.warm_up * settings.steps))
+    if step < warm_up:
+        return settings.learning_rate * (step + 1) / warm_up
+    fraction = (step - warm_up) / max(1, settings.steps - warm_up)
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * fraction))
+
+
+class WeightTraining:
+    """Adam on all weights under a mask: mask update on raw gradients, masked gradients, clip, step, masked weights.
+
+    Parameters
+    ----------
+    model : Architecture
+        Trained in place.
+    mask : Mask
+        At the start; the mask as it is now afterwards.
+    stage : Train
+    settings : TrainingSettings
+    device : torch.device
+    problem : callable
+        Makes what a mask update sees.
+    validate : callable
+        ``model → Validation``, or None without validation patients.
+    """
+
+    purpose = "training"
+
+    def __init__(
+        self,
+        model: Architecture,
+        mask: Mask,
+        stage: Train,
+        settings: TrainingSettings,
+        device: torch.device,
+        problem: ProblemMaker,
+        validate: Callable[[Architecture], Validation | None],
+    ) -> None:
+        self.model = model
+        self.mask = mask.to(device)
+        self.findings: dict[str, float] = {}
+        self.optimizer = adam(model, settings)
+        self._weights = {name: model.get_parameter(name) for name in mask}
+        self._stage = stage
+        self._settings = settings
+        self._loss = TrainingLoss(settings.loss)
+        self._problem = problem
+        self._validate = validate
+        self._best: dict[str, Tensor] = {}
+        self._best_loss = math.inf
+        span = stage.stop - stage.start
+        plain = stage.update is None and not stage.choices and mask.kept == mask.total
+        gate = max(0, round(GATE * settings.steps) - 1)
+        # our own diagnostic, which changes nothing and is not billed
+        self._gate = gate if plain and span == settings.steps else None
+        self._choices = {stage.start + span * number // stage.choices - 1 for number in range(1, stage.choices + 1)}
+        self.mask.apply_(self._weights)
+        model.train()
+
+    def loss(self, samples: Samples, step: int) -> Tensor:
+        """Training loss."""
+        return self._loss(self.model, samples)
+
+    def move(self, step: int) -> int:
+        """Update the mask where it is due, then the weights."""
+        macs = self._update_mask(step) if self._stage.update and self._stage.update.due(step) else 0
+        for name, weight in self._weights.items():
+            if weight.grad is not None:
+                weight.grad.mul_(self.mask[name])
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self._settings.clip)
+        set_rate(self.optimizer, learning_rate(self._settings, step))
+        self.optimizer.step()
+        self.mask.apply_(self._weights)
+        if step in self._choices:
+            macs += self._choose(step)
+        if step == self._gate and (found := self._validate(self.model)):
+            self.findings["psnr_at_gate"] = found.psnr
+        return macs
+
+    def finish(self) -> None:
+        """Go back to the best step, if one was to be chosen."""
+        if self._best:
+            self.model.load_state_dict(self._best)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Weights, mask, optimizer state, and the best weights so far."""
+        found = {**prefixed(self.model.state_dict(), "weights."), **prefixed(self.mask, "mask.")}
+        best = {
+            **prefixed(self._best, "best."),
+            **({"best_loss": torch.tensor(self._best_loss, dtype=torch.float64)} if self._best else {}),
+        }
+        findings = {
+            f"finding.{name}": torch.tensor(value, dtype=torch.float64) for name, value in self.findings.items()
+        }
+        return {**found, **best, **findings, **optimizer_tensors(self.optimizer)}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """As `tensors` gave them."""
+        self.model.load_state_dict(part(tensors, "weights."))
+        self.mask = Mask(part(tensors, "mask.")).to(self.mask.device)
+        self._best = part(tensors, "best.")
+        self._best_loss = float(tensors["best_loss"]) if self._best else math.inf
+        self.findings = {name: float(value) for name, value in part(tensors, "finding.").items()}
+        restore_optimizer(self.optimizer, tensors)
+
+    def _update_mask(self, step: int) -> int:
+        update = self._stage.update
+        if update is None:
+            return 0
+        gradients = {
+            name: torch.zeros_like(weight) if weight.grad is None else weight.grad.detach().clone()
+            for name, weight in self._weights.items()
+        }
+
+        problem = self._problem(self.model, self.mask, f"mask update {step}", f"scoring at {step}")
+        counter = ConvolutionCounter()
+        with counter:
+            found = update(Moment(step, problem, gradients)).to(self.mask.device)
+        for name, weight in self._weights.items():
+            grown = found[name] & ~self.mask[name]
+            for value in self.optimizer.state[weight].values():
+                if isinstance(value, Tensor) and value.shape == grown.shape:
+                    value.masked_fill_(grown, 0)
+        self.mask = found
+        return counter.macs
+
+    def _choose(self, step: int) -> int:
+        found = self._validate(self.model)
+        if found is None:
+            raise ValueError("there are no validation patients")
+        if found.loss < self._best_loss:
+            self._best_loss = found.loss
+            self._best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+            self.findings["chosen_step"] = step + 1
+        return found.macs
+
+
+def train(
+    model: Architecture,
+    mask: Mask,
+    stage: Train,
+    settings: TrainingSettings,
+    data: TrainingData,
+    device: torch.device,
+    progress: Progress,
+    problem: ProblemMaker,
+    validate: Callable[[Architecture], Validation | None],
+) -> tuple[Mask, Spent]:
+    """Train a model in place; gives the mask at the end. See `WeightTraining`."""
+    learner = WeightTraining(model, mask, stage, settings, device, problem, validate)
+    spent = optimise(learner, stage.start, stage.stop, data, device, progress)
+    learner.finish()
+    return learner.mask.to("cpu"), Spent(spent.steps, spent.macs, spent.seconds, learner.findings)
+
+
+def adam(model: Architecture, settings: TrainingSettings) -> torch.optim.Optimizer:
+    """Adam; decoupled weight decay acts on the prunable weights alone, never on λ, step sizes or biases."""
+    decaying = [part.weight for part in model.prunable().values()]
+    chosen = {id(weight) for weight in decaying}
+    others = [parameter for parameter in model.parameters() if id(parameter) not in chosen]
+    groups = [{"params": decaying, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=0.0)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """The learning rate of the next step."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate

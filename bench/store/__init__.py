@@ -1,0 +1,1 @@
+"""Stages that are kept under the key of what they depend on."""

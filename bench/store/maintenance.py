@@ -1,0 +1,116 @@
+"""What a store holds, whether it is sound, and making it smaller."""
+
+import json
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.store.store import JOURNAL, STAGE, TENSORS
+from registries import RequestError
+from registries.hashing import file_hash
+
+CHECKPOINTS = "*.checkpoint.safetensors"
+DAY = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What lies in a store.
+
+    Attributes
+    ----------
+    stages : mapping of str to int
+        Number of finished stages by kind.
+    stage_bytes, checkpoint_bytes : int
+    checkpoints : int
+        Of unfinished stages.
+    begun_again : int
+        How often a stage was begun once more, after an interruption.
+    """
+
+    stages: dict[str, int]
+    stage_bytes: int
+    checkpoints: int
+    checkpoint_bytes: int
+    begun_again: int
+
+
+def contents(store: Path) -> Contents:
+    """Look through a store.
+
+    Raises
+    ------
+    RequestError
+        If there is none.
+    """
+    kinds: Counter[str] = Counter()
+    size = 0
+    for folder in stage_folders(store):
+        kinds[_kind(folder)] += 1
+        size += sum(path.stat().st_size for path in folder.iterdir())
+    checkpoints = list(store.glob(CHECKPOINTS))
+    again = sum(number - 1 for number in begun(store).values())
+    return Contents(
+        dict(sorted(kinds.items())), size, len(checkpoints), sum(path.stat().st_size for path in checkpoints), again
+    )
+
+
+def stage_folders(store: Path) -> list[Path]:
+    """Folders of finished stages.
+
+    Raises
+    ------
+    RequestError
+        If there is no store.
+    """
+    if not store.is_dir():
+        raise RequestError(f"{store}: there is no store; run or sweep something into its folder first")
+    return sorted(path for path in store.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def begun(store: Path) -> Counter[str]:
+    """How often each stage was begun, by key."""
+    path = store / JOURNAL
+    lines = path.read_text().splitlines() if path.exists() else []
+    return Counter(words[1] for line in lines if len(words := line.split()) == 3 and words[0] == "begun")
+
+
+def damaged(store: Path) -> Iterator[tuple[Path, str]]:
+    """Stages whose files are not what was written, and what is wrong."""
+    for folder in stage_folders(store):
+        try:
+            known = json.loads((folder / STAGE).read_text())["sha256"]
+            wrong = [name for name in TENSORS if file_hash(folder / name) != known[name]]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            yield folder, f"cannot be read ({type(error).__name__})"
+            continue
+        if wrong:
+            yield folder, f"{wrong[0]} is not what was written"
+
+
+def trim(store: Path, days: float) -> tuple[int, int]:
+    """Remove stages and checkpoints that nothing used for so many days; they are computed anew when needed.
+
+    Returns
+    -------
+    tuple of int
+        How many, and their bytes.
+    """
+    number = size = 0
+    for path in [*stage_folders(store), *store.glob(CHECKPOINTS)]:
+        if time.time() - path.stat().st_mtime < days * DAY:
+            continue
+        number += 1
+        size += sum(p.stat().st_size for p in path.iterdir()) if path.is_dir() else path.stat().st_size
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return number, size
+
+
+def _kind(folder: Path) -> str:
+    try:
+        return str(json.loads((folder / STAGE).read_text())["stage"]["kind"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "unreadable"

@@ -1,0 +1,287 @@
+"""What a user asks for on the command line, before anything is resolved."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from architectures import architectures
+from architectures.contract import ALL_GROUPS, Architecture, ArchitectureEntry, Variant
+from bench.stages.losses import COMPLEX
+from bench.tracks.settings import LOSSES, EvaluationSettings, TrainingSettings
+from bench.tracks.track import MapSettings, Track, find_track, settings_from, tracks
+from bench.trials.controls import Control
+from datasets.shifts import shifts
+from pruners import Plan, PrunerEntry, Stage, pruners
+from pruners.channels import SCOPES as CHANNEL_SCOPES
+from pruners.contract import checked
+from pruners.coupling import missing_library
+from pruners.entries import CHANNEL
+from pruners.mask import SCOPES
+from records.trial import DEFAULT_SPARSITY, PROTOCOLS, Trial, parse_sparsity
+from registries import RequestError, parse_options
+
+SECTIONS = ("pruner", "train", "maps", "arch")
+INIT = "init"
+"""Set without a section: where the network starts."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """The arguments of ``run``; None where the track, the pruner or the machine decides.
+
+    Attributes
+    ----------
+    settings : tuple of str
+        ``section.name=value`` of each ``--set``, or ``init=NAME``.
+    shifts : tuple of str or None
+        Names, or ``all``.
+    """
+
+    arch: str
+    pruner: str
+    timing: str | None = None
+    sparsity: str | None = None
+    size: str | None = None
+    track: str | None = None
+    data: str | None = None
+    annotations: str | None = None
+    train_on: str = "knee"
+    acceleration: int = 4
+    seed: int = 0
+    protocol: str | None = None
+    control: str | None = None
+    dense_weights: str | None = None
+    settings: tuple[str, ...] = ()
+    shifts: tuple[str, ...] | None = None
+    device: str = "auto"
+    out: str = "results"
+    fresh: bool = False
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A request with all choices made that need no data.
+
+    Attributes
+    ----------
+    trial : Trial
+    track : Track
+        With the changes of ``--set``.
+    stages : tuple of Stage
+    entry : PrunerEntry
+    groups : str
+        Which weights are prunable.
+    plan : Plan
+        What the recipe was told.
+    width : float
+        Factor of the numbers of channels.
+    variant : Variant
+        What deviates from the network that the architecture declares.
+    budget : int
+        Steps of one dense training, to which costs relate; more than T of the plan under `equal-total`.
+    """
+
+    trial: Trial
+    track: Track
+    stages: tuple[Stage, ...]
+    entry: PrunerEntry
+    groups: str
+    plan: Plan
+    width: float
+    variant: Variant
+    budget: int
+    control: Control
+
+    @property
+    def init(self) -> str:
+        """Name of the rule that θ₀ is drawn by."""
+        return self.variant.init or architectures.get(self.trial.arch).init
+
+    def with_steps(self, steps: int) -> "Resolved":
+        """The same with another T."""
+        plan = replace(self.plan, steps=steps)
+        training = replace(self.track.training, steps=steps)
+        options = {name: value for name, value in self.trial.options if name in self.entry.options}
+        try:
+            expanded = self.entry.recipe(self.trial.timing, plan, **options)
+        except RequestError:
+            raise
+        except Exception as error:  # whatever somebody's recipe does
+            raise RequestError(
+                f"pruner '{self.entry.name}': its recipe fails: {type(error).__name__}: {error}"
+            ) from None
+        granularity = self.entry.granularity
+        found = checked(self.entry.name, expanded, granularity)
+        stages = self.control.recipe(found, plan, granularity == CHANNEL)
+        return replace(self, plan=plan, track=replace(self.track, training=training), stages=stages)
+
+
+def resolve(request: Request) -> Resolved:
+    """Check a request against the catalogues.
+
+    Raises
+    ------
+    RequestError
+        In one line: what is wrong and what would do.
+    """
+    architecture = architectures.get(request.arch)
+    size, track = _size_and_track(request)
+    track = replace(track, training=track.training_of(request.arch))
+    architecture.arguments(size)
+    entry = pruners.get(request.pruner)
+    missing = missing_library() if entry.granularity == CHANNEL else None
+    if missing:
+        raise missing
+    timing, sparsity = _timing(request, entry), _sparsity(request, entry)
+    if request.acceleration < 1:
+        raise RequestError(f"--acceleration {request.acceleration}: give a whole number of at least 1, e.g. 4 or 8")
+    protocol = request.protocol or track.protocol
+    if protocol not in PROTOCOLS:
+        raise RequestError(f"unknown protocol '{protocol}': there are {', '.join(PROTOCOLS)}")
+    control = Control.parse(request.control, entry, timing)
+    given = _sections(request.settings)
+    variant = architecture.variant(given[INIT].get(INIT), given["arch"])
+    usual = track
+    track = _with_settings(track, given)
+    settings = {**_deviations(usual, track), **{f"arch.{name}": value for name, value in variant.options}}
+    settings |= {INIT: variant.init} if variant.init else {}
+    track = replace(track, evaluation=_with_shifts(track.evaluation, request.shifts))
+    track = replace(track, training=control.training(track.training))
+    common = _common_options(entry, timing, given["pruner"])
+    options = parse_options(f"pruner '{entry.name}'", entry.options, given["pruner"])
+    for name, choices in entry.choices.items():
+        if options[name] not in choices:
+            raise RequestError(f"--set pruner.{name}={options[name]}: there are {', '.join(map(str, choices))}")
+    plan = Plan(track.training.steps, sparsity, str(common["scope"]), int(common["rounds"]))
+    recorded: dict[str, Any] = {**options, **{name: common[name] for name in common if timing}}
+    if not entry.in_rounds or timing == "while":
+        recorded.pop("rounds", None)
+    defaults = {**entry.options, "scope": entry.scope, "groups": ALL_GROUPS, "rounds": entry.rounds}
+    settings |= {f"pruner.{name}": value for name, value in recorded.items() if value != defaults[name]}
+    shell = _without_weights(architecture, size, variant)
+    if track.training.loss == COMPLEX and not shell.gives_complex:
+        others = ", ".join(loss for loss in LOSSES if loss != COMPLEX)
+        raise RequestError(f"loss {COMPLEX}: '{request.arch}' gives no complex image; use train.loss of {others}")
+    prunable = sum(part.weight.numel() for part in shell.prunable().values())
+    groups = str(common["groups"])
+    shell.prunable(groups)  # there is such a group
+    trial = Trial(
+        arch=request.arch,
+        size=size,
+        pruner=entry.name,
+        timing=timing,
+        sparsity=sparsity,
+        train_on=request.train_on,
+        acceleration=request.acceleration,
+        seed=request.seed,
+        protocol=protocol,
+        control=control.name,
+        options=tuple(sorted(recorded.items())),
+        settings=tuple(sorted(settings.items())),
+    )
+    width = control.width(request.arch, size, prunable, variant)
+    resolved = Resolved(trial, track, (), entry, groups, plan, width, variant, plan.steps, control)
+    return resolved.with_steps(plan.steps)
+
+
+def _common_options(entry: PrunerEntry, timing: str | None, given: dict[str, str]) -> dict[str, Any]:
+    """Scope, groups and rounds of any pruner, taken out of what was given."""
+    if timing is None:
+        return {"scope": entry.scope, "groups": ALL_GROUPS, "rounds": 1}
+    scope, groups = given.pop("scope", entry.scope), given.pop("groups", ALL_GROUPS)
+    known = CHANNEL_SCOPES if entry.granularity == CHANNEL else SCOPES
+    if scope not in known:
+        raise RequestError(f"--set pruner.scope={scope}: there are {', '.join(known)} for '{entry.name}'")
+    has_rounds = entry.in_rounds and timing != "while"
+    asked = {"rounds": given.pop("rounds")} if has_rounds and "rounds" in given else {}
+    rounds = parse_options(f"pruner '{entry.name}'", {"rounds": entry.rounds}, asked)
+    return {"scope": scope, "groups": groups, **rounds}
+
+
+def _without_weights(entry: ArchitectureEntry, size: str, variant: Variant) -> Architecture:
+    """Raises `RequestError` where the options of the user make no network."""
+    try:
+        with torch.device("meta"):
+            return entry.construct(**entry.arguments(size), **dict(variant.options))
+    except RequestError:
+        raise
+    except Exception as error:  # whatever somebody's constructor does with an option
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise RequestError(f"architecture '{entry.name}': cannot be built: {reason}") from None
+
+
+def _size_and_track(request: Request) -> tuple[str, Track]:
+    """A size alone takes the track of its name, a track alone the size of its name, neither means `demo`."""
+    size = request.size or (Path(request.track).stem if request.track else "demo")
+    name = request.track or size
+    if request.track is None and name not in tracks.names():
+        raise RequestError(
+            f"size '{size}' has no track of its name: add --track with one of {', '.join(tracks.names())}"
+        )
+    return size, find_track(name)
+
+
+def _timing(request: Request, entry: PrunerEntry) -> str | None:
+    if not entry.timings:
+        if request.timing is not None:
+            raise RequestError(f"pruner '{entry.name}' has no timing: leave --timing away")
+        return None
+    timing = request.timing or entry.timings[0]
+    if timing not in entry.timings:
+        raise RequestError(f"pruner '{entry.name}' does not exist at timing '{timing}': use {', '.join(entry.timings)}")
+    return timing
+
+
+def _sparsity(request: Request, entry: PrunerEntry) -> str:
+    if not entry.timings:
+        if request.sparsity is not None and parse_sparsity(request.sparsity) != "0":
+            raise RequestError(f"pruner '{entry.name}' removes nothing: leave --sparsity away")
+        return "0"
+    return parse_sparsity(DEFAULT_SPARSITY if request.sparsity is None else request.sparsity)
+
+
+def _sections(settings: Sequence[str]) -> dict[str, dict[str, str]]:
+    given: dict[str, dict[str, str]] = {section: {} for section in (*SECTIONS, INIT)}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if name == INIT and equals:
+            given[INIT][INIT] = value
+            continue
+        section, dot, key = name.partition(".")
+        if not (equals and dot and key) or section not in SECTIONS:
+            raise RequestError(f"--set {setting}: write {', '.join(f'{s}.NAME=VALUE' for s in SECTIONS)} or init=NAME")
+        given[section][key] = value
+    return given
+
+
+def _with_settings(track: Track, given: Mapping[str, Mapping[str, str]]) -> Track:
+    training = _changed(track.training, TrainingSettings, given["train"], "train")
+    maps = _changed(track.maps, MapSettings, given["maps"], "maps")
+    return replace(track, training=training, maps=maps)
+
+
+def _deviations(usual: Track, track: Track) -> dict[str, Any]:
+    """What ``--set`` changed in training and maps."""
+    sections = {"train": (usual.training, track.training), "maps": (usual.maps, track.maps)}
+    return {
+        f"{section}.{name}": value
+        for section, (before, after) in sections.items()
+        for name, value in vars(after).items()
+        if value != vars(before)[name]
+    }
+
+
+def _with_shifts(settings: EvaluationSettings, asked: tuple[str, ...] | None) -> EvaluationSettings:
+    chosen = settings.shifts if asked is None else shifts.names() if asked == ("all",) else asked
+    for name in chosen:
+        shifts.get(name)
+    return replace(settings, shifts=tuple(dict.fromkeys(chosen)))
+
+
+def _changed(current: Any, kind: type[Any], given: Mapping[str, str], section: str) -> Any:
+    values = parse_options(f"--set {section}", vars(current), given)
+    return settings_from(kind, values, f"--set {section}")

@@ -1,0 +1,140 @@
+"""Each check of a pruner's contract fails on one that breaks it in just that way."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import pytest
+import torch
+
+from bench.check.pruner import CHECKS, Subject, run_checks
+from bench.stages import carry_out as stages_carried_out
+from pruners import Prune, Train, pruners
+from registries.checking import carry_out
+
+SNIP = pruners.get("snip")
+
+
+def failures(entry, folder, names=("modl",)):
+    outcomes = carry_out(CHECKS, Subject(entry, folder, names))
+    return {outcome.name: outcome.message for outcome in outcomes if outcome.verdict == "FAIL"}
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    """Puts a changed SNIP in place of the real one."""
+
+    def put(**changes):
+        entry = replace(SNIP, timings=("at-init",), **changes)
+        monkeypatch.setitem(pruners._entries, "snip", entry)
+        return entry
+
+    return put
+
+
+def changed(change):
+    def score(problem, batches=2):
+        return change(SNIP.score(problem, batches))
+
+    return score
+
+
+SCORES = {
+    "not finite": lambda scores: {name: score / 0 for name, score in scores.items()},
+    "has shape": lambda scores: {name: score[:1] for name, score in scores.items()},
+    "have no score": lambda scores: dict(list(scores.items())[1:]),
+    "unknown weights": lambda scores: {**scores, "more": torch.zeros(1)},
+    "every score is zero": lambda scores: {name: 0 * score for name, score in scores.items()},
+    "not a dict": lambda scores: list(scores.values()),
+}
+
+
+def test_the_base_of_the_broken_ones_is_sound(registered, tmp_path):
+    assert failures(registered(), tmp_path) == {}
+
+
+@pytest.mark.parametrize("message", sorted(SCORES))
+def test_bad_scores_are_named(registered, tmp_path, message):
+    found = failures(registered(score=changed(SCORES[message])), tmp_path)
+    assert message in found["valid scores"]
+    assert "\n" not in found["valid scores"]
+
+
+def recipe_of(*stages):
+    return lambda timing, plan, **options: stages
+
+
+def test_a_wrong_count_is_found(registered, tmp_path):
+    entry = registered(recipe=recipe_of(Prune("magnitude", "0.5", "global"), Train(0, 4)))
+    assert "keeps 144 of 288 weights, not 29" in failures(entry, tmp_path)["exact counts"]
+
+
+def test_hidden_randomness_is_found(registered, tmp_path):
+    def score(problem, batches=2):
+        return {name: torch.rand(weight.shape) for name, weight in problem.weights.items()}
+
+    assert "mask is another one" in failures(registered(score=score), tmp_path)["reproducibility"]
+
+
+def test_a_look_at_evaluation_data_is_found(registered, tmp_path):
+    """A score that opens the test volumes beside the training volumes it was given."""
+
+    def score(problem, batches=2):
+        volume, _ = problem._data._slices[0]
+        other = sorted((Path(volume.path).parent.parent / "multicoil_val").glob("*.h5"))[0]
+        with h5py.File(other) as file:
+            seed = int(1e9 * float(file["reconstruction_rss"][0].sum())) % 2**31
+        draw = torch.Generator().manual_seed(seed)
+        return {name: torch.rand(weight.shape, generator=draw) for name, weight in problem.weights.items()}
+
+    assert "depends on the evaluation volumes" in failures(registered(score=score), tmp_path)["evaluation data"]
+
+
+def test_a_mask_that_nothing_is_trained_under_is_found(registered, tmp_path):
+    entry = registered(recipe=recipe_of(Train(0, 4), Prune("magnitude", "0.9", "global")))
+    assert "does not end in a training" in failures(entry, tmp_path)["zeros"]
+
+
+def test_pruned_weights_that_live_on_are_found(registered, tmp_path, monkeypatch):
+    monkeypatch.setattr("pruners.Mask.apply_", lambda self, weights: None)
+    assert "is not zero" in failures(registered(), tmp_path)["zeros"]
+
+
+def test_a_score_that_changes_the_network_is_found(registered, tmp_path):
+    def score(problem, batches=2):
+        found = SNIP.score(problem, batches)
+        with torch.no_grad():
+            next(problem.model.parameters()).mul_(2)
+        return found
+
+    assert "changes the parameters" in failures(registered(score=score), tmp_path)["valid scores"]
+
+
+def test_a_stage_that_changes_other_parameters_is_found(registered, tmp_path, monkeypatch):
+    """The suite's own stages are under test here."""
+    prune = stages_carried_out._prune
+
+    def careless(state, stage, model, workspace):
+        found, bill = prune(state, stage, model, workspace)
+        return stages_carried_out.State({n: 2 * v for n, v in found.weights.items()}, found.mask), bill
+
+    monkeypatch.setattr(stages_carried_out, "_prune", careless)
+    assert "changes" in failures(registered(), tmp_path)["other parameters"]
+
+
+def test_a_free_score_is_found(registered, tmp_path):
+    def score(problem, batches=2):
+        return {name: weight.abs() for name, weight in problem.weights.items()}
+
+    assert "uses data" in failures(registered(score=score), tmp_path)["cost"]
+    assert "uses_data=False" in failures(registered(uses_data=False), tmp_path)["cost"]
+
+
+def test_every_check_is_tested_above():
+    tested = {"valid scores", "exact counts", "reproducibility", "evaluation data", "zeros", "other parameters", "cost"}
+    assert tested == {check.__name__.replace("_", " ") for check in CHECKS}
+
+
+@pytest.mark.parametrize("name", ["pun", "rigl"])
+def test_built_in_pruners_keep_their_contract(name, tmp_path):
+    assert [o for o in run_checks(pruners.get(name), tmp_path) if o.verdict == "FAIL"] == []

@@ -1,0 +1,141 @@
+"""Verified rows: the same weights score the same, the same seed gives the same mask; anything else is told apart."""
+
+import copy
+import json
+
+import pytest
+import safetensors.torch
+
+from architectures.models.modl import ChangeOf
+from architectures.unet import PlainUNet
+from bench.check.rerun import DIFFERENT, SAME, UNKNOWN, WITHIN, plan_again, request_of, verify_run, verify_weights
+from bench.cli import main
+from bench.networks.trained import StoredNetwork
+from bench.trials.plan import stage_keys
+from bench.trials.run import run
+from leaderboards.results import Condition, paired, row_of
+from records.record import FILE, Record, asked
+from registries import RequestError
+from tests.bench.toy import toy_plan
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory, cache_root):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PUNBENCH_CACHE", str(cache_root))
+        planned = toy_plan(tmp_path_factory.mktemp("out"), settings=("pruner.batches=2", "train.loss=mse"))
+        return planned.folder, run(planned, False, lambda line: None)
+
+
+def again(record, out):
+    return plan_again(record, request_of(record, None, "cpu", str(out)))
+
+
+def changed(record, change):
+    content = json.loads(json.dumps(record.content))
+    change(content)
+    return Record.of(content)
+
+
+def test_the_record_plans_the_very_same_trial(original, tmp_path):
+    folder, record = original
+    assert again(record, tmp_path).folder.name == folder.name
+
+
+def test_stored_weights_score_the_same_and_others_do_not(original, tmp_path):
+    folder, record = original
+    planned = again(record, tmp_path)
+    assert verify_weights(record, planned, folder / "weights.safetensors").word == SAME
+    weights = safetensors.torch.load_file(folder / "weights.safetensors")
+    mask = safetensors.torch.load_file(folder / "mask.safetensors")
+    safetensors.torch.save_file(mask, tmp_path / "mask.safetensors")
+    spoiled = {name: value * 1.3 if value.ndim == 4 else value for name, value in weights.items()}
+    safetensors.torch.save_file(spoiled, tmp_path / "weights.safetensors")
+    assert verify_weights(record, planned, tmp_path / "weights.safetensors").word == DIFFERENT
+    dense = {name: value + 1e-6 for name, value in weights.items()}
+    safetensors.torch.save_file(dense, tmp_path / "weights.safetensors")
+    assert "another mask" in verify_weights(record, planned, tmp_path / "weights.safetensors").lines[0]
+    safetensors.torch.save_file({"a": weights.popitem()[1]}, tmp_path / "weights.safetensors")
+    with pytest.raises(RequestError, match="are no weights and mask of"):
+        verify_weights(record, planned, tmp_path / "weights.safetensors")
+
+
+def test_the_same_seed_gives_the_same_and_another_mask_is_different(original, tmp_path):
+    _, record = original
+    planned = again(record, tmp_path)
+    assert verify_run(record, planned, [record]).word == SAME
+    masked = changed(record, lambda content: content["mask"].update(sha256="0" * 64))
+    assert verify_run(masked, planned, [masked]).word == DIFFERENT
+
+
+def test_on_other_numerics_the_seeds_of_the_row_say_what_is_within_tolerance(original, tmp_path):
+    _, record = original
+
+    def elsewhere(shift):
+        def change(content):
+            content["provenance"]["numerics"]["torch"] = "another"
+            content["mask"]["sha256"] = "0" * 64
+            for found in content["metrics"].values():
+                found["psnr"] += shift
+
+        return changed(record, change)
+
+    planned = again(record, tmp_path)
+    near, far = [elsewhere(d) for d in (-0.1, 0.0, 0.1)], [elsewhere(d) for d in (5.0, 5.05, 5.1)]
+    assert verify_run(near[0], planned, near).word == WITHIN
+    assert verify_run(far[0], planned, far).word == DIFFERENT
+    assert verify_run(near[0], planned, near[:2]).word == UNKNOWN
+
+
+def test_what_this_suite_would_do_otherwise_is_refused(original, tmp_path):
+    _, record = original
+    other = copy.deepcopy(dict(record.content))
+    other["provenance"]["data"]["identity"] = "another"
+    with pytest.raises(RequestError, match="other data, settings or versions"):
+        again(Record.of(other), tmp_path)
+
+
+def test_the_command_verifies_a_record_and_ends_in_one_line_without_one(original, tmp_path, capsys):
+    folder, _ = original
+    assert main(["verify", str(folder), "--device", "cpu", "--out", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().out.strip().endswith("verdict: same")
+    assert main(["verify", str(folder / FILE), "--rerun", "--device", "cpu", "--out", str(tmp_path / "out")]) == 0
+    assert "mask: the same" in capsys.readouterr().out
+    assert main(["verify", "modl/snip/at-init/0.9", "--records", str(folder.parent), "--seed", "5"]) == 2
+    assert main(["verify", "modl/grasp/at-init/0.9", "--records", str(folder.parent)]) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert len([line for line in errors if line.startswith("bench:")]) == 2
+
+
+def test_a_variant_of_a_network_is_recorded_loaded_again_and_kept_apart(tmp_path):
+    settings = ("init=torch", "arch.residual=true", "arch.fixed_lambda=true")
+    plain, changed = (toy_plan(tmp_path / "o", arch="modl-unet", pruner="dense", settings=s) for s in ((), settings))
+    first, second = (run(planned, False, lambda text: None) for planned in (plain, changed))
+    assert first.trial["resolved"]["init"] == "normal-0.02"
+    assert first.trial["resolved"]["variant"] == {}
+    assert second.trial["resolved"]["init"] == "torch"
+    assert second.trial["resolved"]["variant"]["options"] == {"residual": True, "fixed_lambda": True}
+    assert stage_keys(plain) != stage_keys(changed)
+    assert again(second, tmp_path / "p").folder.name == changed.folder.name
+    stored = StoredNetwork.of(changed.folder)
+    assert isinstance(stored.model.denoiser, PlainUNet)
+    assert isinstance(StoredNetwork.of(plain.folder).model.denoiser, ChangeOf)
+    rows = [row_of([record], record.row, "here") for record in (first, second)]
+    assert rows[1].name == "modl-unet/dense@arch.fixed_lambda=true,arch.residual=true,init=torch"
+    with pytest.raises(RequestError, match="differ in size, initialisation or options of the network"):
+        paired(*rows, Condition("knee"), "psnr")
+    old = copy.deepcopy(first.content)
+    del old["trial"]["resolved"]["init"], old["trial"]["resolved"]["variant"]
+    assert asked(old) == asked(first.content) != asked(second.content)
+    unnamed = copy.deepcopy(second.content)
+    del unnamed["trial"]["settings"]
+    assert asked(unnamed) == asked(second.content)
+    with pytest.raises(RequestError, match=r"'log_lambda' is -2\.99.*, and fixed at -2\.30"):
+        toy_plan(
+            tmp_path / "q",
+            arch="modl-unet",
+            pruner="magnitude",
+            timing="after",
+            settings=(*settings, "arch.initial_lambda=0.1"),
+            dense_weights=str(changed.folder / "weights.safetensors"),
+        )

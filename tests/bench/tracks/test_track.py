@@ -1,0 +1,72 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import bench.tracks
+from bench.tracks.track import load_track, tracks
+from bench.trials.request import Request, resolve
+from registries import RequestError
+
+TOY = (Path(bench.tracks.__file__).parent / "toy.toml").read_text()
+
+
+def test_built_in_tracks_are_valid():
+    assert {"demo", "toy"} <= set(tracks.names())
+
+
+def test_extended_is_on_the_data_and_the_budget_of_mini():
+    """Its rows are to be read beside those of mini."""
+    mini, extended = tracks.get("mini"), tracks.get("extended")
+    for name in ("simulation", "data", "maps", "training", "budgets", "evaluation", "protocol", "threads"):
+        assert getattr(extended, name) == getattr(mini, name), name
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text + "\nvolumez = 3\n", "unknown key 'volumez'"),
+        (lambda text: "colour = 'red'\n" + text, "unknown key 'colour'"),
+        (lambda text: text.replace("steps = 12\n", ""), "key 'steps' is missing"),
+        (lambda text: text.replace("steps = 12", 'steps = "12"'), "'12' is not of type int"),
+        (lambda text: text.replace("steps = 12", "steps = -12"), "steps: -12 is not positive"),
+        (lambda text: text.replace("2e-3", "nan"), "learning_rate: nan is not positive"),
+        (lambda text: text.replace('"l1"', '"l3"'), "'l3' is none of"),
+        (lambda text: text + "\n[data]\ncentre = 1.5", "[data], centre: 1.5 leaves no other column"),
+        (lambda text: text + "\n[training.modll]\nsteps = 3", "there is no architecture 'modll'; use e2e-varnet"),
+        (lambda text: text + "\n[training.modl]\nstep = 3", "[training.modl]: unknown key 'step'"),
+        (lambda text: text + "\n[[contrasts]]\na = []\nb = 'modl/dense'\n", "'a' is an empty list"),
+        (lambda text: text.replace("[training]", "[[training]]"), "write the training as one [training]"),
+        (lambda text: text + "[", "track"),
+    ],
+)
+def test_wrong_tracks_are_named(tmp_path, change, message):
+    path = tmp_path / "mine.toml"
+    path.write_text(change(TOY))
+    with pytest.raises(RequestError) as caught:
+        load_track(path)
+    assert message in str(caught.value)
+    assert "mine" in str(caught.value)
+
+
+def test_an_architecture_may_have_a_budget_of_its_own(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(TOY + "\n[training.modl-unet]\nsteps = 20\n")
+    track = load_track(path)
+    assert track.training_of("modl").steps == track.training.steps == 12
+    assert track.training_of("modl-unet") == replace(track.training, steps=20)
+    asked = Request(arch="modl-unet", pruner="dense", size="toy", track=str(path))
+    assert resolve(asked).plan.steps == 20
+    assert resolve(asked).trial.row == "modl-unet/dense"
+    longer = resolve(replace(asked, settings=("train.steps=12",)))
+    assert longer.trial.row == "modl-unet/dense@train.steps=12"
+
+
+def test_lists_in_a_contrast_stand_for_all_combinations(tmp_path):
+    path = tmp_path / "mine.toml"
+    block = '\n[[contrasts]]\na = ["modl/snip/at-init/0.9", "modl/pun/at-init/0.9"]\nb = "modl/dense"\n'
+    path.write_text(TOY + block + 'split = ["knee", "brain"]\n')
+    found = [(one.a, one.b, one.split) for one in load_track(path).contrasts][-4:]
+    assert found == [
+        (f"modl/{pruner}/at-init/0.9", "modl/dense", split) for pruner in ("snip", "pun") for split in ("knee", "brain")
+    ]
