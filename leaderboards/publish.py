@@ -7,15 +7,23 @@ from typing import Any
 
 import safetensors.numpy
 
-from leaderboards.board import Board, Setting, build_board
-from leaderboards.card import card
+from leaderboards.board.build import Board, Setting, build_board
+from leaderboards.board.papers import read_references
 from leaderboards.figures.all import draw_all
 from leaderboards.figures.examples import read_examples, read_images
+from leaderboards.output.card import card
+from leaderboards.output.formats import (
+    contrast_cells,
+    latex,
+    markdown,
+    panel_cells,
+    results_csv,
+    shift_cells,
+    speed_cells,
+)
 from leaderboards.page import page
-from leaderboards.references import read_references
-from leaderboards.results import read_records
-from leaderboards.speeds import read_speeds, write_speeds
-from leaderboards.tables import contrast_cells, latex, markdown, panel_cells, results_csv, shift_cells, speed_cells
+from leaderboards.rows.rows import read_records
+from leaderboards.rows.speeds import read_speeds, write_speeds
 from records.archive import from_rows, holds_archive, read_archive, to_rows, write_archive
 from records.grid import Outline
 from records.record import FILE, Record, asked

@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from leaderboards.compare import Comparison
+    from leaderboards.rows.compare import Comparison
     from records.record import Record
 
 
@@ -38,10 +38,10 @@ def execute(chosen: argparse.Namespace) -> int:
     from pathlib import Path
 
     from bench.evaluation.metrics import METRICS
-    from leaderboards.compare import compare, lines, paired_by_weights
-    from leaderboards.forest import forest_plot
-    from leaderboards.results import read_records, row_of, shared_conditions
-    from leaderboards.soundness import outcomes, verdicts_of
+    from leaderboards.figures.forest import forest_plot
+    from leaderboards.rows.compare import compare, lines, paired_by_weights
+    from leaderboards.rows.rows import read_records, row_of, shared_conditions
+    from leaderboards.rows.soundness import outcomes, verdicts_of
     from leaderboards.statistics import FEW_SEEDS
     from registries import RequestError
     from registries.text import aligned
@@ -61,7 +61,7 @@ def execute(chosen: argparse.Namespace) -> int:
     if chosen.against:
         if chosen.a or chosen.b or chosen.track:
             raise RequestError("compare: --against takes every row; leave --a, --b and --track away")
-        from leaderboards.against import against
+        from leaderboards.rows.reference_tables import against
 
         for one_table in against(records, chosen.against, chosen.metric, str(folder)):
             print("\n".join([one_table.title, *aligned(one_table.cells), *one_table.remarks, ""]))
@@ -103,8 +103,8 @@ def _confirmatory(
     """The contrasts that a track fixed beforehand, on records of that track."""
     from bench.cli.leaderboard import questions_of
     from bench.tracks.track import find_track
-    from leaderboards.compare import confirmed, lines
-    from leaderboards.contrasts import answer
+    from leaderboards.board.contrasts import answer
+    from leaderboards.rows.compare import confirmed, lines
     from registries import RequestError
 
     if chosen.a or chosen.b:

@@ -27,8 +27,8 @@ def add(commands: Any) -> None:
 def execute(chosen: argparse.Namespace) -> int:
     """Carry out the command."""
     from bench.tracks.track import find_track
+    from leaderboards.output.formats import head_lines
     from leaderboards.publish import publish
-    from leaderboards.tables import head_lines
 
     track = find_track(chosen.track)
     folder = Path(chosen.out) if chosen.out else Path(PUBLISHED) / track.name

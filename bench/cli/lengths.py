@@ -14,8 +14,8 @@ def add(commands: Any) -> None:
 
 def execute(chosen: argparse.Namespace) -> int:
     """Print a table for each setting."""
-    from leaderboards.lengths import lengths_of, table
-    from leaderboards.results import read_records
+    from leaderboards.rows.lengths import lengths_of, table
+    from leaderboards.rows.rows import read_records
     from registries import RequestError
     from registries.hashing import content_key
     from registries.text import aligned

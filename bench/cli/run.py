@@ -95,7 +95,7 @@ def execute(chosen: argparse.Namespace) -> int:
 
 def _paired(planned: Any, record: Any) -> list[str]:
     """Lines on the paired change against the dense record beside this one, if there is one."""
-    from leaderboards.paired import dense_partner, paired_lines
+    from leaderboards.rows.pair import dense_partner, paired_lines
 
     if not record.ok:
         return []

@@ -117,7 +117,7 @@ def _executor(chosen: argparse.Namespace, track: "Track", cells: "list[Cell]") -
 def _records(folder: str | None) -> "list[Any]":
     if folder is None:
         return []
-    from leaderboards.results import read_records
+    from leaderboards.rows.rows import read_records
 
     return list(read_records(Path(folder)))
 

@@ -76,7 +76,7 @@ def _request(chosen: argparse.Namespace, record: "Record") -> "Request":
 
 def _row(chosen: argparse.Namespace) -> "list[Record]":
     """All finished trials of the row, in one setting."""
-    from leaderboards.results import read_records
+    from leaderboards.rows.rows import read_records
 
     folders = [Path(chosen.records)] if chosen.records else sorted(Path(PUBLISHED).glob("*/"))
     if not folders:

@@ -3,17 +3,17 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from leaderboards.board import Board, Panel
-from leaderboards.compare import confirmed
+from leaderboards.board.build import Board, Panel
 from leaderboards.figures.cost import quality_against_cost
 from leaderboards.figures.densities import layer_densities
 from leaderboards.figures.examples import Images, reconstructions
+from leaderboards.figures.forest import draw_forest
 from leaderboards.figures.overview import overview
 from leaderboards.figures.robustness import robustness
 from leaderboards.figures.sparsity import quality_against_sparsity
 from leaderboards.figures.speed import quality_against_speed
 from leaderboards.figures.style import save, styled
-from leaderboards.forest import draw_forest
+from leaderboards.rows.compare import confirmed
 
 IMAGE_DPI = 75
 """Images of few pixels need no more, and the page holds them."""

@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
-from leaderboards.board import Panel
+from leaderboards.board.build import Panel
 from leaderboards.figures.style import FILLS, colours, legend_below, markers, plots_for
 
 

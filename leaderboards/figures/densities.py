@@ -3,7 +3,7 @@
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from leaderboards.board import Line, Panel
+from leaderboards.board.build import Line, Panel
 from leaderboards.figures.style import colours, legend_below, markers
 
 

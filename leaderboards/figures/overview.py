@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from leaderboards.board import Panel
+from leaderboards.board.build import Panel
 
 TIMINGS = ("at-init", "while", "after")
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 import numpy as np
 from matplotlib.figure import Figure
 
-from leaderboards.board import Line, Panel
+from leaderboards.board.build import Line, Panel
 from leaderboards.figures.style import colours, legend_below, markers, plots_for
 from leaderboards.statistics import dense_line
 

@@ -5,9 +5,9 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from leaderboards.board import Line, Panel
+from leaderboards.board.build import Line, Panel
 from leaderboards.figures.style import FILLS, colours, legend_below, markers
-from leaderboards.results import Condition
+from leaderboards.rows.rows import Condition
 
 SPREAD = 0.012
 """Over which rows of equal sparsity are drawn beside each other."""

@@ -2,7 +2,7 @@
 
 from matplotlib.figure import Figure
 
-from leaderboards.board import Board
+from leaderboards.board.build import Board
 from leaderboards.figures.style import FILLS, colours, legend_below, markers, plots_for
 
 

@@ -11,12 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from leaderboards.board import Board, Head, Line, Panel, Setting
-from leaderboards.questions import questions
-from leaderboards.references import Reference
-from leaderboards.results import USUAL, Condition
-from leaderboards.statistics import Estimate
-from leaderboards.tables import (
+from leaderboards.board.build import Board, Head, Line, Panel, Setting
+from leaderboards.board.papers import Reference
+from leaderboards.board.questions import questions
+from leaderboards.output.formats import (
     SPEED_WORDS,
     Cells,
     baseline_cells,
@@ -25,6 +23,8 @@ from leaderboards.tables import (
     reference_cells,
     speed_cells,
 )
+from leaderboards.rows.rows import USUAL, Condition
+from leaderboards.statistics import Estimate
 
 
 def page(board: Board, references: Sequence[Reference], figures: Sequence[tuple[str, str]], folder: Path) -> str:

@@ -13,7 +13,7 @@ from bench.cli import main
 from bench.networks.trained import StoredNetwork
 from bench.trials.plan import stage_keys
 from bench.trials.run import run
-from leaderboards.results import Condition, paired, row_of
+from leaderboards.rows.rows import Condition, paired, row_of
 from records.record import FILE, Record, asked
 from registries import RequestError
 from tests.bench.toy import toy_plan

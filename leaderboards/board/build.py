@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from leaderboards.compare import Comparison, compare, paired_by_weights
-from leaderboards.contrasts import answer, outside_of
-from leaderboards.lengths import UNDER_TRAINED, Length, lengths_of
-from leaderboards.results import METRIC, USUAL, Condition, Row, conditions_of, paired, row_of, scores
-from leaderboards.soundness import outcomes, unsound, verdicts_of
-from leaderboards.speeds import Speed
+from leaderboards.board.contrasts import answer, outside_of
+from leaderboards.rows.compare import Comparison, compare, paired_by_weights
+from leaderboards.rows.lengths import UNDER_TRAINED, Length, lengths_of
+from leaderboards.rows.rows import METRIC, USUAL, Condition, Row, conditions_of, paired, row_of, scores
+from leaderboards.rows.soundness import outcomes, unsound, verdicts_of
+from leaderboards.rows.speeds import Speed
 from leaderboards.statistics import Estimate, effective_robustness, ranks, two_way
 from records.grid import Cell, Outline
 from records.record import Record

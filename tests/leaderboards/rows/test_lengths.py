@@ -6,7 +6,7 @@ import pytest
 
 from bench.cli import main
 from bench.trials.run import run
-from leaderboards.lengths import OVERFITTING, TRAINED, UNDER_TRAINED, UNKNOWN, lengths_of, table
+from leaderboards.rows.lengths import OVERFITTING, TRAINED, UNDER_TRAINED, UNKNOWN, lengths_of, table
 from records.record import FILE, Record
 from tests.bench.toy import toy_plan
 

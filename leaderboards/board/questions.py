@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from leaderboards.board import Board, Line, Panel, under_trained
-from leaderboards.compare import Comparison, compare, confirmed
-from leaderboards.lengths import TRAINED
-from leaderboards.results import METRIC, Condition, Row
-from leaderboards.soundness import behind_cg_sense
-from leaderboards.speeds import Speed
+from leaderboards.board.build import Board, Line, Panel, under_trained
+from leaderboards.rows.compare import Comparison, compare, confirmed
+from leaderboards.rows.lengths import TRAINED
+from leaderboards.rows.rows import METRIC, Condition, Row
+from leaderboards.rows.soundness import behind_cg_sense
+from leaderboards.rows.speeds import Speed
 from leaderboards.statistics import FEW_SEEDS, Estimate
 from records.grid import conditions_of_name
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from leaderboards.compare import Comparison, compare
-from leaderboards.results import USUAL, Row, row_of, setting_of, shared_conditions
-from leaderboards.soundness import outcomes, verdicts_of
+from leaderboards.rows.compare import Comparison, compare
+from leaderboards.rows.rows import USUAL, Row, row_of, setting_of, shared_conditions
+from leaderboards.rows.soundness import outcomes, verdicts_of
 from records.record import Record
 from registries import RequestError
 

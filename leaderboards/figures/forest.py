@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from leaderboards.compare import Comparison
 from leaderboards.figures.style import styled
+from leaderboards.rows.compare import Comparison
 
 LOWER_IS_BETTER = ("nmse", "nmse_foreground", "hfen")
 UNITS = {"psnr": "PSNR dB", "psnr_scaled": "PSNR after scaling, dB", "psnr_foreground": "PSNR of the foreground, dB"}

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from leaderboards.board import Board, Head, Line, Panel, states, usual
-from leaderboards.compare import confirmed
-from leaderboards.lengths import GATE
-from leaderboards.questions import questions
-from leaderboards.references import Reference
-from leaderboards.results import USUAL, Condition, scores
+from leaderboards.board.build import Board, Head, Line, Panel, states, usual
+from leaderboards.board.papers import Reference
+from leaderboards.board.questions import questions
+from leaderboards.rows.compare import confirmed
+from leaderboards.rows.lengths import GATE
+from leaderboards.rows.rows import USUAL, Condition, scores
 from leaderboards.statistics import Estimate, two_way
 
 OTHERS = ("ssim", "nmse", "hfen", "psnr_foreground", "psnr_scaled")

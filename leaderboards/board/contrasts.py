@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from leaderboards.compare import Comparison, compare
-from leaderboards.results import METRIC, Condition, Row, conditions_of, row_of
-from leaderboards.soundness import behind_cg_sense, mostly_unsound, outcomes, unsound, verdicts_of
+from leaderboards.rows.compare import Comparison, compare
+from leaderboards.rows.rows import METRIC, Condition, Row, conditions_of, row_of
+from leaderboards.rows.soundness import behind_cg_sense, mostly_unsound, outcomes, unsound, verdicts_of
 from records.grid import Question, conditions_of_name
 from records.record import Record
 from registries import RequestError

@@ -1,7 +1,7 @@
 """The card beside a board: what its numbers can and cannot be used for."""
 
-from leaderboards.board import Board
-from leaderboards.tables import head_lines
+from leaderboards.board.build import Board
+from leaderboards.output.formats import head_lines
 
 
 def card(board: Board) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from leaderboards.results import Condition, Row, paired, shared_conditions
+from leaderboards.rows.rows import Condition, Row, paired, shared_conditions
 from leaderboards.statistics import FEW_SEEDS, Estimate, holm, sign_flips, two_way
 
 SCALED = "psnr_scaled"

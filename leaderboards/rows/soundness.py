@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from statistics import fmean
 
-from leaderboards.results import METRIC, Row
+from leaderboards.rows.rows import METRIC, Row
 from records.record import Record
 
 MOST = 0.2

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
-from leaderboards.board import build_board, under_trained
-from leaderboards.lengths import OVERFITTING, UNDER_TRAINED, Length
+from leaderboards.board.build import build_board, under_trained
+from leaderboards.board.papers import read_references
+from leaderboards.board.questions import questions
+from leaderboards.output.formats import contrast_cells, latex, panel_cells, results_csv
 from leaderboards.publish import publish
-from leaderboards.questions import questions
-from leaderboards.references import read_references
-from leaderboards.results import Condition, read_records
-from leaderboards.tables import contrast_cells, latex, panel_cells, results_csv
+from leaderboards.rows.lengths import OVERFITTING, UNDER_TRAINED, Length
+from leaderboards.rows.rows import Condition, read_records
 from records.archive import read_archive, write_archive
 from records.grid import Outline
 from records.record import FILE, Record

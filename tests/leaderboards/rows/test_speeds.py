@@ -5,12 +5,12 @@ import json
 
 import pytest
 
-from leaderboards.board import build_board
+from leaderboards.board.build import build_board
+from leaderboards.board.questions import questions
+from leaderboards.output.formats import speed_cells
 from leaderboards.publish import publish
-from leaderboards.questions import questions
-from leaderboards.results import read_records
-from leaderboards.speeds import FILE, Ratio, Speed, read_speeds
-from leaderboards.tables import speed_cells
+from leaderboards.rows.rows import read_records
+from leaderboards.rows.speeds import FILE, Ratio, Speed, read_speeds
 from records.record import FILE as RECORD
 from records.record import Record
 from registries import RequestError

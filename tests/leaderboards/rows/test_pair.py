@@ -4,7 +4,7 @@ import pytest
 from scipy.stats import ttest_rel
 
 from bench.trials.run import run
-from leaderboards.paired import dense_partner, interval, paired_differences, paired_lines
+from leaderboards.rows.pair import dense_partner, interval, paired_differences, paired_lines
 from records.record import FILE, Record
 from tests.bench.toy import toy_plan
 

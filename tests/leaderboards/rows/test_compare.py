@@ -14,10 +14,10 @@ from bench.evaluation import scoring
 from bench.tracks.track import Contrast, tracks
 from bench.trials.run import run
 from datasets.simulated import Simulation, simulate
-from leaderboards.compare import compare, confirmed, paired_by_weights
-from leaderboards.contrasts import answer
-from leaderboards.results import Condition, Row, read_records, row_of, shared_conditions
-from leaderboards.soundness import unsound
+from leaderboards.board.contrasts import answer
+from leaderboards.rows.compare import compare, confirmed, paired_by_weights
+from leaderboards.rows.rows import Condition, Row, read_records, row_of, shared_conditions
+from leaderboards.rows.soundness import unsound
 from records.grid import Question
 from records.record import FILE, Record
 from registries import RequestError

@@ -1,0 +1,1 @@
+"""A board by value: tables, contrasts, questions, published figures."""

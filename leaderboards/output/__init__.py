@@ -1,0 +1,1 @@
+"""A board as text: cells, Markdown, CSV, LaTeX, card."""

@@ -1,0 +1,1 @@
+"""Records as rows: scores by seed and patient, compared and paired."""
