@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test show install lock format
+.PHONY: demo test show install lock format docs
 
 demo: install
 	$(BIN)/python -m bench run --arch modl --pruner snip
@@ -24,6 +24,10 @@ install: .venv/installed
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable '.[dev]' --constraint constraints.txt
 	touch $@
+
+# docs/record.md and its schema, from the code.
+docs: install
+	$(BIN)/python -m records.document docs
 
 format:
 	$(BIN)/ruff check --fix .

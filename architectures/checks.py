@@ -7,15 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from architectures.check_inputs import Input, central_maps, largest, make_input, undersampled_input
 from architectures.contract import Architecture, ArchitectureEntry, build_entry
-from architectures.operators import centred_ifft, sense_forward
 from registries.checking import NotApplicableError, Outcome, carry_out, require
 
 SHAPES = ((2, 3, 24, 20), (1, 5, 25, 19), (1, 1, 18, 33))
 """(batch, coils, rows, columns), odd sizes and a single coil among them."""
-START_SHAPE = (2, 4, 64, 64)
-START_NOISE = 0.05
-"""Standard deviation of the noise of an image whose largest value is 1."""
 FAR_START = 1.2
 """Largest loss of an untrained network, relative to the same with denoisers that give zero."""
 SCALES = (1e-6, 1e-3, 1.0, 1e3)
@@ -35,36 +32,6 @@ class Subject:
     def make(self) -> Architecture:
         """A network; always with the same initial weights."""
         return build_entry(self.entry, "toy", torch.Generator().manual_seed(0))
-
-
-@dataclass(frozen=True)
-class Input:
-    """What a network is given, and the image it was made of."""
-
-    kspace: Tensor
-    mask: Tensor
-    maps: Tensor
-    image: Tensor
-
-    def of(self, model: nn.Module) -> Tensor:
-        """Output of a network on it."""
-        result: Tensor = model(self.kspace, self.mask, self.maps)
-        return result
-
-
-def make_input(shape: tuple[int, int, int, int], two_dimensional: bool = False, full: bool = False) -> Input:
-    """Smooth image and maps, sampled at about half of the columns (or points); magnitude about 1."""
-    batch, _, rows, columns = shape
-    draw = torch.Generator().manual_seed(rows * columns)
-    image = _smooth(torch.randn(batch, rows, columns, dtype=torch.complex64, generator=draw), 6)
-    image = image / image.abs().amax(dim=(1, 2), keepdim=True)
-    maps = _smooth(torch.randn(shape, dtype=torch.complex64, generator=draw), 3)
-    maps = maps / maps.abs().square().sum(1, keepdim=True).sqrt()
-    mask = torch.rand(batch, 1, rows if two_dimensional else 1, columns, generator=draw) < 0.5
-    mask[..., columns // 2 - 2 : columns // 2 + 2] = True
-    if full:
-        mask = torch.ones_like(mask)
-    return Input(sense_forward(image, maps, mask), mask, maps, image)
 
 
 def shapes_and_types(subject: Subject) -> None:
@@ -91,11 +58,6 @@ def scale_equivariance(subject: Subject) -> None:
         require(_close(found, expected, 1e-4), f"the image changes at scale {factor:g}")
 
 
-def largest(kspace: Tensor) -> Tensor:
-    """Of the root-sum-of-squares image of what was sampled: the scale of a slice."""
-    return centred_ifft(kspace).abs().square().sum(1).sqrt().amax()
-
-
 def phase_invariance(subject: Subject) -> None:
     """A global phase of the k-space changes nothing when maps are estimated anew; for networks that need maps."""
     if "maps" not in subject.entry.needs:
@@ -105,7 +67,7 @@ def phase_invariance(subject: Subject) -> None:
     results = []
     for turn in (1, complex(0.6, 0.8)):
         kspace = given.kspace * turn
-        results.append(Input(kspace, given.mask, _central_maps(kspace), given.image).of(model))
+        results.append(Input(kspace, given.mask, central_maps(kspace), given.image).of(model))
     require(_close(results[1], results[0], 1e-5), "the image changes with a global phase of the k-space")
 
 
@@ -255,16 +217,6 @@ def devices(subject: Subject) -> None:
     require(_close(found, expected, 1e-3), "CPU and GPU disagree")
 
 
-def undersampled_input() -> Input:
-    """About a quarter of the columns, with noise: the denoisers have something to do, as in a training."""
-    full = make_input(START_SHAPE, full=True)
-    draw = torch.Generator().manual_seed(1)
-    mask = torch.rand(START_SHAPE[0], 1, 1, START_SHAPE[3], generator=draw) < 0.2
-    mask[..., START_SHAPE[3] // 2 - 4 : START_SHAPE[3] // 2 + 4] = True
-    noise = START_NOISE * torch.randn(full.kspace.shape, dtype=torch.complex64, generator=draw)
-    return Input((full.kspace + noise) * mask, mask, full.maps, full.image)
-
-
 def start(subject: Subject) -> str:
     """The untrained network is at most 1.2 times as far from the image as with its denoisers off, or says why not."""
     model, given = subject.make(), undersampled_input()
@@ -332,21 +284,3 @@ def _smoothly_activated(model: Architecture) -> Architecture:
             if isinstance(child, nn.ReLU | nn.LeakyReLU | nn.PReLU):
                 setattr(module, name, nn.Softplus())
     return model
-
-
-def _smooth(noise: Tensor, width: int) -> Tensor:
-    """Keep the lowest frequencies of the last two axes."""
-    kspace = torch.fft.fftn(noise, dim=(-2, -1))
-    rows, columns = (torch.fft.fftfreq(size) * size for size in noise.shape[-2:])
-    low = (rows.abs()[:, None] < width) & (columns.abs() < width)
-    smooth: Tensor = torch.fft.ifftn(kspace * low, dim=(-2, -1))
-    return smooth + 0.01 * noise
-
-
-def _central_maps(kspace: Tensor) -> Tensor:
-    """Coil maps from the four central columns."""
-    centre = torch.zeros_like(kspace)
-    half = kspace.shape[-1] // 2
-    centre[..., half - 2 : half + 2] = kspace[..., half - 2 : half + 2]
-    coils = centred_ifft(centre)
-    return coils / coils.abs().square().sum(1, keepdim=True).sqrt()

@@ -1,14 +1,14 @@
 """Writing a board into its folder: Parquet, tables, figures, page and card."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import safetensors.numpy
 
-from leaderboards.board.build import Board, Setting, build_board
+from leaderboards.board.build import build_board
 from leaderboards.board.papers import read_references
+from leaderboards.board.values import Board
 from leaderboards.figures.all import draw_all
 from leaderboards.figures.examples import read_examples, read_images
 from leaderboards.output.card import card
@@ -23,11 +23,14 @@ from leaderboards.output.formats import (
 )
 from leaderboards.page import page
 from leaderboards.rows.rows import read_records
-from leaderboards.rows.speeds import read_speeds, write_speeds
 from records.archive import from_rows, holds_archive, read_archive, to_rows, write_archive
 from records.grid import Outline
-from records.record import FILE, Record, asked
+from records.record import FILE, Record
+from records.row_name import DENSE, RowName
+from records.setting import Setting, newest_of
+from records.speed import read_speeds, write_speeds
 from registries import RequestError
+from registries.text import plural
 
 EXAMPLES = "examples"
 EXAMPLE_FILE = "examples.safetensors"
@@ -36,7 +39,9 @@ EXAMPLE_PRUNERS = ("dense", "snip")
 EXAMPLE_SEED = 0
 
 
-def publish(outline: Outline, folder: Path, sources: Sequence[Path]) -> Board:
+def publish(
+    outline: Outline, folder: Path, sources: Sequence[Path], say: Callable[[str], None] = lambda line: None
+) -> Board:
     """Build a board from the records of some folders, or else from what is committed in its own folder.
 
     Parameters
@@ -46,13 +51,15 @@ def publish(outline: Outline, folder: Path, sources: Sequence[Path]) -> Board:
         Where the board lies.
     sources : sequence of Path
         Of records; empty for those in ``folder``.
+    say : callable
+        Told what is left out.
 
     Raises
     ------
     RequestError
         If there are no records, or they do not belong together.
     """
-    records = _records(folder, sources)
+    records = _records(outline, folder, sources, say)
     where = ", ".join(map(str, sources)) or str(folder)
     # what was measured before stays, also where its network is gone
     speeds = read_speeds(dict.fromkeys([folder, *sources]), outline.track)
@@ -74,55 +81,40 @@ def publish(outline: Outline, folder: Path, sources: Sequence[Path]) -> Board:
     return board
 
 
-def _records(folder: Path, sources: Sequence[Path]) -> list[Record]:
+def _records(outline: Outline, folder: Path, sources: Sequence[Path], say: Callable[[str], None]) -> list[Record]:
     if not sources:
         if not holds_archive(folder):
             raise RequestError(f"{folder}: holds no records.parquet; name records by --records")
         return read_archive(folder)
     records = [record for source in sources for record in read_records(source)]
-    finished = {_cell(record) for record in records if record.ok}
-    found: dict[tuple[object, ...], Record] = {}
-    for record in records:
-        if not record.ok and _cell(record) in finished:
-            continue  # it was carried out since
-        key = (_cell(record), asked(record.content) if record.ok else record.content["status"])
-        known = found.get(key)
-        if known is not None and record.ok and _usual(record) != _usual(known):
-            seed = record.trial["seed"]
-            raise RequestError(f"row {record.row}, seed {seed}: occurs twice, with other results; remove one")
-        if known is None or len(record.content["volumes"]) > len(known.content["volumes"]):  # under more shifts
-            found[key] = record
-    return from_rows(*to_rows(found.values()))  # in the order in which they are read again
-
-
-def _cell(record: Record) -> tuple[object, ...]:
-    return (record.row, *(record.trial[name] for name in ("size", "train_on", "acceleration", "seed")))
-
-
-def _usual(record: Record) -> list[Any]:
-    return [volume for volume in record.content["volumes"] if volume["shift"] is None]
+    tracks = [record.trial.resolved.track for record in records]
+    for track in sorted(set(tracks) - {outline.track}):
+        if outline.track in tracks:
+            say(f"left out: {plural(tracks.count(track), 'record')} of track {track}")
+            records = [record for record in records if record.trial.resolved.track != track]
+    return from_rows(*to_rows(newest_of(records)))  # in the order in which they are read again
 
 
 def _keep_examples(board: Board, sources: Sequence[Path], folder: Path) -> None:
     """Keep a few example images of each architecture: dense, and the best rows of some pruners."""
     panel = board.panels[0]
-    available: dict[str, Path] = {}
+    available: dict[RowName, Path] = {}
     for path in (path for source in sources for path in sorted(source.glob(f"**/{EXAMPLE_FILE}"))):
         if path.with_name(FILE).exists():
             record = Record.read(path.with_name(FILE))
-            fits = record.ok and record.trial["seed"] == EXAMPLE_SEED and Setting.of(record) == panel.setting
+            fits = record.ok and record.seed == EXAMPLE_SEED and Setting.of(record) == panel.setting
             if fits:
                 available[record.row] = path
     if not available:
         return
     folder.mkdir(parents=True, exist_ok=True)
-    best = sorted(panel.lines, key=lambda line: (line.trial["pruner"] != "dense", line.rank_inside or 10**6, line.name))
-    chosen: list[str] = []
+    best = sorted(panel.lines, key=lambda line: (line.name.pruner != DENSE, line.rank_inside or 10**6, line.name))
+    chosen: list[RowName] = []
     for arch in panel.archs:
-        own = [line for line in best if line.arch == arch and not line.trial["control"] and line.name in available]
-        kinds = {str(line.trial["pruner"]): line.name for line in reversed(own)}
+        own = [line for line in best if line.arch == arch and not line.name.control and line.name in available]
+        kinds = {line.name.pruner: line.name for line in reversed(own)}
         chosen += list(dict.fromkeys([kinds[k] for k in EXAMPLE_PRUNERS if k in kinds]))
-    splits = {condition.split for condition in panel.setting.both}
+    splits = {condition.split for condition in panel.both}
     for name in chosen:
         images = read_images(available[name])
         kept = {key: image for key, image in images.items() if key.split(".")[0] in splits}
@@ -138,7 +130,7 @@ def _latex(board: Board) -> list[str]:
     for panel in board.panels:
         for arch in panel.archs:
             parts.append(latex(panel_cells(panel, panel.lines_of(arch)), f"{arch}, {panel.setting}"))
-        cells = shift_cells(panel, panel.setting.inside.split)
+        cells = shift_cells(panel, panel.inside.split)
         if len(cells) > 1:
             parts.append(latex(cells, f"Change against dense under shifts, {panel.setting}"))
     return parts

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pruners.mask import Mask
+from pruners.mask import Mask, random_scores
 
 SCOPES = ("global", "layer-wise")
 
@@ -212,8 +212,8 @@ class Channels(Mapping[str, Layer]):
         return self.mask(found)
 
     def random_scores(self, generator: torch.Generator) -> dict[str, Tensor]:
-        """Uniform, in float64."""
-        return {name: torch.rand(layer.size, generator=generator, dtype=torch.float64) for name, layer in self.items()}
+        """See `pruners.mask.random_scores`."""
+        return random_scores({name: torch.empty(layer.size) for name, layer in self.items()}, generator)
 
     def _check(self, scores: Mapping[str, Tensor], scope: str) -> None:
         if scope not in SCOPES:

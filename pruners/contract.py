@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import Any
 
-from pruners.entries import CHANNEL, GRANULARITIES, TIMINGS, WEIGHT, Plan, PrunerEntry, Recipe, pruners
+from pruners.entries import GRANULARITIES, TIMINGS, WEIGHT, Plan, PrunerEntry, Recipe, pruners
 from pruners.gradual import Gradual
+from pruners.granularity import granularity_of
 from pruners.problem import Scores
 from pruners.stages import (
     Given,
-    LearnChannels,
     LearnMask,
     MaskUpdate,
     Prune,
@@ -154,11 +154,11 @@ def checked(name: str, stages: object, granularity: str = WEIGHT) -> tuple[Stage
         for score in scores_of(stage):
             if pruners.get(score).score is None:
                 raise RequestError(f"{where} prunes by '{score}', which gives no scores")
-        found = [pruners.get(score).granularity for score in scores_of(stage)]
+        others = [pruners.get(score).granularity for score in scores_of(stage)]
         if isinstance(stage, LearnMask):
-            found = [CHANNEL if isinstance(stage, LearnChannels) else WEIGHT]
-        if any(other != granularity for other in found):
-            raise RequestError(f"{where} is registered for each {granularity}, and '{stage}' for each {found[0]}")
+            others = [granularity_of(stage).name]
+        if any(other != granularity for other in others):
+            raise RequestError(f"{where} is registered for each {granularity}, and '{stage}' for each {others[0]}")
     return stages
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import torch
 
-from pruners.mask import Mask
-from pruners.stages import LearnMask, Prune, Rewind, Stage, Train, Transform, TransformChannels, changes_mask
+from pruners.mask import Mask, random_scores
+from pruners.stages import LearnMask, Prune, Rewind, Stage, Train, Transform, changes_mask
 from registries import RequestError
 
 OF_MASK = ("shuffle", "random-layerwise", "reinit", "invert")
@@ -23,24 +23,22 @@ def shuffled(mask: Mask, generator: torch.Generator) -> Mask:
 
 def random_layerwise(mask: Mask, generator: torch.Generator) -> Mask:
     """A random mask of as many weights in all and the same density in each layer: nothing of the profile kept."""
-    scores = {n: torch.rand(kept.shape, generator=generator, dtype=torch.float64) for n, kept in mask.items()}
-    return Mask.from_scores(scores, mask.kept, "layer-wise")
+    return Mask.from_scores(random_scores(mask, generator), mask.kept, "layer-wise")
 
 
-def with_control(stages: Sequence[Stage], control: str, steps: int, channels: bool = False) -> tuple[Stage, ...]:
+def with_control(stages: Sequence[Stage], transform: Transform, steps: int) -> tuple[Stage, ...]:
     """A recipe under a control of its mask.
 
     `shuffle` and `random-layerwise` act after the last stage that changes the mask, and what follows stays; `reinit`
     draws a new θ₀ there and trains it for T; `invert` keeps the lowest scores in every such stage. Where several
-    trainings have found the mask, a shuffled one gets the weights of the first, dense training. With ``channels`` they
-    act on whole channels.
+    trainings have found the mask, a shuffled one gets the weights of the first, dense training.
 
     Raises
     ------
     RequestError
         If nothing is trained after the mask is found.
     """
-    transform = TransformChannels(control) if channels else Transform(control)
+    control = transform.control
     last = max(index for index, stage in enumerate(stages) if changes_mask(stage))
     if control == "invert":
         return tuple(replace(s, lowest=True) if isinstance(s, Prune | LearnMask) else s for s in stages)

@@ -7,9 +7,7 @@ import torch
 from torch import Tensor
 
 from pruners.channels import Channels
-from pruners.entries import CHANNEL, pruners
 from pruners.mask import Mask, kept_count
-from pruners.problem import Problem, Scores
 
 
 class Gates(Protocol):
@@ -117,18 +115,3 @@ class ChannelGates:
     def over(self, mask: Mask) -> "ChannelGates":
         """Of the same channels."""
         return ChannelGates(self._channels, mask)
-
-
-def gates_of(score: str, problem: Problem, within: Mask) -> Gates:
-    """The gates that a registered score judges."""
-    if pruners.get(score).granularity == CHANNEL:
-        return ChannelGates(problem.channels(), within)
-    return WeightGates(within)
-
-
-def random_scores(gates: Gates, generator: torch.Generator) -> Scores:
-    """Uniform scores in float64, gate by gate."""
-    return {
-        name: torch.rand(flags.shape, generator=generator, dtype=torch.float64)
-        for name, flags in gates.available.items()
-    }

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from pruners.entries import Plan
-from pruners.gates import gates_of
+from pruners.entries import Plan, pruners
+from pruners.granularity import granularity_of
 from pruners.mask import Mask, kept_count
 from pruners.problem import Moment
 from pruners.scoring import scores_by
@@ -60,5 +60,5 @@ class Gradual:
         """The highest scores among the weights that are left."""
         scores = scores_by(self.score, moment.problem, self.options)
         mask = moment.problem.mask.to("cpu")
-        gates = gates_of(self.score, moment.problem, mask)
+        gates = granularity_of(pruners.get(self.score)).gates(moment.problem.channels(), mask)
         return gates.select(scores, self.keep(moment.step, mask.total), self.scope)

@@ -226,3 +226,8 @@ def _largest_remainder(shares: Mapping[str, Fraction], total: int) -> dict[str, 
     for name in by_remainder[: total - sum(counts.values())]:
         counts[name] += 1
     return counts
+
+
+def random_scores(like: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+    """Uniform scores in float64, of these shapes."""
+    return {name: torch.rand(value.shape, generator=generator, dtype=torch.float64) for name, value in like.items()}

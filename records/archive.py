@@ -28,9 +28,8 @@ def to_rows(records: Iterable[Record]) -> tuple[Rows, Rows]:
     A row of the first holds what identifies a trial, its status, and everything but the volumes as JSON; a row of the
     second one volume's scores, and the names of scores that were not taken (others without value were null).
     """
-    texts = {json.dumps(record.content, sort_keys=True, allow_nan=False): record for record in records}
-    ordered = sorted(texts, key=lambda text: (_key(texts[text]), text))
-    contents = [texts[text].content for text in ordered]
+    texts = {json.dumps(record.to_json(), sort_keys=True, allow_nan=False): record for record in records}
+    contents = [json.loads(text) for text in sorted(texts, key=lambda text: (_key(texts[text]), text))]
     names = list(
         dict.fromkeys(name for content in contents for volume in content["volumes"] for name in sorted(volume))
     )
@@ -101,7 +100,8 @@ def holds_archive(folder: Path) -> bool:
 
 
 def _key(record: Record) -> tuple[str, ...]:
-    return tuple(f"{record.trial[name] if record.trial[name] is not None else '':>8}" for name in KEYS)
+    values = (getattr(record.trial, name) for name in KEYS)
+    return tuple(f"{'' if value is None else value:>8}" for value in values)
 
 
 def _parts(folder: Path, name: str) -> list[Path]:

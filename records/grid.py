@@ -2,50 +2,34 @@
 
 from dataclasses import dataclass
 
+from records.setting import CellKey
+
 
 @dataclass(frozen=True)
-class Cell:
-    """A trial that the track asks for.
+class Contrast:
+    """A confirmatory comparison a − b, fixed before anything is run.
 
     Attributes
     ----------
-    row : str
-        Row name, made of the next five.
+    a, b : str
+        Row names.
+    split : str
+    shift : str
+        ``none`` for the condition of the training.
+    metric : str
+    train_on : str
+        Both rows are trained on this set,
+    acceleration : int
+        and at this acceleration.
     """
-
-    row: str
-    arch: str
-    pruner: str
-    timing: str | None
-    sparsity: str
-    control: str | None
-    size: str
-    train_on: str
-    acceleration: int
-    seed: int
-
-    @property
-    def conditions(self) -> str:
-        """Settings of the row that are not the pruner's, as `Record.conditions`."""
-        return conditions_of_name(self.row)
-
-    @property
-    def key(self) -> tuple[str, str, str, int, int]:
-        """What it has in common with its record."""
-        return self.row, self.size, self.train_on, self.acceleration, self.seed
-
-
-@dataclass(frozen=True)
-class Question:
-    """A confirmatory contrast a − b on a split, under a shift, of networks trained so."""
 
     a: str
     b: str
     split: str
-    shift: str
-    metric: str
-    train_on: str
-    acceleration: int
+    shift: str = "none"
+    metric: str = "psnr"
+    train_on: str = "knee"
+    acceleration: int = 4
 
 
 @dataclass(frozen=True)
@@ -53,11 +37,5 @@ class Outline:
     """The grid and the confirmatory contrasts of a track."""
 
     track: str
-    cells: tuple[Cell, ...]
-    contrasts: tuple[Question, ...]
-
-
-def conditions_of_name(row: str) -> str:
-    """Settings in a row name that are not the pruner's, as `Record.conditions`."""
-    settings = [text for text in row.partition("@")[2].split(",") if text and not text.startswith("pruner.")]
-    return f"@{','.join(settings)}" if settings else ""
+    cells: tuple[CellKey, ...]
+    contrasts: tuple[Contrast, ...]

@@ -1,49 +1,67 @@
 """Records: one validated JSON file per trial."""
 
 import json
-from collections.abc import Mapping
-from copy import deepcopy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self, TypeVar
 
-import jsonschema
+from pydantic import JsonValue, ValidationError, model_validator
 
-from records.trial import row_name, settings_suffix
+from records.fields import Part, Role, about, sequence
+from records.provenance import Provenance
+from records.results import BySplit, Convergence, Cost, MaskSummary, VolumeScores, check_means
+from records.row_name import RowName
+from records.trial import RecordedTrial
 from registries import RequestError
 from registries.files import write_json
-from registries.hashing import content_key
 
 SCHEMA = 2
 FILE = "record.json"
-UNFINISHED: Mapping[str, Any] = {
-    "mask": None,
-    "cost": None,
-    "convergence": None,
-    "metrics": {},
-    "baselines": {},
-    "shifts": {},
-    "volumes": [],
-}
-"""What a record holds of results before there are any."""
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Record:
-    """A finished, failed or skipped trial.
+class Results:
+    """What a trial that was carried out adds to its record; see there.
 
     Attributes
     ----------
-    content : mapping
-        As in ``record.schema.json``.
+    mask, cost, convergence, volumes
+    metrics, baselines, shifts : mapping
+        Scores by split; by baseline and split; by split and shift.
     """
 
-    content: Mapping[str, Any]
+    mask: MaskSummary
+    cost: Cost
+    convergence: Convergence | None
+    metrics: Mapping[str, Mapping[str, float | None]]
+    baselines: Mapping[str, Mapping[str, Mapping[str, float | None]]]
+    shifts: Mapping[str, Mapping[str, Mapping[str, float | None]]]
+    volumes: tuple[VolumeScores, ...]
+
+
+class Record(Part):
+    """A finished, failed or skipped trial."""
+
+    version: Literal[2] = about("of this layout", alias="schema", role=Role.NOTE)
+    trial: RecordedTrial = about("what was asked for, and what followed from it")
+    status: Literal["ok", "failed", "skipped"] = about("what became of it", role=Role.NOTE)
+    reason: str | None = about("why it failed or was skipped", role=Role.NOTE)
+    recipe: tuple[dict[str, JsonValue], ...] = sequence("stages with their values, in order", role=Role.NOTE)
+    mask: MaskSummary | None = about("what is kept; null unless the trial finished", role=Role.NOTE)
+    cost: Cost | None = about("null unless the trial finished", role=Role.NOTE)
+    convergence: Convergence | None = about("null without validation patients", role=Role.NOTE)
+    metrics: BySplit = about("scores by split", role=Role.NOTE)
+    baselines: dict[str, BySplit] = about(
+        "scores of `zero_filled`, `cg_sense`, `empty` and `oracle` by split", role=Role.NOTE
+    )
+    shifts: dict[str, BySplit] = about("scores by split and shift", role=Role.NOTE)
+    volumes: tuple[VolumeScores, ...] = sequence("scores of every test volume", role=Role.NOTE)
+    provenance: Provenance = about("code, versions, machine, data")
 
     @classmethod
-    def of(cls, content: Mapping[str, Any]) -> "Record":
+    def of(cls, content: Any) -> "Record":
         """Validate.
 
         Raises
@@ -51,11 +69,12 @@ class Record:
         RequestError
             Naming the key that is wrong.
         """
-        error = jsonschema.exceptions.best_match(_validator().iter_errors(content))
-        if error is not None:
-            where = ".".join(str(part) for part in error.absolute_path) or "top level"
-            raise RequestError(f"record, {where}: {error.message}")
-        return cls(content)
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "top level"
+            raise RequestError(f"record, {where}: {first['msg'].removeprefix('Value error, ')}") from None
 
     @classmethod
     def read(cls, path: Path) -> "Record":
@@ -75,14 +94,14 @@ class Record:
 
     def write(self, path: Path) -> None:
         """Write atomically."""
-        write_json(path, self.content)
+        write_json(path, self.to_json())
 
     def canonical(self) -> dict[str, Any]:
         """What must be the same whenever and wherever the trial is run with the same numerics.
 
         Leaves out date, times, latency, memory, whether a stage was reused, host and git.
         """
-        content = deepcopy(dict(self.content))
+        content = self.to_json()
         for key in ("git", "dirty", "date", "device"):
             del content["provenance"][key]
         if content["cost"] is not None:
@@ -91,41 +110,59 @@ class Record:
                 del stage["seconds"], stage["reused"]
         return content
 
-    @property
-    def trial(self) -> Mapping[str, Any]:
-        """The trial, with everything resolved."""
-        trial: Mapping[str, Any] = self.content["trial"]
-        return trial
+    @classmethod
+    def without_results(
+        cls, trial: dict[str, Any], recipe: Sequence[JsonValue], provenance: Provenance, status: str, reason: str
+    ) -> "Record":
+        """The record of a trial that was not carried out.
+
+        Raises
+        ------
+        RequestError
+            Naming the key that is wrong.
+        """
+        about = {"schema": SCHEMA, "trial": trial, "recipe": recipe, "provenance": provenance}
+        nothing = {"mask": None, "cost": None, "convergence": None}
+        empty: dict[str, Any] = {"metrics": {}, "baselines": {}, "shifts": {}, "volumes": []}
+        return cls.of({**about, **nothing, **empty, "status": status, "reason": reason})
+
+    def finished(self, results: Results) -> "Record":
+        """The record of the same trial, carried out.
+
+        Raises
+        ------
+        RequestError
+            If the results contradict each other.
+        """
+        return Record.of({**dict(self), **vars(results), "status": "ok", "reason": None})
+
+    def failed(self, reason: str) -> "Record":
+        """The record of the same trial, with the reason why it failed."""
+        return Record.of({**dict(self), "status": "failed", "reason": reason})
 
     @property
-    def row(self) -> str:
+    def row(self) -> RowName:
         """Its row name."""
-        trial = self.trial
-        settings = trial.get("settings", {})
-        return row_name(trial["arch"], trial["pruner"], trial["timing"], trial["sparsity"], trial["control"], settings)
+        return self.trial.row
 
     @property
-    def conditions(self) -> str:
-        """Settings that are not the pruner's, as they stand in its row name: rows that differ in them never pair."""
-        settings = self.trial.get("settings", {})
-        return settings_suffix({name: v for name, v in settings.items() if not name.startswith("pruner.")})
+    def seed(self) -> int:
+        """That of its trial."""
+        return self.trial.seed
 
     @property
     def ok(self) -> bool:
         """Whether the trial was carried out."""
-        return bool(self.content["status"] == "ok")
+        return self.status == "ok"
 
-
-def asked(content: Mapping[str, Any]) -> str:
-    """Key of what a record is of: the trial, its settings, the data, whose code; not where and when it ran."""
-    trial, source = dict(content["trial"]), content["provenance"]
-    resolved = dict(trial.pop("resolved"))
-    trial.pop("settings", None)  # options, training, preparation and variant say the same
-    resolved["evaluation"] = {name: v for name, v in resolved["evaluation"].items() if name != "shifts"}
-    # the declared network is known by its entry; only what deviates from it makes another trial
-    resolved = {name: v for name, v in resolved.items() if name != "init" and (name, v) != ("variant", {})}
-    parts = [trial, resolved, source["data"]["identity"], source["numerics"]["device"], source["entries"]]
-    return content_key(parts)
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if not self.ok and not self.reason:
+            raise ValueError(f"a trial that is {self.status} has a reason")
+        if self.ok and (self.mask is None or self.cost is None or self.trial.resolved.budget is None):
+            raise ValueError("a trial that is ok has mask, cost and budget")
+        check_means(self.metrics, self.volumes)
+        return self
 
 
 def upgraded(content: Any) -> Any:
@@ -136,7 +173,14 @@ def upgraded(content: Any) -> Any:
     return content
 
 
-@cache
-def _validator() -> Any:
-    schema = json.loads(resources.files("records").joinpath("record.schema.json").read_text())
-    return jsonschema.Draft202012Validator(schema)
+def present(result: Result | None) -> Result:
+    """A result that every finished trial has.
+
+    Raises
+    ------
+    RequestError
+        If the trial did not finish.
+    """
+    if result is None:
+        raise RequestError("a record without mask, cost or budget is of no finished trial")
+    return result

@@ -5,6 +5,7 @@ import fnmatch
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import entry_points
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -59,6 +60,17 @@ class Registry(Generic[Entry]):
         if entry.name in self._entries:
             raise RequestError(f"{self.kind} '{entry.name}' is registered twice: rename one of them")
         self._entries[entry.name] = entry
+
+    @contextmanager
+    def override(self, *entries: Entry) -> Iterator[None]:
+        """For a while, entries in place of those of their names; what is added meanwhile goes again."""
+        self._load()
+        before = dict(self._entries)
+        self._entries |= {entry.name: entry for entry in entries}
+        try:
+            yield
+        finally:
+            self._entries = before
 
     def get(self, name: str) -> Entry:
         """Return the entry of that name.

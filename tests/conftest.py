@@ -1,5 +1,6 @@
 """What all tests share: a cache of their own, few threads, and where the real data may lie."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,10 @@ def simulated_root(tmp_path_factory):
     root = tmp_path_factory.mktemp("data") / "root"
     simulate(root, Simulation(3, 2, 1, 2, slices=2, matrix=32, coils=3, seed=4))
     return root
+
+
+@pytest.fixture
+def override():
+    """Entries in place of registered ones, until the test ends: ``override(pruners, entry)``."""
+    with ExitStack() as stack:
+        yield lambda registry, *entries: stack.enter_context(registry.override(*entries))

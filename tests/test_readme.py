@@ -1,13 +1,19 @@
-"""The README's pruners, in files outside the clone, do what it says."""
+"""What the README says works: its commands from top to bottom, its pruners in files outside the clone."""
 
 import os
 import re
+import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from architectures import architectures
+from bench.cli import main
+from bench.tracks.track import tracks
+from pruners import pruners
 from records.record import FILE, Record
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,7 +54,7 @@ def test_an_example_is_listed_and_runs_and_is_recorded_by_its_hash(example, tmp_
     done = bench(*command, "--quiet", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (record,) = (tmp_path / "results").glob(f"*/{FILE}")
-    entries = {entry["name"]: entry for entry in Record.read(record).content["provenance"]["entries"]}
+    entries = {entry["name"]: entry for entry in Record.read(record).to_json()["provenance"]["entries"]}
     assert re.fullmatch("sha256:[0-9a-f]{64}", entries[name]["origin"])
 
 
@@ -77,3 +83,76 @@ def test_packages_bring_pruners_by_their_entry_points(tmp_path):
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "installed pruner 'taylor'" in done.stderr
+
+
+ARCHITECTURE = '''
+"""A network of one's own."""
+
+from architectures import architecture
+from architectures.models.modl import ConvolutionalDenoiser, MoDL
+
+
+@architecture(sizes={"toy": {"unrolls": 2}}, needs=("maps",), sharing="one denoiser", source="an example", version=1)
+def mine(unrolls: int) -> MoDL:
+    """MoDL of two layers."""
+    return MoDL(ConvolutionalDenoiser(4, layers=2), unrolls=unrolls, iterations=4)
+'''
+ELSEWHERE = ("make ", "source ", "#", "head=", "node=", "srun ", "sleep ", "python -m bench sweep fastmri-knee")
+"""Lines of other programs, and the sweep that needs a cluster and fastMRI's data."""
+
+
+def commands():
+    """Every command of the README in order, at the smallest size."""
+    for block in re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL):
+        for line in block.splitlines():
+            if not line.startswith(ELSEWHERE):
+                yield line.partition(" #")[0].strip()
+
+
+def toy_arguments(command, folder):
+    """The arguments after ``python -m bench``: tracks and sizes of minutes and hours replaced by the toy."""
+    assert command.startswith("python -m bench "), command
+    words = []
+    for word in shlex.split(command)[3:]:
+        word = {"demo": "toy", "mini": "toy", "ROOT": "root", "NAME": "mine"}.get(word, word)
+        word = word.replace("published/mini", "published/toy")
+        found = sorted(str(path.relative_to(folder)) for path in folder.glob(word.replace("…", "*")))
+        # "…" stands for the rest of one name
+        words += [word] if not word.startswith("results/") else found[:1] if "…" in word else found
+    if words[0] == "run" or words[:2] == ["speed", "channels"]:
+        words += ["--size", "toy"]
+    if words[:2] == ["speed", "pruners"]:
+        words += ["--track", "toy", "--only", "snip", "pun"]
+    if words[0] == "speed":
+        words += ["--runs", "2"]
+    return words
+
+
+def test_every_command_of_the_readme_works_in_one_folder(tmp_path, monkeypatch, capsys, override):
+    """In the order in which a reader meets them; what the clone and the reader bring is put there first."""
+    toy = tracks.get("toy")
+    small = replace(toy.grid[0], architectures=("modl",), pruners=("dense", "random", "snip"), timings=("at-init",))
+    override(tracks, replace(toy, grid=(small,)))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    monkeypatch.setattr("bench.machine.signals.listen", lambda: None)  # signals of this process are pytest's
+    (tmp_path / "my_pruner.py").write_text(BLOCKS[0])
+    (tmp_path / "my_architecture.py").write_text(ARCHITECTURE)
+    patients = [f"--{anatomy}-{part}=1" for anatomy in ("knee", "brain") for part in ("train", "val")]
+    assert main(["data", "simulate", "root", *patients, "--slices=2", "--matrix=32", "--coils=3"]) == 0
+    count = 0
+    for command in commands():
+        arguments = toy_arguments(command, tmp_path)
+        if "leaderboards/published/toy" in arguments and not Path("leaderboards").exists():
+            assert main(["leaderboard", "toy", "--records", "results"]) == 0
+        registries = [architectures.override(), pruners.override()]
+        with registries[0], registries[1]:  # a plug-in stays in its command
+            try:
+                code: int | str | None = main(arguments)
+            except SystemExit as stop:
+                code = stop.code
+        assert code == 0, (command, arguments, capsys.readouterr().err[-2000:])
+        count += 1
+    assert count > 30
+    assert Path("results/compare.png").exists()
+    assert Path("leaderboards/published/toy/index.html").exists()

@@ -1,6 +1,6 @@
 """End-to-end variational network: soft data consistency, one U-Net per cascade, coil maps estimated by a network."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -62,33 +62,20 @@ class VarNet(Architecture):
 
     Parameters
     ----------
-    cascades : int
-    channels, pools
-        Of the U-Net in each cascade: see `NormalisedUNet`.
-    sensitivity_channels, sensitivity_pools
-        Of the U-Net that estimates coil maps.
-    recompute : int
-        1 to keep only the coil images of each cascade and compute the rest again in the backward pass.
-    residual_sensitivity : int
-        1 for the residual form, see `SensitivityNetwork`.
+    sensitivity : SensitivityNetwork
+        Estimates coil maps.
+    cascades : iterable of Cascade
+    recompute : bool
+        Keep only the coil images of each cascade and compute the rest again in the backward pass.
     """
 
     follows_scale = True
 
-    def __init__(
-        self,
-        cascades: int,
-        channels: float,
-        pools: int,
-        sensitivity_channels: float,
-        sensitivity_pools: int,
-        recompute: int = 0,
-        residual_sensitivity: int = 0,
-    ) -> None:
+    def __init__(self, sensitivity: SensitivityNetwork, cascades: Iterable[Cascade], recompute: bool = False) -> None:
         super().__init__()
-        self.sens_net = SensitivityNetwork(sensitivity_channels, sensitivity_pools, bool(residual_sensitivity))
-        self.cascades = nn.ModuleList(Cascade(channels, pools) for _ in range(cascades))
-        self.recompute = bool(recompute)
+        self.sens_net = sensitivity
+        self.cascades = nn.ModuleList(cascades)
+        self.recompute = recompute
 
     def groups(self) -> Mapping[str, nn.Module]:
         """The cascades and the network that estimates coil maps."""
@@ -199,5 +186,17 @@ def e2e_varnet(
     recompute: int = 0,
     residual_sensitivity: int = 0,
 ) -> VarNet:
-    """E2E-VarNet: k-space iterates, one U-Net per cascade, learned coil maps, soft data consistency."""
-    return VarNet(cascades, channels, pools, sensitivity_channels, sensitivity_pools, recompute, residual_sensitivity)
+    """E2E-VarNet: k-space iterates, one U-Net per cascade, learned coil maps, soft data consistency.
+
+    Parameters
+    ----------
+    cascades : int
+    channels, pools
+        Of the U-Net in each cascade: see `NormalisedUNet`.
+    sensitivity_channels, sensitivity_pools
+        Of the U-Net that estimates coil maps.
+    recompute, residual_sensitivity : int
+        1 for yes: see `VarNet` and `SensitivityNetwork`.
+    """
+    sensitivity = SensitivityNetwork(sensitivity_channels, sensitivity_pools, bool(residual_sensitivity))
+    return VarNet(sensitivity, (Cascade(channels, pools) for _ in range(cascades)), bool(recompute))

@@ -19,9 +19,8 @@ from bench.tracks.track import tracks
 from bench.trials.plan import PlannedTrial, plan
 from bench.trials.request import Request
 from datasets.simulated import embedded_root
-from pruners import LearnMask, Mask, Prune, PrunerEntry, Stage, Train, kept_count, pruners
-from pruners.coupling import has_channels
-from pruners.entries import CHANNEL
+from pruners import LearnMask, Prune, PrunerEntry, Stage, Train, pruners
+from pruners.granularity import granularity_of
 from registries.checking import BrokenContractError, NotApplicableError, Outcome, carry_out, require
 
 CHANNEL_SPARSITY = "0.5"
@@ -89,7 +88,7 @@ class Subject:
                 arch=architecture,
                 pruner=self.entry.name,
                 timing=timing,
-                sparsity=CHANNEL_SPARSITY if self.entry.granularity == CHANNEL else None,
+                sparsity=None if granularity_of(self.entry).exact else CHANNEL_SPARSITY,
                 size="toy",
                 device="cpu",
                 data=str(data or embedded_root(tracks.get("toy").simulated()).place),
@@ -131,12 +130,10 @@ def valid_scores(subject: Subject) -> None:
         same = all(torch.equal(value, problem.model.state_dict()[part]) for part, value in model.state_dict().items())
         require(same, f"{name}: scoring changes the parameters of the network")
         require(isinstance(scores, dict), f"{name}: gives {type(scores).__name__}, not a dict of name and score")
-        whole = entry.granularity == CHANNEL
-        shapes = {layer: (part.size,) for layer, part in problem.channels().items()} if whole else _shapes(mask)
-        things = "layers" if whole else "weights"
+        shapes = granularity_of(entry).shapes(problem.channels(), mask)
         missing, unknown = sorted(set(shapes) - set(scores)), sorted(set(scores) - set(shapes))
-        require(not missing, f"{name}: {len(missing)} prunable {things} have no score, e.g. '{''.join(missing[:1])}'")
-        require(not unknown, f"{name}: scores {len(unknown)} unknown {things}, e.g. '{''.join(unknown[:1])}'")
+        require(not missing, f"{name}: {len(missing)} prunable weights have no score, e.g. '{''.join(missing[:1])}'")
+        require(not unknown, f"{name}: scores {len(unknown)} unknown weights, e.g. '{''.join(unknown[:1])}'")
         for weight, score in scores.items():
             require(isinstance(score, Tensor), f"{name}: the score of '{weight}' is no tensor")
             shape, wanted = tuple(score.shape), shapes[weight]
@@ -147,22 +144,13 @@ def valid_scores(subject: Subject) -> None:
         require(some or not entry.uses_data, f"{name}: every score is zero")
 
 
-def _shapes(mask: Mask) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(kept.shape) for name, kept in mask.items()}
-
-
 def exact_counts(subject: Subject) -> None:
     """Exactly the weights that the sparsity leaves are kept, or as many whole channels as fit into them."""
     for run in subject.runs:
-        mask = run.end.mask
-        sparsity = run.planned.resolved.trial.sparsity
-        wanted = kept_count(mask.total, sparsity)
-        if subject.entry.granularity == CHANNEL:
-            channels = run.planned.workspace.channels
-            require(channels.mask(channels.kept(mask)) == mask, f"{run}: keeps parts of channels")
-            require(mask.kept <= wanted, f"{run}: keeps {mask.kept} of {mask.total} weights, more than {wanted}")
-            continue
-        require(mask.kept == wanted, f"{run}: keeps {mask.kept} of {mask.total} weights, not {wanted}")
+        planned = run.planned
+        sparsity, channels = planned.resolved.trial.sparsity, planned.workspace.channels
+        fault = granularity_of(subject.entry).fault(run.end.mask, channels, sparsity)
+        require(fault is None, f"{run}: keeps {fault}")
 
 
 def reproducibility(subject: Subject) -> None:
@@ -176,7 +164,7 @@ def reproducibility(subject: Subject) -> None:
 
 def evaluation_data(subject: Subject) -> None:
     """Other evaluation volumes change nothing: a mask never sees them."""
-    root = _altered_root(subject.runs[0].planned.root.place, subject.folder / "altered")
+    root = _altered_root(subject.runs[0].planned.data.root.place, subject.folder / "altered")
     name = subject.names[0]
     for timing in subject.timings:
         run = next(r for r in subject.runs if r.planned.resolved.trial.timing == timing)
@@ -240,7 +228,7 @@ def _suitable(entry: PrunerEntry) -> Iterator[str]:
     """Architectures that the pruner can prune: a network may have no channels of its own."""
     for name in architectures.names():
         try:
-            suitable = entry.granularity != CHANNEL or has_channels(build(name, "toy", torch.Generator()).networks())
+            suitable = granularity_of(entry).suits(build(name, "toy", torch.Generator()).networks())
         except Exception:  # somebody's architecture: the checks say what is wrong
             suitable = True
         if suitable:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -10,12 +11,16 @@ import safetensors.torch
 from scipy.stats import t
 
 from bench.evaluation.scoring import score, summarise
+from bench.networks.reconstruct import reconstruct
 from bench.networks.trained import variant_of
 from bench.trials.plan import PlannedTrial, plan
 from bench.trials.request import INIT, Request
-from bench.trials.run import run, skeleton
+from bench.trials.results import empty_record
+from bench.trials.run import run
 from pruners import Mask
-from records.record import Record, asked
+from records.record import Record, present
+from records.row_name import setting_text
+from records.setting import apart_in_row, trial_key
 from registries import RequestError
 
 MASK = "mask.safetensors"
@@ -61,38 +66,49 @@ def request_of(
         If the record says nothing of how it was made, or was made with weights from a file.
     """
     trial = record.trial
-    resolved = trial["resolved"]
+    resolved = trial.resolved
     if not record.ok:
-        raise RequestError(f"row {record.row}: its trial is {record.content['status']}: there is nothing to verify")
-    if "dense_weights" in trial["options"]:
+        raise RequestError(f"row {record.row}: its trial is {record.status}: there is nothing to verify")
+    if "dense_weights" in trial.options:
         raise RequestError(f"row {record.row}: began with weights from a file, which the record does not hold")
-    training = {**resolved["training"], "steps": resolved["budget"]}
-    if trial["control"] == "wd" and "train.weight_decay" not in trial.get("settings", {}):
-        del training["weight_decay"]  # what the control sets, and nobody else
-    options = {"pruner": trial["options"], "train": training, "maps": {"kind": resolved["preparation"]["maps"]["kind"]}}
-    variant = variant_of(record)
-    options["arch"] = dict(variant.options)
-    settings = [f"{part}.{name}={_text(value)}" for part, values in options.items() for name, value in values.items()]
-    settings += [f"{INIT}={variant.init}"] if variant.init else []
     return Request(
-        arch=trial["arch"],
-        pruner=trial["pruner"],
-        timing=trial["timing"],
-        sparsity=trial["sparsity"] if trial["timing"] else None,
-        size=trial["size"],
-        track=track or resolved["track"],
+        arch=trial.arch,
+        pruner=trial.pruner,
+        timing=trial.timing,
+        sparsity=trial.sparsity if trial.timing else None,
+        size=trial.size,
+        track=track or resolved.track,
         data=data,
         annotations=annotations,
-        train_on=trial["train_on"],
-        acceleration=trial["acceleration"],
-        seed=trial["seed"],
-        protocol=trial["protocol"],
-        control=trial["control"],
-        settings=tuple(settings),
-        shifts=tuple(resolved["evaluation"]["shifts"]),
+        train_on=trial.train_on,
+        acceleration=trial.acceleration,
+        seed=trial.seed,
+        protocol=trial.protocol,
+        control=trial.control,
+        settings=tuple(_settings(record)),
+        shifts=present(resolved.evaluation).shifts,
         device=device,
         out=out,
     )
+
+
+def _settings(record: Record) -> Iterator[str]:
+    """Every setting of a record, as ``--set`` takes it."""
+    trial, resolved = record.trial, record.trial.resolved
+    training = {**resolved.training, "steps": resolved.budget}
+    if trial.control == "wd" and "train.weight_decay" not in trial.settings:
+        del training["weight_decay"]  # what the control sets, and nobody else
+    variant = variant_of(record)
+    sections: dict[str, Mapping[str, Any]] = {
+        "pruner": trial.options,
+        "train": training,
+        "maps": {"kind": present(resolved.preparation).maps.kind},
+        "arch": dict(variant.options),
+    }
+    for section, values in sections.items():
+        yield from (f"{section}.{name}={setting_text(value)}" for name, value in values.items())
+    if variant.init:
+        yield f"{INIT}={variant.init}"
 
 
 def plan_again(record: Record, request: Request) -> PlannedTrial:
@@ -104,12 +120,15 @@ def plan_again(record: Record, request: Request) -> PlannedTrial:
         If this suite, or these data, make another trial of it.
     """
     planned = plan(request)
-    content = dict(skeleton(planned))
-    source = {**content["provenance"], "numerics": record.content["provenance"]["numerics"]}
-    if asked({**content, "provenance": source}) != asked(record.content):
+    again = empty_record(planned)
+    again = again.model_copy(
+        update={"provenance": again.provenance.model_copy(update={"numerics": record.provenance.numerics})}
+    )
+    if trial_key(again) != trial_key(record):
+        changed = ", ".join(apart_in_row(record, again)) or "threads"
         raise RequestError(
-            f"row {record.row}: other data, settings or versions of entries than those of the record; "
-            f"check out commit {str(record.content['provenance']['git'])[:12]}, or name its data by --data"
+            f"row {record.row}: this is another trial than that of the record ({changed}); "
+            f"check out commit {str(record.provenance.git)[:12]}, or name its data by --data"
         )
     return planned
 
@@ -130,11 +149,13 @@ def verify_weights(record: Record, planned: PlannedTrial, weights: Path) -> Verd
     except Exception as error:  # both libraries raise whatever they meet
         raise RequestError(f"{weights}: are no weights and mask of {record.row} ({type(error).__name__})") from None
     pruned = all(bool((stored[name][~kept] == 0).all()) for name, kept in mask.items())
-    if mask.sha256 != record.content["mask"]["sha256"] or not pruned:
+    if mask.sha256 != present(record.mask).sha256 or not pruned:
         return Verdict(DIFFERENT, ("the stored weights are under another mask than that of the record",))
     model.to(planned.workspace.device).eval()
-    found = score({"network": lambda s: model(s.kspace, s.mask, s.maps)}, planned.test)["network"]
-    differences = _differences(record.content["metrics"], summarise(found, planned.test.splits))
+    found = score({"network": partial(reconstruct, model)}, planned.test)["network"]
+    differences = _differences(
+        record, {split: scores["psnr"] for split, scores in summarise(found, planned.test.splits).items()}
+    )
     word = SAME if all(abs(value) <= TOLERANCE for value in differences.values()) else DIFFERENT
     return Verdict(word, ("stored weights, scored again", *_lines(differences)))
 
@@ -154,11 +175,11 @@ def verify_run(record: Record, planned: PlannedTrial, seeds: Sequence[Record]) -
     """
     again = run(planned, True, lambda line: None)  # nothing that was computed before may answer
     if not again.ok:
-        return Verdict(DIFFERENT, (f"run again: {again.content['status']}: {again.content['reason']}",))
-    differences = _differences(record.content["metrics"], again.content["metrics"])
+        return Verdict(DIFFERENT, (f"run again: {again.status}: {again.reason}",))
+    differences = _differences(record, {split: scores["psnr"] for split, scores in again.metrics.items()})
     close = all(abs(value) <= TOLERANCE for value in differences.values())
-    equal_numerics = record.content["provenance"]["numerics"] == again.content["provenance"]["numerics"]
-    equal_masks = record.content["mask"]["sha256"] == again.content["mask"]["sha256"]
+    equal_numerics = record.provenance.numerics == again.provenance.numerics
+    equal_masks = present(record.mask).sha256 == present(again.mask).sha256
     lines = [
         f"numerics: {'the same' if equal_numerics else 'others'}; mask: {'the same' if equal_masks else 'another'}",
         *_lines(differences),
@@ -176,8 +197,8 @@ def verify_run(record: Record, planned: PlannedTrial, seeds: Sequence[Record]) -
 
 def _inside_of_seeds(again: Record, seeds: Sequence[Record]) -> bool:
     """Whether every split lies in the 95 % interval for one more seed."""
-    for split, found in again.content["metrics"].items():
-        values = [record.content["metrics"][split]["psnr"] for record in seeds]
+    for split, found in again.metrics.items():
+        values = [record.metrics[split]["psnr"] for record in seeds]
         number = len(values)
         half = float(t.ppf(0.975, number - 1)) * stdev(values) * (1 + 1 / number) ** 0.5
         if abs(found["psnr"] - fmean(values)) > max(half, TOLERANCE):
@@ -185,12 +206,9 @@ def _inside_of_seeds(again: Record, seeds: Sequence[Record]) -> bool:
     return True
 
 
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, float]:
-    return {split: after[split]["psnr"] - before[split]["psnr"] for split in before}
+def _differences(before: Record, after: Mapping[str, float | None]) -> dict[str, float]:
+    """Change of PSNR by split."""
+    return {split: present(after[split]) - scores["psnr"] for split, scores in before.metrics.items()}
 
 
 def _lines(differences: Mapping[str, float]) -> Iterator[str]:

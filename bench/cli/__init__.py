@@ -6,11 +6,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.cli import check, compare, data, export, leaderboard, lengths, run, speed, status, store, sweep, verify
+from bench.cli import check, compare, data, export, leaderboard, lengths, run, show, speed, status, store, sweep, verify
 from bench.cli import list as listing
 from registries import RequestError
 
-COMMANDS = (run, sweep, status, store, compare, lengths, leaderboard, verify, listing, export, data, check, speed)
+COMMANDS = (run, show, sweep, status, store, compare, lengths, leaderboard, verify, listing, export, data, check, speed)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench.tracks.track import Track
-    from records.grid import Outline, Question
+    from records.grid import Outline
 
 PUBLISHED = "leaderboards/published"
 
@@ -32,7 +32,7 @@ def execute(chosen: argparse.Namespace) -> int:
 
     track = find_track(chosen.track)
     folder = Path(chosen.out) if chosen.out else Path(PUBLISHED) / track.name
-    board = publish(outline_of(track, chosen.track), folder, [Path(source) for source in chosen.records])
+    board = publish(outline_of(track, chosen.track), folder, [Path(source) for source in chosen.records], print)
     print("\n".join(head_lines(board.head)))
     print(f"board: {folder / 'index.html'}")
     return 0
@@ -40,31 +40,12 @@ def execute(chosen: argparse.Namespace) -> int:
 
 def outline_of(track: "Track", name: str) -> "Outline":
     """What the board of a track is to hold."""
-    from bench.sweep.grid import Surroundings, expand, row_of
-    from records.grid import Cell, Outline
+    from bench.sweep.grid import SweepOptions, expand, row_of
+    from records.grid import Outline
+    from records.setting import CellKey
 
     cells = tuple(
-        Cell(
-            row=row_of(request),
-            arch=request.arch,
-            pruner=request.pruner,
-            timing=request.timing,
-            sparsity=request.sparsity or "0",
-            control=request.control,
-            size=str(request.size),
-            train_on=request.train_on,
-            acceleration=request.acceleration,
-            seed=request.seed,
-        )
-        for request in expand(track, Surroundings(name))
+        CellKey(row_of(request), str(request.size), request.train_on, request.acceleration, request.seed)
+        for request in expand(track, SweepOptions(name))
     )
-    return Outline(track.name, cells, questions_of(track))
-
-
-def questions_of(track: "Track") -> "tuple[Question, ...]":
-    """The contrasts that a track fixed beforehand."""
-    from dataclasses import asdict
-
-    from records.grid import Question
-
-    return tuple(Question(**asdict(contrast)) for contrast in track.contrasts)
+    return Outline(track.name, cells, track.contrasts)

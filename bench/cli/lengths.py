@@ -16,25 +16,20 @@ def execute(chosen: argparse.Namespace) -> int:
     """Print a table for each setting."""
     from leaderboards.rows.lengths import lengths_of, table
     from leaderboards.rows.rows import read_records
+    from records.record import Record
+    from records.setting import Setting, title_of
     from registries import RequestError
-    from registries.hashing import content_key
     from registries.text import aligned
 
-    groups: dict[str, list[Any]] = {}
+    groups: dict[str, list[Record]] = {}
     for record in read_records(Path(chosen.folder)):
         if record.ok:
-            trial, source = record.trial, record.content["provenance"]
-            name = (
-                f"track {trial['resolved']['track']}, size {trial['size']}, trained on {trial['train_on']}, "
-                f"{trial['acceleration']}×, {trial['protocol']} protocol, {source['numerics']['device']}, "
-                f"{source['data']['kind']} data {content_key(source['data']['identity'])[:8]}"
-            )
-            groups.setdefault(name, []).append(record)
-    found = {name: lengths_of(records) for name, records in sorted(groups.items())}
+            groups.setdefault(title_of(record, Setting.of(record).plain), []).append(record)
+    found = {title: lengths_of(records) for title, records in sorted(groups.items())}
     if not any(found.values()):
         raise RequestError(f"{chosen.folder}: holds no dense network that was scored on validation patients")
-    for name, lengths in found.items():
+    for title, lengths in found.items():
         if lengths:
-            print(f"{name}; PSNR in dB, means over seeds")
+            print(f"{title}; PSNR in dB, means over seeds")
             print("\n".join(aligned(table(lengths))))
     return 0

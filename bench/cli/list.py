@@ -5,15 +5,17 @@ from collections.abc import Iterable
 from typing import Any
 
 from bench.cli import plugins
-from records.trial import setting_text
+from records.row_name import setting_text
 
 WIDTH = 20
-KINDS = ("architectures", "pruners", "datasets", "shifts", "tracks")
+KINDS = ("architectures", "pruners", "datasets", "shifts", "metrics", "tracks")
 
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    parser = commands.add_parser("list", help="what architectures, pruners, datasets, shifts and tracks there are")
+    parser = commands.add_parser(
+        "list", help="what architectures, pruners, datasets, shifts, metrics and tracks there are"
+    )
     parser.add_argument("kind", nargs="?", choices=KINDS, help="one kind only (default: all)")
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="with the parameters of each size and group, and the options"
@@ -62,6 +64,10 @@ def _entries(kind: str) -> Iterable[tuple[str, str, str]]:
         from datasets.shifts import shifts
 
         return [(e.name, e.summary, e.source) for e in shifts]
+    if kind == "metrics":
+        from bench.evaluation.metrics import metrics
+
+        return [(e.name, e.summary, e.source) for e in metrics.ordered()]
     from bench.tracks.track import tracks
 
     return [

@@ -1,7 +1,6 @@
 """``--plugin FILE``, wherever a command takes it."""
 
 import argparse
-from pathlib import Path
 
 
 def add_option(parser: argparse.ArgumentParser) -> None:
@@ -10,12 +9,8 @@ def add_option(parser: argparse.ArgumentParser) -> None:
 
 
 def load(chosen: argparse.Namespace) -> None:
-    """Register the entries of the file, after the built-in ones, so that none of them can be shadowed."""
-    from architectures import architectures
-    from pruners import pruners
-    from registries import load_plugin
-
+    """Register the entries of the file, if one is named."""
     if chosen.plugin:
-        for registry in (architectures, pruners):
-            registry.names()
-        load_plugin(Path(chosen.plugin))
+        from bench.trials.plugins import load_plugins
+
+        load_plugins([chosen.plugin])

@@ -125,7 +125,7 @@ def execute_networks(chosen: argparse.Namespace) -> int:
     for name in chosen.records:
         path = Path(name)
         record = Record.read(path / FILE if path.is_dir() else path)
-        threads = chosen.threads or record.trial["resolved"].get("threads", 1)
+        threads = chosen.threads or record.trial.resolved.threads or 1
         shape = _shape(chosen, shape_of(record))
         batches, variants = tuple(sorted(set(chosen.batch))), tuple(chosen.variants)
         conditions = Conditions(shape, batches, chosen.runs, threads, device, variants, chosen.plugin)
@@ -138,7 +138,7 @@ def execute_networks(chosen: argparse.Namespace) -> int:
 def execute_channels(chosen: argparse.Namespace) -> int:
     """Measure untrained networks without some of their channels."""
     from architectures import architectures
-    from bench.speed.channels import channels_table
+    from bench.speed.channels import Place, channels_table
     from bench.speed.inputs import Shape
     from bench.trials.plan import choose_device
 
@@ -151,7 +151,7 @@ def execute_channels(chosen: argparse.Namespace) -> int:
     shape = _shape(chosen, Shape(0, 0, 0))
     device = choose_device(chosen.device).type
     names, ratios = tuple(chosen.arch), tuple(chosen.removed)
-    print("\n".join(channels_table(names, chosen.size, ratios, shape, chosen.runs, chosen.threads, device)))
+    print("\n".join(channels_table(names, chosen.size, ratios, shape, Place(device, chosen.threads, chosen.runs))))
     return 0
 
 

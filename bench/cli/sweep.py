@@ -53,28 +53,29 @@ def execute(chosen: argparse.Namespace) -> int:
     from bench.sweep.cells import plan_cells
     from bench.sweep.driver import Sweep, closing_line
     from bench.sweep.finished import Finished
-    from bench.sweep.grid import Surroundings, expand
+    from bench.sweep.grid import SweepOptions, expand
     from bench.sweep.lock import only_driver
     from bench.tracks.track import find_track
-    from bench.trials.plan import choose_device, open_data
+    from bench.trials.data import open_data
+    from bench.trials.plan import choose_device
 
     plugins.load(chosen)
     track = find_track(chosen.track)
     data = open_data(track, chosen.data, chosen.annotations)  # what is wrong with it is no fault of single trials
     named = None if data.root.origin == "embedded" else chosen.data
     device = choose_device(chosen.device).type  # the same for all workers
-    surroundings = Surroundings(chosen.track, named, chosen.annotations, device, chosen.out).absolute()
-    requests = expand(track, surroundings, chosen.only)
+    options = SweepOptions(chosen.track, named, chosen.annotations, device, chosen.out).absolute()
+    requests = expand(track, options, chosen.only)
     cells = plan_cells(tqdm(requests, desc="planning", unit="trial", leave=False), data)
     finished = Finished(_records(chosen.records))
     out = Path(chosen.out)
     sweep = Sweep(track, cells, out, tuple([str(Path(chosen.plugin).absolute())] if chosen.plugin else []))
     if chosen.dry_run:
-        sweep.take_stock(finished, chosen.retry_failed)
+        sweep.inventory(finished, chosen.retry_failed)
         print("\n".join(_dry_run(sweep, chosen.workers)))
         return 0
     with only_driver(out / ".store", track.name):
-        sweep.take_stock(finished, chosen.retry_failed)
+        sweep.inventory(finished, chosen.retry_failed)
         sweep.record_skipped()
         if not chosen.quiet:
             print("\n".join(_skipped(cells)))

@@ -28,8 +28,8 @@ def add(commands: Any) -> None:
     parser.add_argument("target", metavar="ROW|RECORD", help="row name, or the path of a record or its folder")
     parser.add_argument("--records", metavar="DIR", help=f"board or folder that holds the row (default {PUBLISHED}/*)")
     parser.add_argument("--seed", type=int, metavar="N", help="of a row (default: its first)")
-    parser.add_argument("--train-on", default="knee", metavar="SET", help="of a row (default knee)")
-    parser.add_argument("--acceleration", type=int, default=4, metavar="R", help="of a row (default 4)")
+    parser.add_argument("--train-on", metavar="SET", help="of a row, where it stands on several training sets")
+    parser.add_argument("--acceleration", type=int, metavar="R", help="of a row, where it stands at several")
     parser.add_argument("--track", metavar="FILE", help="of the record, if it is no built-in one")
     parser.add_argument("--data", metavar="ROOT", help="folder with fastMRI's knee/ and brain/ (default: simulated)")
     parser.add_argument("--annotations", metavar="DIR", help="fastMRI+ tables (default: ROOT/fastmri_plus)")
@@ -54,10 +54,10 @@ def execute(chosen: argparse.Namespace) -> int:
         record, seeds = Record.read(path), [Record.read(path)]
     else:
         seeds = _row(chosen)
-        asked = chosen.seed if chosen.seed is not None else min(r.trial["seed"] for r in seeds)
+        asked = chosen.seed if chosen.seed is not None else min(r.seed for r in seeds)
         record = _of_seed(seeds, asked)
     planned = plan_again(record, _request(chosen, record))
-    print(f"{record.row}, seed {record.trial['seed']}, track {record.trial['resolved']['track']}")
+    print(f"{record.row}, seed {record.seed}, track {record.trial.resolved.track}")
     weights = path.with_name(WEIGHTS)
     if path.is_file() and weights.is_file() and not chosen.rerun:
         set_numerics(planned.resolved.track.threads)
@@ -77,31 +77,38 @@ def _request(chosen: argparse.Namespace, record: "Record") -> "Request":
 def _row(chosen: argparse.Namespace) -> "list[Record]":
     """All finished trials of the row, in one setting."""
     from leaderboards.rows.rows import read_records
+    from records.row_name import RowName
+    from records.setting import one_row
 
     folders = [Path(chosen.records)] if chosen.records else sorted(Path(PUBLISHED).glob("*/"))
     if not folders:
         raise RequestError(f"{chosen.target}: is no file, and there is no board in {PUBLISHED}; name one by --records")
-    records = [record for folder in folders for record in read_records(folder) if record.ok]
+    records = [
+        record
+        for folder in folders
+        for record in read_records(folder)
+        # of its own track: a published board of another name is superseded
+        if record.ok and (chosen.records or record.trial.resolved.track == folder.name)
+    ]
+    row = RowName.parse(chosen.target)
     found = [
         record
         for record in records
-        if record.row == chosen.target
-        and (record.trial["train_on"], record.trial["acceleration"]) == (chosen.train_on, chosen.acceleration)
+        if record.row == row
+        and chosen.train_on in (None, record.trial.train_on)
+        and chosen.acceleration in (None, record.trial.acceleration)
     ]
     if not found:
         names = sorted({record.row for record in records})
         raise RequestError(f"row {chosen.target}: is not there; there are {', '.join(names[:8])}, …")
-    tracks = sorted({record.trial["resolved"]["track"] for record in found})
-    if len(tracks) > 1:
-        raise RequestError(f"row {chosen.target}: stands on the boards {', '.join(tracks)}; name one by --records")
-    kinds = {(r.trial["size"], r.content["provenance"]["numerics"]["device"]) for r in found}
-    if len(kinds) > 1:
-        raise RequestError(f"row {chosen.target}: is there in {len(kinds)} sizes or kinds of device; name a record")
-    return list({record.trial["seed"]: record for record in found}.values())
+    boards = sorted({record.trial.resolved.track for record in found})
+    if len(boards) > 1:
+        raise RequestError(f"row {chosen.target}: stands on the boards {', '.join(boards)}; name one by --records")
+    return list(one_row(found, boards[0]).values())
 
 
 def _of_seed(records: "Sequence[Record]", seed: int) -> "Record":
     for record in records:
-        if record.trial["seed"] == seed:
+        if record.seed == seed:
             return record
-    raise RequestError(f"--seed {seed}: there are {', '.join(str(r.trial['seed']) for r in records)}")
+    raise RequestError(f"--seed {seed}: there are {', '.join(str(r.seed) for r in records)}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from statistics import fmean
 
@@ -17,6 +18,7 @@ from architectures.operators import (
 )
 from bench.evaluation.scoring import Reconstruct
 from bench.machine.randomness import seed_words
+from bench.networks.reconstruct import reconstruct
 from bench.stages.batches import central_slices
 from bench.stages.losses import mean_psnr
 from datasets.samples import Preparation, Samples, prepare, root_sum_of_squares
@@ -73,7 +75,7 @@ def empty_network(model: Architecture) -> Reconstruct:
     for module in model.denoisers():
         module.register_forward_hook(_zeros)
     model.eval()
-    return lambda samples: model(samples.kspace, samples.mask, samples.maps)
+    return partial(reconstruct, model)
 
 
 @torch.no_grad()

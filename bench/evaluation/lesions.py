@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.evaluation.metrics import Image, similarity_map
+from bench.evaluation.metrics.volume import Image, similarity_map
 from datasets.boxes import Box, sham_boxes
 
 COUNTS = ("boxes", "compared", "shams")

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import safetensors.numpy
@@ -10,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.evaluation.baselines import zero_filled_image
-from bench.evaluation.metrics import Image
+from bench.evaluation.metrics.volume import Image
 from bench.evaluation.scoring import (
     Reconstruct,
     TestData,
@@ -22,6 +21,7 @@ from bench.evaluation.scoring import (
 from datasets.boxes import Box, sham_boxes
 from datasets.preview import draw_box
 from datasets.volumes import Volume
+from records.results import Layer
 from registries.files import replacing
 
 ERROR_GAIN = 5
@@ -73,19 +73,19 @@ def findings(path: Path, network: Reconstruct, test: TestData, title: str) -> No
     _save(figure, path)
 
 
-def layers(path: Path, kept: Sequence[Mapping[str, Any]], title: str) -> None:
+def layers(path: Path, kept: Sequence[Layer], title: str) -> None:
     """Kept fraction of each layer, in the order of the network."""
     figure = Figure(figsize=(max(5.0, 0.22 * len(kept) + 2), 3.6), layout="constrained")
     axes = figure.subplots()
-    fractions = [layer["kept"] / layer["total"] for layer in kept]
+    fractions = [layer.kept / layer.total for layer in kept]
     axes.bar(range(len(kept)), fractions, color="#0072b2")
     few = len(kept) <= 12
     for index, (layer, fraction) in enumerate(zip(kept, fractions, strict=True)):
         if few:
-            axes.annotate(f"{fraction:.1%}\n{layer['kept']:,}", (index, fraction), ha="center", va="bottom", fontsize=7)
-    overall = sum(layer["kept"] for layer in kept) / sum(layer["total"] for layer in kept)
+            axes.annotate(f"{fraction:.1%}\n{layer.kept:,}", (index, fraction), ha="center", va="bottom", fontsize=7)
+    overall = sum(layer.kept for layer in kept) / sum(layer.total for layer in kept)
     axes.axhline(overall, color="#d55e00", linestyle="--", linewidth=1, zorder=0, label=f"overall {overall:.1%}")
-    labels = [str(layer["name"]).removesuffix(".weight") for layer in kept]
+    labels = [layer.name.removesuffix(".weight") for layer in kept]
     axes.set_xticks(range(len(kept)), labels, rotation=30 if few else 90, ha="right", fontsize=7 if few else 5)
     axes.set_ylabel("fraction of weights kept")
     axes.set_ylim(0, max(fractions) * 1.25)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from bench.evaluation.lesions import COUNTS, lesion_metrics
-from bench.evaluation.metrics import Image, volume_metrics
+from bench.evaluation.metrics import volume_metrics
+from bench.evaluation.metrics.volume import Image
 from bench.tracks.settings import EvaluationSettings
 from datasets.annotations import Annotation
 from datasets.boxes import Box, boxes_in

@@ -112,3 +112,10 @@ def median_latency_ms(run: Callable[[], Tensor], device: torch.device) -> float:
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def gradient_macs(loss: Callable[[], Tensor], model: Architecture | None = None) -> int:
+    """Multiply–accumulates of the convolutions executed for a loss and its gradients."""
+    with ConvolutionCounter(model) as counter:
+        loss().backward()  # type: ignore[no-untyped-call]
+    return int(counter.macs)

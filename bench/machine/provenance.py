@@ -3,6 +3,7 @@
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -11,6 +12,9 @@ from typing import Any
 
 import torch
 
+from records.provenance import Data, Entry, Numerics, Provenance
+from registries import Identity
+
 LIBRARIES = ("torch", "numpy", "fastmri", "deepinv", "h5py")
 
 
@@ -18,29 +22,29 @@ def provenance(
     *,
     device: torch.device,
     numerics: Mapping[str, Any],
-    data: Mapping[str, Any],
+    data: Data,
     seed: int,
-    entries: Sequence[Mapping[str, Any]],
+    entries: Sequence[Identity],
     libraries: Sequence[str] = (),
-) -> dict[str, Any]:
+) -> Provenance:
     """The record's ``provenance``: code, versions, device, data and entries."""
     commit = _git("rev-parse", "HEAD")
     changes = _git("status", "--porcelain")
-    return {
-        "git": commit,
-        "dirty": None if changes is None else bool(changes),
-        "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "versions": {
+    return Provenance(
+        git=commit,
+        dirty=None if changes is None else bool(changes),
+        date=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        versions={
             "pun-bench": metadata.version("pun-bench"),
             "python": platform.python_version(),
             **{name: metadata.version(name) for name in (*LIBRARIES, *libraries)},
         },
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
-        "numerics": dict(numerics),
-        "data": dict(data),
-        "seeds": {"trial": seed},
-        "entries": [dict(entry) for entry in entries],
-    }
+        device=torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
+        numerics=Numerics(**numerics),
+        data=data,
+        seeds={"trial": seed},
+        entries=tuple(Entry(**asdict(entry)) for entry in entries),
+    )
 
 
 @cache

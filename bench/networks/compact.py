@@ -1,10 +1,8 @@
 """Networks without the channels that do nothing: found from their zeros, written as a plan and smaller weights."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -15,6 +13,7 @@ from architectures.compaction import Kept, Plan, compacted
 from bench.machine.randomness import generator
 from pruners.channels import Channels, removable
 from pruners.coupling import NoChannelsError, coupled
+from records.trial import RecordedTrial
 from registries import RequestError
 from registries.files import replacing
 
@@ -79,7 +78,7 @@ def compact(model: Architecture) -> tuple[Architecture, Plan]:
         raise RequestError(f"{type(model).__name__}: cannot be made smaller: {error}") from None
 
 
-def write_compact(path: Path, model: Architecture, plan: Plan, trial: Mapping[str, Any]) -> None:
+def write_compact(path: Path, model: Architecture, plan: Plan, trial: RecordedTrial) -> None:
     """Write a compact network: its weights, and in the header what it was made of; nothing that would be executed.
 
     Parameters
@@ -93,11 +92,11 @@ def write_compact(path: Path, model: Architecture, plan: Plan, trial: Mapping[st
     """
     about = {
         "kind": ABOUT,
-        "architecture": trial["arch"],
-        "version": architectures.get(trial["arch"]).identity.version,
-        "size": trial["size"],
-        "width": trial["resolved"]["width"],
-        "variant": trial["resolved"].get("variant", {}),
+        "architecture": trial.arch,
+        "version": architectures.get(trial.arch).identity.version,
+        "size": trial.size,
+        "width": trial.resolved.width,
+        "variant": trial.resolved.variant,
         "plan": {name: asdict(kept) for name, kept in plan.items()},
     }
     with replacing(path) as temporary:

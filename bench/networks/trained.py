@@ -8,7 +8,7 @@ import safetensors.torch
 from architectures import Architecture, Variant, build
 from bench.machine.randomness import generator
 from pruners import Mask
-from records.record import FILE, Record
+from records.record import FILE, Record, present
 from registries import RequestError
 
 WEIGHTS, MASK = "weights.safetensors", "mask.safetensors"
@@ -44,7 +44,7 @@ class StoredNetwork:
         file = path / FILE if path.is_dir() else path
         record = Record.read(file)
         if not record.ok:
-            raise RequestError(f"{file}: its trial is {record.content['status']}: there is no network")
+            raise RequestError(f"{file}: its trial is {record.status}: there is no network")
         try:
             weights = safetensors.torch.load_file(file.with_name(WEIGHTS))
             mask = Mask(safetensors.torch.load_file(file.with_name(MASK)))
@@ -52,7 +52,7 @@ class StoredNetwork:
             model.load_state_dict(weights)
         except Exception as error:  # both libraries raise whatever they meet
             raise RequestError(f"{file}: beside it are no weights and mask of its network ({error})") from None
-        if mask.sha256 != record.content["mask"]["sha256"]:
+        if mask.sha256 != present(record.mask).sha256:
             raise RequestError(f"{file}: the mask beside it is another one than that of the record")
         return cls(record, model.eval(), mask, file.parent)
 
@@ -60,9 +60,9 @@ class StoredNetwork:
 def whole_network(record: Record) -> Architecture:
     """The dense network of a record, with arbitrary weights."""
     trial, variant = record.trial, variant_of(record)
-    return build(trial["arch"], trial["size"], generator(0, "any weights"), trial["resolved"]["width"], variant).eval()
+    return build(trial.arch, trial.size, generator(0, "any weights"), trial.resolved.width, variant).eval()
 
 
 def variant_of(record: Record) -> Variant:
     """What deviates from the network that the architecture declares; older records know of nothing that could."""
-    return Variant.from_json(record.trial["resolved"].get("variant", {}))
+    return Variant.from_json(record.trial.resolved.variant)

@@ -1,6 +1,7 @@
 """What removing channels buys in time, without any training: random ones of untrained networks."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 
@@ -18,8 +19,23 @@ from pruners.coupling import coupled, has_channels
 from registries.text import aligned, plural
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where and how often is measured.
+
+    Attributes
+    ----------
+    device : str
+    threads, runs : int
+    """
+
+    device: str
+    threads: int
+    runs: int
+
+
 def channels_table(
-    names: tuple[str, ...], size: str, ratios: tuple[float, ...], shape: Shape, runs: int, threads: int, device: str
+    names: tuple[str, ...], size: str, ratios: tuple[float, ...], shape: Shape, where: Place
 ) -> Iterator[str]:
     """Latency of dense, masked and compacted networks at fractions of channels removed from every layer.
 
@@ -32,11 +48,11 @@ def channels_table(
         Of the channels of each layer.
     shape : Shape
         Of one slice.
-    runs, threads : int
-    device : str
+    where : Place
     """
+    threads, runs = where.threads, where.runs
     set_numerics(threads)
-    place = torch.device(device)
+    place = torch.device(where.device)
     yield f"size {size}, one slice of {shape}; {device_name(place)}, {plural(threads, 'thread')}; {runs} runs in turn"
     head = ["architecture", "", "channels removed", "weights removed", "dense / masked", "dense / compacted"]
     rows = [[*head, "MACs, dense / compacted", "difference"]]

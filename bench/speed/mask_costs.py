@@ -8,16 +8,16 @@ from dataclasses import replace
 
 from bench.machine.numerics import set_numerics
 from bench.speed.timing import device_name, wait
-from bench.stages.carry_out import Workspace, scored
-from bench.stages.learn_mask import MaskSearch
-from bench.stages.loop import Learner
-from bench.stages.train import WeightTraining
+from bench.stages.carry_out import scored
+from bench.stages.learn_mask import searching
+from bench.stages.loop import Learner, training_step
+from bench.stages.train import dense_training
+from bench.stages.workspace import Workspace
 from bench.store.state import State
 from bench.trials.plan import PlannedTrial, plan
 from bench.trials.request import Request
 from pruners import LearnMask, Plan, Prune, PrunerEntry, Train, pruners
-from pruners.gates import ChannelGates, WeightGates
-from pruners.stages import LearnChannels, changes_mask
+from pruners.stages import changes_mask
 from registries import RequestError
 from registries.text import aligned, plural
 
@@ -98,23 +98,13 @@ def _finding(trial: PlannedTrial) -> float:
             total += time.perf_counter() - begun
             state = State(state.weights, mask)
         elif isinstance(stage, LearnMask):
-            gates = (
-                ChannelGates(work.channels, state.mask) if isinstance(stage, LearnChannels) else WeightGates(state.mask)
-            )
-            search = MaskSearch(model, state.mask, gates, stage, work.training, work.seed, work.device)
-            total += stage.steps * _step(search, work)
+            total += stage.steps * _step(searching(model, state.mask, stage, work), work)
     return total
 
 
 def _training(trial: PlannedTrial) -> float:
     """Seconds of a step of dense training."""
-    work = trial.workspace
-    state = State.of(work.initial_model())
-    whole = Train(0, work.training.steps)
-    learner = WeightTraining(
-        work.model(state), state.mask, whole, work.training, work.device, work.problem, lambda model: None
-    )
-    return _step(learner, work)
+    return _step(dense_training(trial.workspace), trial.workspace)
 
 
 def _step(learner: Learner, work: Workspace) -> float:
@@ -123,10 +113,7 @@ def _step(learner: Learner, work: Workspace) -> float:
     for step in range(STEPS):
         wait(work.device)
         begun = time.perf_counter()
-        loss = learner.loss(work.data.batch(step, learner.purpose).to(work.device), step)
-        learner.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        learner.move(step)
+        training_step(learner, work.data.batch(step, learner.purpose).to(work.device), step)
         wait(work.device)
         times.append(time.perf_counter() - begun)
     return statistics.median(times)

@@ -26,13 +26,13 @@ from bench.networks.trained import StoredNetwork, whole_network
 from bench.speed.inputs import Shape, noise
 from bench.speed.timing import device_name, interleaved_times, peak_memory_mb
 from bench.tracks.track import find_track
+from bench.trials.plugins import load_plugins
 from records.record import Record
-from registries import RequestError, load_plugin
+from records.speed import FILE, SCHEMA
+from registries import RequestError
 from registries.files import write_json
 from registries.text import aligned, plural
 
-FILE = "speed.json"
-SCHEMA = 1
 NETWORKS = ("dense", "masked", "compacted")
 FASTMRI = Shape(15, 640, 368)
 """A knee slice, where the data of a record are real."""
@@ -72,10 +72,10 @@ class Conditions:
 
 def shape_of(record: Record) -> Shape:
     """That of the data of a record, as far as its track tells."""
-    if record.content["provenance"]["data"]["kind"] != "simulated":
+    if record.provenance.data.kind != "simulated":
         return FASTMRI
     try:
-        simulated = find_track(record.trial["resolved"]["track"]).simulated()
+        simulated = find_track(record.trial.resolved.track).simulated()
     except RequestError:  # a track from elsewhere
         return FASTMRI
     return Shape(simulated.coils, simulated.matrix, 2 * round(WIDER * simulated.matrix / 2))
@@ -102,8 +102,8 @@ def measure(path: Path, conditions: Conditions) -> dict[str, Any]:
         "schema": SCHEMA,
         "mask": stored.mask.sha256,
         "row": stored.record.row,
-        "trial": {name: trial[name] for name in ("size", "train_on", "acceleration", "seed")},
-        "track": trial["resolved"]["track"],
+        "trial": {name: getattr(trial, name) for name in ("size", "train_on", "acceleration", "seed")},
+        "track": trial.resolved.track,
         "device": device_name(device),
         "kind": device.type,
         "threads": conditions.threads,
@@ -193,7 +193,7 @@ def _varied(networks: Mapping[str, Architecture], name: str, device: torch.devic
 def _prepared(folder: Path, name: str, conditions: Conditions, batch: int) -> Callable[[], object]:
     """One network alone, in a process of its own."""
     if conditions.plugin:
-        load_plugin(Path(conditions.plugin))
+        load_plugins([conditions.plugin])
     set_numerics(conditions.threads)
     device = torch.device(conditions.device)
     stored = StoredNetwork.of(folder)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import torch
@@ -18,6 +19,22 @@ def central_slices(slices: int, most: int) -> range:
     return range(first, first + count)
 
 
+@dataclass(frozen=True)
+class Most:
+    """Slices that are used at most; 0 for all.
+
+    Attributes
+    ----------
+    of_each : int
+        Central slices of each volume.
+    altogether : int
+        Of volumes in the order of the hash of their names.
+    """
+
+    of_each: int = 0
+    altogether: int = 0
+
+
 class TrainingData:
     """The training slices of a trial, shuffled each epoch and freshly undersampled at each step.
 
@@ -30,11 +47,8 @@ class TrainingData:
     preparation : Preparation
     batch : int
         Slices per batch.
-    most_slices : int
-        Central slices used of each volume; 0 for all.
     seed : int
-    most : int
-        Slices altogether, of volumes in the order of the hash of their names; 0 for all.
+    most : Most, optional
     combine : bool
         Whether samples hold the SENSE combination of the fully sampled data.
     """
@@ -44,9 +58,8 @@ class TrainingData:
         volumes: Sequence[Volume],
         preparation: Preparation,
         batch: int,
-        most_slices: int,
         seed: int,
-        most: int = 0,
+        most: Most | None = None,
         combine: bool = False,
     ) -> None:
         self._combine = combine
@@ -54,15 +67,16 @@ class TrainingData:
         self._batch_size = batch
         self._seed = seed
         self._volumes = tuple(volumes)
-        self._most_slices, self._most = most_slices, most
+        self._most = most or Most()
         self._order = lru_cache(maxsize=4)(self._draw_order)
 
     @cached_property
     def _slices(self) -> list[tuple[Volume, int]]:
         """Made when it is needed: a sweep plans thousands of trials."""
-        chosen = by_hash(self._volumes) if self._most else self._volumes
-        found = [(v, index) for v in chosen for index in central_slices(v.slices, self._most_slices)]
-        return found[: self._most or None]
+        most = self._most
+        chosen = by_hash(self._volumes) if most.altogether else self._volumes
+        slices = [(v, index) for v in chosen for index in central_slices(v.slices, most.of_each)]
+        return slices[: most.altogether or None]
 
     def __len__(self) -> int:
         return len(self._slices)
@@ -101,3 +115,28 @@ class TrainingData:
             for first in range(0, len(group), size)
         ]
         return [batches[i] for i in torch.randperm(len(batches), generator=draw).tolist()]
+
+
+@dataclass(frozen=True)
+class BatchSource:
+    """Training batches of one purpose, on a device.
+
+    Attributes
+    ----------
+    data : TrainingData
+    purpose : str
+        Another one sees another order and other sampling masks.
+    device : torch.device
+    """
+
+    data: TrainingData
+    purpose: str
+    device: torch.device
+
+    def batch(self, step: int) -> Samples:
+        """That of a step."""
+        return self.data.batch(step, self.purpose).to(self.device)
+
+    def batches(self, number: int, first: int = 0) -> Iterator[Samples]:
+        """So many."""
+        return (self.batch(step) for step in range(first, first + number))

@@ -1,146 +1,28 @@
 """Doing what stages say: a recipe is a fold of `advance` over its stages."""
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
-import torch
 from torch import Tensor
 
-from architectures import build
-from architectures.contract import Architecture, Variant
-from architectures.tuning import use_bfloat16_
+from architectures.contract import Architecture
 from bench.machine.macs import ConvolutionCounter
 from bench.machine.randomness import generator
-from bench.stages.batches import TrainingData
 from bench.stages.learn_mask import learn_mask
 from bench.stages.loop import Progress
-from bench.stages.losses import TrainingLoss, mean_psnr
-from bench.stages.problem import TrainingProblem
-from bench.stages.train import Validation, train
+from bench.stages.train import train
+from bench.stages.workspace import Workspace
 from bench.store.keys import Context, stage_key
 from bench.store.state import StageCost, State
 from bench.store.store import Store
-from bench.tracks.settings import TrainingSettings
 from datasets.errors import DataError
 from pruners import Given, LearnMask, Mask, Prune, Rewind, Stage, Train, Transform, kept_count, pruners
-from pruners.channels import Channels
 from pruners.contract import identities_of
-from pruners.controls import random_layerwise, shuffled
-from pruners.coupling import coupled
-from pruners.gates import gates_of
+from pruners.granularity import granularity_of
 from pruners.mask import growing_counts, round_counts
 from pruners.scoring import scores_by
-from pruners.stages import TransformChannels, values_of
-
-
-@dataclass(frozen=True)
-class Workspace:
-    """What stages work with.
-
-    Attributes
-    ----------
-    architecture, size : str
-    width : float
-        Factor of the numbers of channels.
-    variant : Variant
-        What deviates from the network that the architecture declares.
-    data : TrainingData
-    validation : TrainingData or None
-        Of the validation patients, if there are any.
-    training : TrainingSettings
-    groups : str
-        Which weights are prunable: one group of the architecture, or ``all``.
-    seed : int
-    device : torch.device
-    given : mapping of str to Tensor
-        Weights of a network somebody has; empty if none are given.
-    channels : Channels
-        Of the network, where the pruner removes whole ones; otherwise none.
-    """
-
-    architecture: str
-    size: str
-    width: float
-    variant: Variant
-    data: TrainingData
-    validation: TrainingData | None
-    training: TrainingSettings
-    groups: str
-    seed: int
-    device: torch.device
-    given: Mapping[str, Tensor]
-    channels: Channels
-
-    def initial_model(self, purpose: str = "initial weights") -> Architecture:
-        """The network at θ₀, which depends on architecture, size, variant and seed alone."""
-        draw = generator(self.seed, purpose, self.architecture, self.size)
-        return build(self.architecture, self.size, draw, self.width, self.variant)
-
-    def model(self, state: State) -> Architecture:
-        """The network with the weights of a state, unmasked, on the device, in the precision of the training."""
-        model = self.initial_model()
-        model.load_state_dict(dict(state.weights))
-        model = model.to(self.device)
-        if self.training.precision == "bf16":
-            use_bfloat16_(model)
-        return model
-
-    def problem(self, model: Architecture, mask: Mask, use: str, purpose: str) -> TrainingProblem:
-        """What a pruner sees, on a copy of the model; each use has its own generator, each purpose its own batches."""
-        own = self.model(State.of(model, mask)).requires_grad_(False)
-        draw = generator(self.seed, "pruning", use)
-        loss = TrainingLoss(self.training.loss)
-        return TrainingProblem(own, mask, self.data, loss, draw, self.device, self.channels, purpose)
-
-    def with_channels(self) -> "Workspace":
-        """The same, knowing the channels of the network."""
-        model = self.initial_model()
-        weights = {name: part.weight.detach() for name, part in model.prunable(self.groups).items()}
-        return replace(self, channels=coupled(model.networks(), weights))
-
-    def validate(self, model: Architecture) -> Validation | None:
-        """Scores on all slices of the validation patients, always with the same sampling masks; None without any."""
-        if self.validation is None:
-            return None
-        return self._scored(model, self.validation, self.validation.epoch("validation"))
-
-    def fit(self, model: Architecture) -> dict[str, float]:
-        """Quality on validation patients, and the loss on them and on as many training batches; none without any."""
-        if self.validation is None:
-            return {}
-        held_out = self._scored(model, self.validation, self.validation.epoch("validation"))
-        batches = min(self.validation.epoch("validation"), self.data.epoch("validation"))
-        seen = self._scored(model, self.data, batches)
-        return {"psnr_at_end": held_out.psnr, "validation_loss": held_out.loss, "training_loss": seen.loss}
-
-    @torch.no_grad()
-    def _scored(self, model: Architecture, data: TrainingData, batches: int) -> Validation:
-        loss_of, losses, qualities = TrainingLoss(self.training.loss), [], []
-        with ConvolutionCounter(model) as counter:
-            for batch in data.batches(batches, "validation"):
-                samples = batch.to(self.device)
-                image = loss_of.image(model, samples)
-                losses.append(float(loss_of.of(image, samples)))
-                qualities.append(mean_psnr(image, samples))
-        return Validation(math.fsum(losses) / len(losses), math.fsum(qualities) / len(qualities), counter.macs)
-
-    @cached_property
-    def step_macs(self) -> float:
-        """Executed multiply–accumulates of one dense training step of the full-width network, mean over an epoch."""
-        model = build(self.architecture, self.size, generator(0, "cost"), variant=self.variant).to(self.device)
-        loss_of, macs = TrainingLoss(self.training.loss), []
-        by_shape: dict[torch.Size, int] = {}
-        for batch in self.data.batches(self.data.epoch("training"), "training"):
-            if batch.kspace.shape not in by_shape:
-                samples = batch.to(self.device)
-                with ConvolutionCounter(model) as counter:
-                    loss_of(model, samples).backward()  # type: ignore[no-untyped-call]
-                by_shape[batch.kspace.shape] = counter.macs
-            macs.append(by_shape[batch.kspace.shape])
-        return sum(macs) / len(macs)
+from pruners.stages import values_of
 
 
 @dataclass(frozen=True)
@@ -221,29 +103,9 @@ def advance(
     if isinstance(stage, Prune):
         return _prune(state, stage, model, workspace)
     if isinstance(stage, LearnMask):
-        mask, spent = learn_mask(
-            model,
-            state.mask,
-            stage,
-            workspace.training,
-            workspace.data,
-            workspace.seed,
-            workspace.device,
-            progress,
-            workspace.problem,
-        )
+        mask, spent = learn_mask(model, state.mask, stage, workspace, progress)
     else:
-        mask, spent = train(
-            model,
-            state.mask,
-            stage,
-            workspace.training,
-            workspace.data,
-            workspace.device,
-            progress,
-            workspace.problem,
-            workspace.validate,
-        )
+        mask, spent = train(model, state.mask, stage, workspace, progress)
         if stage.stop == workspace.training.steps:  # our own diagnostic, which is not billed
             spent = replace(spent, findings={**spent.findings, **workspace.fit(model)})
     return State.of(model, mask), StageCost.of(stage, spent)
@@ -285,7 +147,8 @@ def scored(
         scores = scores_by(stage.score, problem, stage.options)
         if stage.lowest:
             scores = {name: -score for name, score in scores.items()}
-        gates = gates_of(stage.score, problem, within if stage.revives else mask)
+        granularity = granularity_of(pruners.get(stage.score))
+        gates = granularity.gates(problem.channels(), within if stage.revives else mask)
         mask = gates.select(scores, keep, stage.scope)
         drawn += problem.drawn
     return mask, drawn
@@ -295,14 +158,8 @@ def _transform(state: State, stage: Transform, workspace: Workspace) -> State:
     draw = generator(workspace.seed, "control", stage.control)
     if stage.control == "reinit":
         return State.of(workspace.initial_model("new initial weights"), state.mask)
-    if isinstance(stage, TransformChannels):
-        channels, mask = workspace.channels, state.mask
-        if stage.control == "shuffle":
-            return State(state.weights, channels.shuffled(mask, draw))
-        full = Mask.full(mask)
-        return State(state.weights, channels.select(channels.random_scores(draw), mask.kept, "layer-wise", full))
-    change = {"shuffle": shuffled, "random-layerwise": random_layerwise}[stage.control]
-    return State(state.weights, change(state.mask, draw))
+    mask = granularity_of(stage).controlled(stage.control, state.mask, workspace.channels, draw)
+    return State(state.weights, mask)
 
 
 def _given(state: State, workspace: Workspace) -> State:

@@ -8,20 +8,20 @@ from torch import Tensor
 
 from architectures import Architecture
 from bench.machine.randomness import generator
-from bench.stages.batches import TrainingData
 from bench.stages.loop import Progress, optimise, optimizer_tensors, part, prefixed, restore_optimizer
 from bench.stages.losses import TrainingLoss
 from bench.stages.problem import TrainingProblem
-from bench.stages.train import ProblemMaker, adam, learning_rate, set_rate
+from bench.stages.train import adam, learning_rate, set_rate
+from bench.stages.workspace import Workspace
 from bench.store.state import Spent
-from bench.tracks.settings import TrainingSettings
 from datasets.samples import Samples
 from pruners import LearnMask, Mask, kept_count
 from pruners.bernoulli import divergence, relaxed_sample, uniform
 from pruners.bernoulli import mean_divergence as layer_divergence
-from pruners.gates import ChannelGates, Gates, WeightGates, random_scores
+from pruners.gates import Gates
+from pruners.granularity import granularity_of
+from pruners.mask import random_scores
 from pruners.paths import last_convolutions
-from pruners.stages import LearnChannels
 
 DIAGNOSTIC_BATCHES = 8
 RANDOM_MASKS = 5
@@ -46,28 +46,18 @@ class MaskSearch:
     gates : Gates
         That have a logit: one per weight or one per channel of what was kept.
     stage : LearnMask
-    settings : TrainingSettings
-    seed : int
-    device : torch.device
+    workspace : Workspace
     """
 
-    def __init__(
-        self,
-        model: Architecture,
-        mask: Mask,
-        gates: Gates,
-        stage: LearnMask,
-        settings: TrainingSettings,
-        seed: int,
-        device: torch.device,
-    ) -> None:
+    def __init__(self, model: Architecture, mask: Mask, gates: Gates, stage: LearnMask, workspace: Workspace) -> None:
+        settings, device = workspace.training, workspace.device
         self.model = model
         self.purpose = "training" if stage.joint else "mask search"
         self._gates = gates
         self._kept = mask.to(device)
         self._stage = stage
         self._settings = settings
-        self._seed = seed
+        self._seed = workspace.seed
         self._device = device
         self._loss = TrainingLoss(settings.loss)
         self._unit = 0.0
@@ -198,7 +188,7 @@ class MaskSearch:
         everything = self._gates.over(Mask.full(mask))
         masks = [mask]
         for _ in range(RANDOM_MASKS):
-            masks.append(everything.select(random_scores(everything, draw), self.keep, self._stage.scope))
+            masks.append(everything.select(random_scores(everything.available, draw), self.keep, self._stage.scope))
         open_ = self._gates.factors({name: torch.sigmoid(logit) for name, logit in self.logits.items()})
         soft = {name: open_[name] * kept for name, kept in self._kept.items()}
         variants: list[Mapping[str, Tensor]] = [soft, *(found.to(self._device) for found in masks), self._kept]
@@ -228,26 +218,20 @@ def _odds(probability: float) -> float:
     return probability / (1 - probability) if probability < 1 else math.inf
 
 
+def searching(model: Architecture, mask: Mask, stage: LearnMask, workspace: Workspace) -> MaskSearch:
+    """A search before its first step."""
+    whole = last_convolutions(model.networks()) if stage.protect_last else ()
+    gates = granularity_of(stage).gates(workspace.channels, mask, whole)
+    return MaskSearch(model, mask, gates, stage, workspace)
+
+
 def learn_mask(
-    model: Architecture,
-    mask: Mask,
-    stage: LearnMask,
-    settings: TrainingSettings,
-    data: TrainingData,
-    seed: int,
-    device: torch.device,
-    progress: Progress,
-    problem: ProblemMaker,
+    model: Architecture, mask: Mask, stage: LearnMask, workspace: Workspace, progress: Progress
 ) -> tuple[Mask, Spent]:
     """Search for a mask; gives it with what was found out about it. The model's weights change if learned jointly."""
-    before = problem(model, mask, "mask search", "mask diagnostics")
-    gates: Gates
-    if isinstance(stage, LearnChannels):
-        gates = ChannelGates(before.channels(), mask)
-    else:
-        gates = WeightGates(mask, last_convolutions(model.networks()) if stage.protect_last else ())
-    search = MaskSearch(model, mask, gates, stage, settings, seed, device)
-    spent = optimise(search, 0, stage.steps, data, device, progress)
-    found = search.top()
-    findings = search.diagnostics(before, found)
-    return found, Spent(spent.steps, spent.macs, spent.seconds, findings)
+    before = workspace.problem(model, mask, "mask search", "mask diagnostics")
+    search = searching(model, mask, stage, workspace)
+    spent = optimise(search, (0, stage.steps), workspace.source(search.purpose), progress)
+    learned = search.top()
+    findings = search.diagnostics(before, learned)
+    return learned, Spent(spent.steps, spent.macs, spent.seconds, findings)

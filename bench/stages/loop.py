@@ -15,7 +15,7 @@ from tqdm import tqdm
 from architectures import Architecture
 from bench.machine import signals
 from bench.machine.macs import ConvolutionCounter
-from bench.stages.batches import TrainingData
+from bench.stages.batches import BatchSource
 from bench.store.state import Checkpoint, Spent
 from datasets.samples import Samples
 
@@ -70,10 +70,8 @@ class Progress:
     save: Callable[[Checkpoint], None]
 
 
-def optimise(
-    learner: Learner, start: int, stop: int, data: TrainingData, device: torch.device, progress: Progress
-) -> Spent:
-    """Take the steps from ``start`` to ``stop``, or what an interrupted run left of them.
+def optimise(learner: Learner, steps: tuple[int, int], source: BatchSource, progress: Progress) -> Spent:
+    """Take the steps from the first to before the last one, or what an interrupted run left of them.
 
     Raises
     ------
@@ -82,6 +80,7 @@ def optimise(
     KeyboardInterrupt
         Where a signal asked for it, with a checkpoint.
     """
+    start, stop = steps
     first, macs, before = start, 0, 0.0
     if progress.found:
         first, macs, before = progress.found.step, progress.found.macs, progress.found.seconds
@@ -91,29 +90,52 @@ def optimise(
     pause = CHECKPOINT_SECONDS
     with tqdm(total=stop - start, initial=first - start, desc=learner.purpose, unit="step", leave=False) as bar:
         for step in range(first, stop):
-            samples = data.batch(step, learner.purpose).to(device)
+            samples = source.batch(step)
             shape = samples.kspace.shape
             counter = None if shape in macs_by_shape else ConvolutionCounter(learner.model)
-            with counter or nullcontext():
-                loss = learner.loss(samples, step)
-                learner.optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
+            value, more = training_step(learner, samples, step, counter)
             if counter:
                 macs_by_shape[shape] = counter.macs
-            value = loss.detach().item()
-            if not math.isfinite(value):
-                raise DivergedError(f"{learner.purpose} diverged: the loss is {value} at step {step}")
-            macs += macs_by_shape[shape] + learner.move(step)
+            macs += macs_by_shape[shape] + more
             bar.update()
             bar.set_postfix(loss=f"{value:.4f}", refresh=False)
             now = time.monotonic()
             if (now - saved > pause or signals.asked()) and step + 1 < stop:
                 progress.save(Checkpoint(step + 1, learner.tensors(), macs, before + now - begun))
                 saved = time.monotonic()
-                if device.type != "cpu":
+                if source.device.type != "cpu":
                     pause = max(pause, SAVING_SHARE * (saved - now))
                 signals.check()
     return Spent(stop - start, macs, before + time.monotonic() - begun)
+
+
+def training_step(
+    learner: Learner, samples: Samples, step: int, counter: ConvolutionCounter | None = None
+) -> tuple[float, int]:
+    """One step: loss, gradients, move; gives the loss, and the multiply–accumulates beside those of the gradients.
+
+    Parameters
+    ----------
+    learner : Learner
+    samples : Samples
+        A batch on the device.
+    step : int
+    counter : ConvolutionCounter, optional
+        Counts those of the gradients.
+
+    Raises
+    ------
+    DivergedError
+        If the loss is not a number any more.
+    """
+    with counter or nullcontext():
+        loss = learner.loss(samples, step)
+        learner.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+    value = loss.detach().item()
+    if not math.isfinite(value):
+        raise DivergedError(f"{learner.purpose} diverged: the loss is {value} at step {step}")
+    return value, learner.move(step)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

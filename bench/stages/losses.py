@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 import fastmri
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional
 
 from architectures import Architecture
+from bench.networks.reconstruct import reconstruct
 from datasets.samples import Samples, crop_to_target
 
 COMPLEX = "complex-mse"
@@ -39,14 +39,10 @@ class TrainingLoss:
 
     def image(self, model: Architecture, samples: Samples, weights: Mapping[str, Tensor] | None = None) -> Tensor:
         """What is compared: magnitude ``(B, H, W)`` float32, or complex64 for ``complex-mse``."""
-        module: nn.Module = ComplexOutput(model) if self._name == COMPLEX else model
-        inputs = samples.kspace, samples.mask, samples.maps
-        if weights is None:
-            found: Tensor = module(*inputs)
-            return found
-        prefix = "model." if self._name == COMPLEX else ""
-        called: Tensor = functional_call(module, {f"{prefix}{name}": value for name, value in weights.items()}, inputs)
-        return called
+        if self._name != COMPLEX:
+            return reconstruct(model, samples, weights)
+        own = None if weights is None else {f"model.{name}": value for name, value in weights.items()}
+        return reconstruct(ComplexOutput(model), samples, own)
 
     def of(self, image: Tensor, samples: Samples) -> Tensor:
         """Loss of what `image` gave."""

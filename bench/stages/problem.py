@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional
 
 from architectures import Architecture
-from bench.stages.batches import TrainingData
+from bench.networks.reconstruct import reconstruct
+from bench.stages.batches import BatchSource
 from bench.stages.losses import TrainingLoss
 from datasets.samples import Samples, crop_to_target
 from pruners import Mask
@@ -26,14 +26,12 @@ class TrainingProblem:
     model : Architecture
         Holding the weights as they are before the mask is applied.
     mask : Mask
-    data : TrainingData
+    source : BatchSource
+        Of scoring batches.
     loss : TrainingLoss
     generator : torch.Generator
-    device : torch.device
     channels : Channels
         Of the network; none where single weights are removed.
-    purpose : str
-        Of the batches: another purpose sees another order and other sampling masks.
 
     Attributes
     ----------
@@ -45,23 +43,19 @@ class TrainingProblem:
         self,
         model: Architecture,
         mask: Mask,
-        data: TrainingData,
+        source: BatchSource,
         loss: TrainingLoss,
         generator: torch.Generator,
-        device: torch.device,
         channels: Channels,
-        purpose: str = "scoring",
     ) -> None:
         self.model = model
-        self.mask = mask.to(device)
+        self.mask = mask.to(source.device)
         self.weights: Mapping[str, Tensor] = {n: model.get_parameter(n).detach() for n in mask}
         self.generator = generator
         self.drawn = 0
-        self._data = data
+        self._source = source
         self._loss = loss
-        self._device = device
         self._channels = channels
-        self._purpose = purpose
         self._sets = 0
 
     def networks(self) -> Mapping[str, nn.Module]:
@@ -74,9 +68,9 @@ class TrainingProblem:
 
     def batches(self, number: int) -> Iterator[Samples]:
         """Draw scoring batches: the same for every pruner of the trial's seed."""
-        for samples in self._data.batches(number, self._purpose, self._sets * number):
+        for samples in self._source.batches(number, self._sets * number):
             self.drawn += 1
-            yield samples.to(self._device)
+            yield samples
 
     def use_next_batches(self) -> None:
         """From now on, of every number of batches, hand out those that come after."""
@@ -88,8 +82,7 @@ class TrainingProblem:
 
     def curved_loss(self, batch: Samples, weights: Mapping[str, Tensor] | None = None) -> Tensor:
         """Mean squared error of √(|x|² + ε²) against the target: has curvature whatever the training loss."""
-        found = functional_call(self.model, self._in_force(weights), (batch.kspace, batch.mask, batch.maps))
-        image, target = crop_to_target(found, batch.target)
+        image, target = crop_to_target(reconstruct(self.model, batch, self._in_force(weights)), batch.target)
         return functional.mse_loss((image.square() + SMOOTHING**2).sqrt(), target)
 
     def _in_force(self, weights: Mapping[str, Tensor] | None) -> dict[str, Tensor]:

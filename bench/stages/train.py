@@ -1,52 +1,23 @@
 """Training the weights, on an interval of one nominal schedule."""
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from architectures import Architecture
 from bench.machine.macs import ConvolutionCounter
-from bench.stages.batches import TrainingData
 from bench.stages.loop import Progress, optimise, optimizer_tensors, part, prefixed, restore_optimizer
 from bench.stages.losses import TrainingLoss
-from bench.stages.problem import TrainingProblem
-from bench.store.state import Spent
+from bench.stages.workspace import Workspace
+from bench.store.state import Spent, State
 from bench.tracks.settings import TrainingSettings
 from datasets.samples import Samples
 from pruners import Mask, Moment, Train
 
 GATE = 0.8
 """Of T: how much a dense network still gains afterwards says whether T is enough."""
-
-
-@dataclass(frozen=True)
-class Validation:
-    """Scores of a network on the validation patients.
-
-    Attributes
-    ----------
-    loss : float
-        Mean training loss over the batches.
-    psnr : float
-        Mean over the slices, dB.
-    macs : int
-        What finding out took.
-    """
-
-    loss: float
-    psnr: float
-    macs: int
-
-
-class ProblemMaker(Protocol):
-    """Makes what a mask update sees."""
-
-    def __call__(self, model: Architecture, mask: Mask, use: str, purpose: str) -> TrainingProblem:
-        """A problem for a use; its batches are of a purpose."""
 
 
 def learning_rate(settings: TrainingSettings, step: int) -> float:
@@ -68,36 +39,22 @@ class WeightTraining:
     mask : Mask
         At the start; the mask as it is now afterwards.
     stage : Train
-    settings : TrainingSettings
-    device : torch.device
-    problem : callable
-        Makes what a mask update sees.
-    validate : callable
-        ``model → Validation``, or None without validation patients.
+    workspace : Workspace
     """
 
     purpose = "training"
 
-    def __init__(
-        self,
-        model: Architecture,
-        mask: Mask,
-        stage: Train,
-        settings: TrainingSettings,
-        device: torch.device,
-        problem: ProblemMaker,
-        validate: Callable[[Architecture], Validation | None],
-    ) -> None:
+    def __init__(self, model: Architecture, mask: Mask, stage: Train, workspace: Workspace) -> None:
+        settings = workspace.training
         self.model = model
-        self.mask = mask.to(device)
+        self.mask = mask.to(workspace.device)
         self.findings: dict[str, float] = {}
         self.optimizer = adam(model, settings)
         self._weights = {name: model.get_parameter(name) for name in mask}
         self._stage = stage
         self._settings = settings
         self._loss = TrainingLoss(settings.loss)
-        self._problem = problem
-        self._validate = validate
+        self._workspace = workspace
         self._best: dict[str, Tensor] = {}
         self._best_loss = math.inf
         span = stage.stop - stage.start
@@ -125,7 +82,7 @@ class WeightTraining:
         self.mask.apply_(self._weights)
         if step in self._choices:
             macs += self._choose(step)
-        if step == self._gate and (found := self._validate(self.model)):
+        if step == self._gate and (found := self._workspace.validate(self.model)):
             self.findings["psnr_at_gate"] = found.psnr
         return macs
 
@@ -164,7 +121,7 @@ class WeightTraining:
             for name, weight in self._weights.items()
         }
 
-        problem = self._problem(self.model, self.mask, f"mask update {step}", f"scoring at {step}")
+        problem = self._workspace.problem(self.model, self.mask, f"mask update {step}", f"scoring at {step}")
         counter = ConvolutionCounter()
         with counter:
             found = update(Moment(step, problem, gradients)).to(self.mask.device)
@@ -177,7 +134,7 @@ class WeightTraining:
         return counter.macs
 
     def _choose(self, step: int) -> int:
-        found = self._validate(self.model)
+        found = self._workspace.validate(self.model)
         if found is None:
             raise ValueError("there are no validation patients")
         if found.loss < self._best_loss:
@@ -188,21 +145,19 @@ class WeightTraining:
 
 
 def train(
-    model: Architecture,
-    mask: Mask,
-    stage: Train,
-    settings: TrainingSettings,
-    data: TrainingData,
-    device: torch.device,
-    progress: Progress,
-    problem: ProblemMaker,
-    validate: Callable[[Architecture], Validation | None],
+    model: Architecture, mask: Mask, stage: Train, workspace: Workspace, progress: Progress
 ) -> tuple[Mask, Spent]:
     """Train a model in place; gives the mask at the end. See `WeightTraining`."""
-    learner = WeightTraining(model, mask, stage, settings, device, problem, validate)
-    spent = optimise(learner, stage.start, stage.stop, data, device, progress)
+    learner = WeightTraining(model, mask, stage, workspace)
+    spent = optimise(learner, (stage.start, stage.stop), workspace.source(learner.purpose), progress)
     learner.finish()
     return learner.mask.to("cpu"), Spent(spent.steps, spent.macs, spent.seconds, learner.findings)
+
+
+def dense_training(workspace: Workspace) -> WeightTraining:
+    """A dense network of the workspace at θ₀, ready to be trained: what forecasts and measurements take steps of."""
+    state = State.of(workspace.initial_model(), groups=workspace.groups)
+    return WeightTraining(workspace.model(state), state.mask, Train(0, workspace.training.steps), workspace)
 
 
 def adam(model: Architecture, settings: TrainingSettings) -> torch.optim.Optimizer:

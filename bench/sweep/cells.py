@@ -7,9 +7,11 @@ from pathlib import Path
 from bench.machine.provenance import provenance
 from bench.sweep.grid import row_of
 from bench.tracks.track import Track
-from bench.trials.plan import OpenData, PlannedTrial, choose_device, plan
+from bench.trials.data import OpenData
+from bench.trials.plan import PlannedTrial, choose_device, plan
 from bench.trials.request import Request
-from records.record import SCHEMA, UNFINISHED, Record
+from records.provenance import Data
+from records.record import Record
 from records.trial import Trial
 from registries import RequestError
 from registries.hashing import content_key
@@ -94,19 +96,9 @@ def skipped_record(cell: Cell, track: Track) -> Record:
         seed=request.seed,
         protocol=request.protocol or track.protocol,
         control=request.control,
-        settings=tuple((name, value) for name, _, value in (text.partition("=") for text in request.settings)),
+        settings={name: value for name, _, value in (text.partition("=") for text in request.settings)},
     )
     device = choose_device(request.device)
-    return Record.of(
-        {
-            "schema": SCHEMA,
-            "trial": {**trial.to_json(), "resolved": {"track": track.name}},
-            "status": "skipped",
-            "reason": cell.reason,
-            "recipe": [],
-            **UNFINISHED,
-            "provenance": provenance(
-                device=device, numerics={"device": device.type}, data={}, seed=request.seed, entries=()
-            ),
-        }
-    )
+    source = provenance(device=device, numerics={"device": device.type}, data=Data(), seed=request.seed, entries=())
+    content = {**trial.to_json(), "resolved": {"track": track.name}}
+    return Record.without_results(content, [], source, "skipped", str(cell.reason))

@@ -64,7 +64,7 @@ class Sweep:
     outcomes: list[str] = field(default_factory=list)
     reasons: dict[int, str] = field(default_factory=dict)
 
-    def take_stock(self, finished: Finished, retry_failed: bool) -> None:
+    def inventory(self, finished: Finished, retry_failed: bool) -> None:
         """Find out what is done already."""
         for number, cell in enumerate(self.cells):
             if cell.planned is None:
@@ -77,14 +77,14 @@ class Sweep:
     def _recorded_here(self, number: int, planned: PlannedTrial, retry_failed: bool) -> str:
         path = planned.folder / FILE
         try:
-            content = Record.read(path).content
+            record = Record.read(path)
         except RequestError:  # absent, or damaged
             return "pending"
-        if content["status"] == "failed":
+        if record.status == "failed":
             if retry_failed:
                 return "pending"
-            self.reasons[number] = str(content["reason"])
-        return str(content["status"])
+            self.reasons[number] = str(record.reason)
+        return record.status
 
     def record_skipped(self) -> None:
         """Write the records of cells that do not exist."""

@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 
 from bench.trials.plan import PlannedTrial
-from bench.trials.run import skeleton
-from records.record import Record, asked
+from bench.trials.results import empty_record
+from records.record import Record, present
+from records.setting import trial_key
 
 
 class Finished:
@@ -21,11 +22,13 @@ class Finished:
         self._shifts: dict[str, list[frozenset[str]]] = {}
         for record in records:
             if record.ok:
-                shifts = frozenset(record.trial["resolved"]["evaluation"]["shifts"])
-                self._shifts.setdefault(asked(record.content), []).append(shifts)
+                self._shifts.setdefault(trial_key(record), []).append(_shifts(record))
 
     def holds(self, planned: PlannedTrial) -> bool:
         """Whether a record is of this very trial, evaluated under all of its shifts."""
-        content = skeleton(planned)
-        wanted = set(content["trial"]["resolved"]["evaluation"]["shifts"])
-        return any(wanted <= shifts for shifts in self._shifts.get(asked(content), ()))
+        wanted = empty_record(planned)
+        return any(_shifts(wanted) <= shifts for shifts in self._shifts.get(trial_key(wanted), ()))
+
+
+def _shifts(record: Record) -> frozenset[str]:
+    return frozenset(present(record.trial.resolved.evaluation).shifts)

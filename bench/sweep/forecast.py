@@ -3,13 +3,15 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 
 from bench.evaluation.scoring import load_test_volume, reconstruct_volume
 from bench.machine.numerics import set_numerics
-from bench.stages.losses import TrainingLoss
-from bench.stages.train import adam
+from bench.networks.reconstruct import reconstruct
+from bench.stages.loop import training_step
+from bench.stages.train import dense_training
 from bench.store.state import State
 from bench.sweep.sharing import Shared
 from bench.trials.budget import Estimator
@@ -84,7 +86,7 @@ def forecast(
         network = networks[kind]
         budget = planned.resolved.budget
         naive += sum(network.estimator.estimate(stage).relative for stage in planned.resolved.stages) / budget
-        volumes = len(planned.test.volumes) + sum(len(shift.test.volumes) for shift in planned.shifts)
+        volumes = len(planned.test.volumes) + sum(len(shift.test.volumes) for shift in planned.data.shifts)
         evaluation += network.volume_seconds * volumes
         outputs += network.bytes
     dense = seconds = stored = 0.0
@@ -109,19 +111,15 @@ def _measure(planned: PlannedTrial) -> _Network:
     """Time a few steps and one test volume."""
     set_numerics(planned.resolved.track.threads)
     workspace, device = replace(planned.workspace, width=1.0), planned.workspace.device
-    model = workspace.initial_model().to(device)
-    optimizer, loss_of = adam(model, workspace.training), TrainingLoss(workspace.training.loss)
+    learner = dense_training(workspace)
 
     def step(number: int) -> None:
-        samples = workspace.data.batch(number).to(device)
-        optimizer.zero_grad()
-        loss_of(model, samples).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        training_step(learner, workspace.data.batch(number).to(device), number)
         _wait(device)
 
     def volume(number: int) -> None:
         loaded = load_test_volume(planned.test.volumes[number % len(planned.test.volumes)], planned.test)
-        reconstruct_volume(lambda s: model(s.kspace, s.mask, s.maps), loaded.samples, loaded.target, device)
+        reconstruct_volume(partial(reconstruct, learner.model), loaded.samples, loaded.target, device)
         _wait(device)
 
     state = State.of(planned.workspace.initial_model(), groups=planned.workspace.groups)

@@ -13,15 +13,15 @@ from bench.trials.request import Request, resolve
 from datasets.splits.training import parse_training_set
 from pruners import pruners
 from pruners.controls import OF_MASK
-from pruners.entries import TIMINGS
-from records.trial import NO_CONTROL, parse_sparsity, row_name
+from records.row_name import RowName, parse_sparsity
+from records.trial import NO_CONTROL, TIMINGS
 from registries import RequestError
 
 CONTROLS = (NO_CONTROL, *OF_MASK, *OF_DENSE)
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class SweepOptions:
     """What all trials of a sweep share; see `Request`.
 
     Attributes
@@ -36,7 +36,7 @@ class Surroundings:
     device: str = "auto"
     out: str = "results"
 
-    def absolute(self) -> "Surroundings":
+    def absolute(self) -> "SweepOptions":
         """The same for processes that work in another folder."""
         paths = {name: getattr(self, name) for name in ("data", "annotations", "out")}
         if self.track.endswith(SUFFIX):
@@ -44,13 +44,13 @@ class Surroundings:
         return replace(self, **{name: str(Path(path).absolute()) for name, path in paths.items() if path is not None})
 
 
-def expand(track: Track, surroundings: Surroundings, only: Iterable[str] = ()) -> tuple[Request, ...]:
+def expand(track: Track, options: SweepOptions, only: Iterable[str] = ()) -> tuple[Request, ...]:
     """All trials, by priority and seed; one that several blocks name stands at its first place.
 
     Parameters
     ----------
     track : Track
-    surroundings : Surroundings
+    options : SweepOptions
     only : iterable of str
         Shell patterns of row names, or of their beginnings up to a ``/``, ``+`` or ``@``.
 
@@ -69,7 +69,7 @@ def expand(track: Track, surroundings: Surroundings, only: Iterable[str] = ()) -
     turns = sorted(((block.priority, seed, place) for place, block in enumerate(blocks) for seed in range(block.seeds)))
     for _, seed, place in turns:
         block = blocks[place]
-        for request in _combinations(track, block, seed, surroundings):
+        for request in _combinations(track, block, seed, options):
             if not patterns or any(matches(row_of(request), pattern) for pattern in patterns):
                 shifts = track.evaluation.shifts if block.shifts else ()
                 known = found.get(request, replace(request, shifts=()))
@@ -106,18 +106,18 @@ def _check(block: Grid, track: Track) -> None:
                 raise RequestError(f"track '{track.name}', grid: unknown {what} '{name}'; there are {', '.join(known)}")
 
 
-def row_of(request: Request) -> str:
+def row_of(request: Request) -> RowName:
     """The row name of a request, whether or not there is such a row."""
     settings = dict(setting.split("=", 1) for setting in request.settings)
-    return row_name(request.arch, request.pruner, request.timing, request.sparsity or "0", request.control, settings)
+    return RowName.of(request.arch, request.pruner, request.timing, request.sparsity or "0", request.control, settings)
 
 
-def matches(row: str, pattern: str) -> bool:
+def matches(row: RowName, pattern: str) -> bool:
     """Whether a pattern names a row or its beginning."""
     return fnmatchcase(row, pattern) or fnmatchcase(row, f"{pattern}[/+@]*")
 
 
-def _combinations(track: Track, block: Grid, seed: int, surroundings: Surroundings) -> Iterator[Request]:
+def _combinations(track: Track, block: Grid, seed: int, options: SweepOptions) -> Iterator[Request]:
     axes = (block.architectures, block.sizes or (track.name,), block.train_on, block.accelerations, block.steps or (0,))
     for arch, size, train_on, acceleration, steps in product(*axes):
         usual = steps in (0, track.training_of(arch).steps)
@@ -125,15 +125,15 @@ def _combinations(track: Track, block: Grid, seed: int, surroundings: Surroundin
             arch=arch,
             pruner="",
             size=size,
-            track=surroundings.track,
-            data=surroundings.data,
-            annotations=surroundings.annotations,
+            track=options.track,
+            data=options.data,
+            annotations=options.annotations,
             train_on=train_on,
             acceleration=acceleration,
             seed=seed,
             settings=tuple(sorted([*block.settings, *([] if usual else [f"train.steps={steps}"])])),
-            device=surroundings.device,
-            out=surroundings.out,
+            device=options.device,
+            out=options.out,
         )
         for request in _rows(block, base):
             _check_name(request, track)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import torch
 
-from bench.stages.losses import TrainingLoss
-from bench.stages.train import adam
+from bench.stages.loop import training_step
+from bench.stages.train import dense_training
 from bench.sweep.cells import Cell, planned_of
 
 CONTEXT_BYTES = 700 * 2**20
@@ -57,12 +57,9 @@ def _step_bytes(cell: Cell) -> int:
     workspace = planned.workspace
     device = workspace.device
     torch.cuda.reset_peak_memory_stats(device)
-    model = workspace.initial_model().to(device)
-    samples = workspace.data.batch(0).to(device)
-    loss = TrainingLoss(workspace.training.loss)(model, samples)
-    loss.backward()  # type: ignore[no-untyped-call]
-    adam(model, workspace.training).step()
+    learner = dense_training(workspace)
+    training_step(learner, workspace.data.batch(0).to(device), 0)
     peak = torch.cuda.max_memory_reserved(device)
-    del model, samples, loss
+    del learner
     torch.cuda.empty_cache()
     return peak

@@ -5,7 +5,6 @@ import os
 import threading
 import traceback
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from registries import RequestError
@@ -71,7 +70,7 @@ def _carry_out(task: Task) -> Result:
     from bench.trials.plan import plan
     from bench.trials.run import answer_from_store, run
 
-    load_plugins(task.plugins)
+    _load_plugins(task.plugins)
     planned = plan(task.request)
     if str(planned.folder) != task.folder:
         return Result("stopped", f"a worker plans {planned.folder.name}: its data, code or versions are others")
@@ -80,21 +79,15 @@ def _carry_out(task: Task) -> Result:
         return Result("ok", recorded=True)
     with Journal(planned.folder / "log.txt") as journal:
         record = run(planned, False, journal.log, journal.log)
-    return Result(record.content["status"], record.content["reason"], recorded=True)
+    return Result(record.status, record.reason, recorded=True)
 
 
-def load_plugins(files: tuple[str, ...]) -> None:
-    """Register the entries of plug-ins, once in a process."""
-    from architectures import architectures
-    from pruners import pruners
-    from registries import load_plugin
+def _load_plugins(files: tuple[str, ...]) -> None:
+    """Once in a process."""
+    from bench.trials.plugins import load_plugins
 
-    for file in files:
-        if file not in _loaded:
-            for registry in (architectures, pruners):
-                registry.names()
-            load_plugin(Path(file))
-            _loaded.add(file)
+    load_plugins(file for file in files if file not in _loaded)
+    _loaded.update(files)
 
 
 def prepare_process(device: str | None = None) -> None:

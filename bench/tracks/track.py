@@ -1,20 +1,21 @@
 """Tracks: named settings in TOML files; unknown keys are refused."""
 
-import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from importlib import resources
 from itertools import product
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from architectures import architectures
-from bench.tracks.settings import LOSSES, PRECISIONS, EvaluationSettings, TrainingSettings
+from bench.tracks.parsing import settings_from
+from bench.tracks.settings import EvaluationSettings, TrainingSettings
 from datasets.shifts import shifts
 from datasets.simulated import Simulation
 from datasets.splits import splits
-from datasets.undersampling import CENTRE_LINES_PER_ACCELERATION, PATTERNS
+from datasets.undersampling import CENTRE_LINES_PER_ACCELERATION
+from records.grid import Contrast
 from records.trial import DEFAULT_SPARSITY, NO_CONTROL, PROTOCOLS
 from registries import Registry, RequestError
 
@@ -49,32 +50,6 @@ class MapSettings:
     """Coil maps: see `datasets.coil_maps.CoilMaps`."""
 
     kind: str = "low-resolution"
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """A confirmatory question: does row a differ from row b there? In a track, lists stand for all combinations.
-
-    Attributes
-    ----------
-    a, b : str
-        Row names.
-    split, shift : str
-        Where; the shift ``none`` is the condition of the training.
-    metric : str
-        The same for all contrasts of a track.
-    train_on : str
-    acceleration : int
-        Of both rows.
-    """
-
-    a: str
-    b: str
-    split: str
-    shift: str = "none"
-    metric: str = "psnr"
-    train_on: str = "knee"
-    acceleration: int = 4
 
 
 @dataclass(frozen=True)
@@ -178,18 +153,8 @@ SECTIONS = {
     "training": TrainingSettings,
     "evaluation": EvaluationSettings,
 }
-CHOICES = {
-    "loss": LOSSES,
-    "precision": PRECISIONS,
-    "protocol": PROTOCOLS,
-    "pattern": tuple(PATTERNS),
-    "kind": ("low-resolution", "espirit"),
-}
 LISTS: Mapping[str, type[Any]] = {"grid": Grid, "contrasts": Contrast}
-POSITIVE = ("steps", "batch", "learning_rate", "clip", "threads", "matrix", "coils", "seeds", "centre")
 SUFFIX = ".toml"
-
-Settings = TypeVar("Settings")
 
 
 def load_track(path: Path) -> Track:
@@ -265,43 +230,6 @@ def _check_evaluation(evaluation: EvaluationSettings, contrasts: tuple[Contrast,
             raise RequestError(f"{where}: a contrast names split '{contrast.split}', which is not evaluated")
         if contrast.shift not in ("none", *evaluation.shifts):
             raise RequestError(f"{where}: a contrast names shift '{contrast.shift}', which is not evaluated")
-
-
-def settings_from(
-    kind: type[Settings], values: Mapping[str, Any], where: str, nested: tuple[str, ...] = ()
-) -> Settings:
-    """Make a settings object of a mapping.
-
-    Raises
-    ------
-    RequestError
-        Naming the key that is unknown, missing, or of another type than declared.
-    """
-    declared = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
-    for name in values:
-        if name not in declared:
-            raise RequestError(f"{where}: unknown key '{name}'; there are {', '.join(declared)}")
-    for name, field in declared.items():
-        if name not in values and field.default is MISSING:
-            raise RequestError(f"{where}: key '{name}' is missing")
-    converted = {n: v if n in nested else _convert(declared[n].type, v, f"{where}, {n}") for n, v in values.items()}
-    for name, value in converted.items():
-        if name in CHOICES and value not in CHOICES[name]:
-            raise RequestError(f"{where}, {name}: '{value}' is none of {', '.join(CHOICES[name])}")
-        if isinstance(value, int | float) and not (0 <= value < math.inf and (value > 0 or name not in POSITIVE)):
-            raise RequestError(f"{where}, {name}: {value} is not positive")
-    return kind(**converted)
-
-
-def _convert(declared: Any, value: Any, where: str) -> Any:
-    if declared is float and type(value) is int:
-        return float(value)
-    for listed, kind in ((tuple[str, ...], str), (tuple[int, ...], int)):
-        if declared == listed and isinstance(value, list) and all(type(v) is kind for v in value):
-            return tuple(value)
-    if type(value) is not declared:
-        raise RequestError(f"{where}: {value!r} is not of type {getattr(declared, '__name__', declared)}")
-    return value
 
 
 tracks: Registry[Track] = Registry("track", "bench.tracks")

@@ -2,21 +2,21 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from bench.machine.macs import ConvolutionCounter
-from bench.stages.carry_out import Workspace
+from bench.machine.macs import ConvolutionCounter, gradient_macs
 from bench.stages.problem import TrainingProblem
+from bench.stages.workspace import Workspace
 from bench.store.state import State
 from bench.trials.request import Resolved
 from datasets.samples import Samples
 from pruners import Given, LearnMask, Prune, Stage, Train, pruners
 from pruners.channels import Channels
-from pruners.gates import ChannelGates
 from pruners.gradual import Gradual
-from pruners.stages import LearnChannels
+from pruners.granularity import Granularity, granularity_of
 from registries import RequestError
 
 
@@ -54,8 +54,8 @@ class Estimator:
         """Expected cost of a stage; what mask updates of plug-ins compute besides gradients is not foreseen."""
         if isinstance(stage, Prune):
             return Estimate(stage, 0, stage.rounds * self._scoring(stage.score, stage.options))
-        if isinstance(stage, LearnChannels) and not stage.joint:
-            return Estimate(stage, stage.steps, stage.steps * self._of_gates())
+        if isinstance(stage, LearnMask) and not (stage.joint or granularity_of(stage).slopes_of_weights):
+            return Estimate(stage, stage.steps, stage.steps * self._of_gates(granularity_of(stage)))
         if isinstance(stage, LearnMask | Given):
             return Estimate(stage, stage.steps, stage.steps * self._of_full_width())
         if not isinstance(stage, Train):
@@ -73,28 +73,25 @@ class Estimator:
             return 1.0
         own = "own step", ()
         if own not in self._scorings:
-            batch = next(self._workspace.data.batches(1, "training"))
             problem = self._problem()
-            with ConvolutionCounter(problem.model) as counter:
-                samples = batch.to(self._workspace.device)
-                weights = {n: w.clone().requires_grad_() for n, w in problem.weights.items()}
-                problem.loss(samples, weights).backward()  # type: ignore[no-untyped-call]
-            self._scorings[own] = counter.macs / self._workspace.step_macs
+            weights = {n: w.clone().requires_grad_() for n, w in problem.weights.items()}
+            loss = partial(problem.loss, self._workspace.source("training").batch(0), weights)
+            self._scorings[own] = gradient_macs(loss, problem.model) / self._workspace.step_macs
         return self._scorings[own]
 
-    def _of_gates(self) -> float:
-        """Cost of a step that differentiates by gates on channels alone, in dense steps."""
+    def _of_gates(self, granularity: Granularity) -> float:
+        """Cost of a step that differentiates by gates alone, in dense steps."""
         own = "gates", ()
         if own not in self._scorings:
-            batch = next(self._workspace.data.batches(1, "training"))
             problem = self._problem()
-            values = {n: torch.ones(layer.size, requires_grad=True) for n, layer in problem.channels().items()}
-            on_device = {name: value.to(self._workspace.device) for name, value in values.items()}
-            factors = ChannelGates(problem.channels(), problem.mask).factors(on_device)
-            with ConvolutionCounter() as counter:
-                weights = {name: weight * factors[name] for name, weight in problem.weights.items()}
-                problem.loss(batch.to(self._workspace.device), weights).backward()  # type: ignore[no-untyped-call]
-            self._scorings[own] = counter.macs / self._workspace.step_macs
+            gates = granularity.gates(problem.channels(), problem.mask)
+            device = self._workspace.device
+            factors = gates.factors(
+                {n: torch.ones(flags.shape, device=device, requires_grad=True) for n, flags in gates.available.items()}
+            )
+            weights = {name: weight * factors[name] for name, weight in problem.weights.items()}
+            loss = partial(problem.loss, self._workspace.source("training").batch(0), weights)
+            self._scorings[own] = gradient_macs(loss) / self._workspace.step_macs
         return self._scorings[own]
 
     def _validation(self) -> float:

@@ -8,8 +8,9 @@ from bench.tracks.settings import TrainingSettings
 from pruners import Plan, PrunerEntry, Stage, Train, kept_count
 from pruners.contract import fine_tuning
 from pruners.controls import OF_MASK, with_control
+from pruners.granularity import WEIGHTS, Granularity
 from pruners.stages import LearnMask, Prune, changes_mask
-from records.trial import parse_sparsity
+from records.row_name import parse_sparsity
 from registries import RequestError
 
 OF_DENSE = ("long", "wd", "early-stop", "small")
@@ -74,8 +75,8 @@ class Control:
             return replace(settings, weight_decay=WEIGHT_DECAY)
         return settings
 
-    def recipe(self, stages: tuple[Stage, ...], plan: Plan, channels: bool = False) -> tuple[Stage, ...]:
-        """The stages under this control; with ``channels`` the mask is made of whole ones.
+    def recipe(self, stages: tuple[Stage, ...], plan: Plan, granularity: Granularity = WEIGHTS) -> tuple[Stage, ...]:
+        """The stages under this control of a mask of that granularity.
 
         Raises
         ------
@@ -87,7 +88,7 @@ class Control:
                 raise RequestError(f"control '{self.name}': nothing is pruned at sparsity {plan.sparsity}")
             if self.name == "invert" and not any(isinstance(stage, Prune | LearnMask) for stage in stages):
                 raise RequestError("control 'invert': this pruner has no scores to invert")
-            return with_control(stages, str(self.name), plan.steps, channels)
+            return with_control(stages, granularity.control(str(self.name)), plan.steps)
         if self.name == "long":
             return (*stages, fine_tuning(plan))
         if self.name == "early-stop":

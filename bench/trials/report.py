@@ -1,38 +1,38 @@
 """What a person reads on the terminal."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-from bench.evaluation.metrics import MAIN
+from bench.evaluation.metrics import MAIN, metrics
 from bench.trials.plan import PlannedTrial
 from pruners import kept_count
-from pruners.entries import CHANNEL
+from pruners.granularity import granularity_of
 from pruners.stages import sparsity_after
-from records.record import Record
+from records.provenance import Amount
+from records.record import Record, present
+from records.results import BASELINE_WORDS, BySplit, Search
 from registries.text import aligned, plural
 
-FORMATS = {"psnr": "{:.3f}", "ssim": "{:.4f}", "nmse": "{:.5f}"}
-BASELINES = {"zero_filled": "zero-filled", "cg_sense": "CG-SENSE", "empty": "empty"}
+TO_BEAT = ("zero_filled", "cg_sense", "empty")
 NETWORK = "this network"
 
 
 def heading(planned: PlannedTrial) -> Iterator[str]:
     """What runs: row, data, device, parameters, kept weights."""
-    trial, track, data = planned.resolved.trial, planned.resolved.track, planned.data
+    trial, track, data = planned.resolved.trial, planned.resolved.track, planned.data.summary
     yield f"{trial.row} · size {trial.size} · track {track.name} · seed {trial.seed} · {trial.protocol} protocol"
-    origin = "built in, no --data given" if planned.root.origin == "embedded" else planned.root.origin
-    yield f"data: {data['kind']}, {planned.root.place} ({origin})"
-    yield f"training on {trial.train_on}: {_count(data['training'])}, {trial.acceleration}× undersampled"
-    validation = data["validation"]
-    yield f"validation: {_count(validation) if validation['patients'] else 'none, too few training patients'}"
-    tested = "; ".join(f"{name}: {_count(part)}" for name, part in data["test"].items())
+    origin = "built in, no --data given" if planned.data.root.origin == "embedded" else planned.data.root.origin
+    yield f"data: {data.kind}, {planned.data.root.place} ({origin})"
+    yield f"training on {trial.train_on}: {_count(data.training)}, {trial.acceleration}× undersampled"
+    validation = present(data.validation)
+    yield f"validation: {_count(validation) if validation.patients else 'none, too few training patients'}"
+    tested = "; ".join(f"{name}: {_count(part)}" for name, part in data.test.items())
     yield f"test: {tested}"
-    for name, reason in planned.unavailable.items():
+    for name, reason in planned.data.summary.unavailable.items():
         yield f"test: {name}: n/a: {reason}"
     model = planned.workspace.initial_model()
     prunable = sum(part.weight.numel() for part in model.prunable(planned.resolved.groups).values())
     kept = kept_count(prunable, trial.sparsity)
-    most = "at most " if planned.resolved.entry.granularity == CHANNEL else ""
+    most = "" if granularity_of(planned.resolved.entry).exact else "at most "
     parameters = sum(parameter.numel() for parameter in model.parameters())
     if planned.resolved.width != 1:
         yield f"width: {planned.resolved.width:.3f} of the full one; its weights are not paired with other rows"
@@ -56,71 +56,69 @@ def dry_run(planned: PlannedTrial) -> Iterator[str]:
 
 def results(record: Record) -> Iterator[str]:
     """The table of results, or why there are none."""
-    content = record.content
     if not record.ok:
-        yield f"{content['status']}: {content['reason']}"
+        yield f"{record.status}: {record.reason}"
         return
-    mask = content["mask"]
+    mask = present(record.mask)
     yield (
-        f"kept {mask['kept']:,} of {mask['prunable']:,} prunable weights ({100 * (1 - mask['achieved']):.4g} %), "
-        f"compression {mask['compression']:.2f}×, cost {content['cost']['relative']:.3f} dense trainings"
+        f"kept {mask.kept:,} of {mask.prunable:,} prunable weights ({100 * (1 - mask.achieved):.4g} %), "
+        f"compression {mask.compression:.2f}×, cost {present(record.cost).relative:.3f} dense trainings"
     )
-    if mask["overlap"] is not None:
-        yield f"masks from two sets of training batches share {100 * mask['overlap']:.1f} % of what they keep"
-    if mask["search"]:
-        yield search_line(mask["search"])
-    yield from table(content["metrics"], content["baselines"])
-    yield from shift_table(content["metrics"], content["shifts"])
-    yield from lesion_lines(content["metrics"])
+    if mask.overlap is not None:
+        yield f"masks from two sets of training batches share {100 * mask.overlap:.1f} % of what they keep"
+    if mask.search:
+        yield search_line(mask.search)
+    yield from table(record.metrics, record.baselines)
+    yield from shift_table(record.metrics, record.shifts)
+    yield from lesion_lines(record.metrics)
 
 
-def search_line(search: Mapping[str, float]) -> str:
+def search_line(search: Search) -> str:
     """What came of a PUN-style search for a mask."""
     names = ("soft", "hard", "random", "lowest_random", "unpruned")
-    losses = ", ".join(f"{name.replace('_', ' ')} {search[f'{name}_loss']:.4f}" for name in names)
-    verdict = "search failed: no better than random masks" if search["failed"] else "better than random masks"
-    if search.get("not_converged"):
-        verdict += (
-            f", not converged: mean probability {search['mean_probability']:.2f}, density {search['density']:.2f}"
-        )
+    losses = ", ".join(f"{name.replace('_', ' ')} {getattr(search, f'{name}_loss'):.4f}" for name in names)
+    verdict = "search failed: no better than random masks" if search.failed else "better than random masks"
+    if search.not_converged:
+        verdict += f", not converged: mean probability {search.mean_probability:.2f}, density {search.density:.2f}"
     return f"PUN-style search: {verdict}; training loss under each mask: {losses}"
 
 
-def table(metrics: Mapping[str, Any], baselines: Mapping[str, Any]) -> Iterator[str]:
+def table(scores: BySplit, baselines: Mapping[str, BySplit]) -> Iterator[str]:
     """Split × method × metric, as aligned text."""
     rows = [["split", "method", "PSNR dB", "SSIM", "NMSE"]]
-    for split, found in metrics.items():
-        methods = {label: baselines[name][split] for name, label in BASELINES.items()} | {NETWORK: found}
+    for split, found in scores.items():
+        methods = {BASELINE_WORDS[name]: baselines[name][split] for name in TO_BEAT} | {NETWORK: found}
         for position, (label, values) in enumerate(methods.items()):
-            figures = [FORMATS[metric].format(values[metric]) for metric in MAIN]
+            figures = [metrics.get(metric).text(values[metric]) for metric in MAIN]
             rows.append(["" if position else split, label, *figures])
     yield from aligned(rows)
 
 
-def shift_table(metrics: Mapping[str, Any], shifts: Mapping[str, Any]) -> Iterator[str]:
+def shift_table(scores: BySplit, shifts: Mapping[str, BySplit]) -> Iterator[str]:
     """This network under each shift, beside itself without, as aligned text."""
     rows = [["split", "shift", "PSNR dB", "SSIM", "NMSE", "volumes"]]
     for split, found in shifts.items():
-        for position, (name, values) in enumerate([("none", metrics[split]), *found.items()]):
-            figures = [FORMATS[metric].format(values[metric]) for metric in MAIN]
-            rows.append(["" if position else split, name, *figures, str(values["volumes"])])
+        for position, (name, values) in enumerate([("none", scores[split]), *found.items()]):
+            figures = [metrics.get(metric).text(values[metric]) for metric in MAIN]
+            rows.append(["" if position else split, name, *figures, str(values.volumes)])
     if len(rows) > 1:
         yield from aligned(rows)
 
 
-def lesion_lines(metrics: Mapping[str, Any]) -> Iterator[str]:
+def lesion_lines(metrics: BySplit) -> Iterator[str]:
     """This network inside the boxes of findings and inside sham boxes, for the splits that have boxes."""
     for split, found in metrics.items():
-        if found.get("compared"):
+        if found.metrics.get("compared"):
             parts = [
                 f"{kind} SSIM {found[f'{name}_ssim']:.4f}, NMSE {found[f'{name}_nmse']:.5f}"
                 for name, kind in (
-                    ("lesion", f"in {found['compared']} of {plural(found['boxes'], 'box')}"),
-                    ("sham", f"in {found['shams']} sham boxes"),
+                    ("lesion", f"in {found['compared']:.0f} of {plural(round(found['boxes']), 'box')}"),
+                    ("sham", f"in {found['shams']:.0f} sham boxes"),
                 )
             ]
             yield f"{split}, {NETWORK}: {'; '.join(parts)}"
 
 
-def _count(part: Mapping[str, int]) -> str:
-    return f"{plural(part['volumes'], 'volume')} of {plural(part['patients'], 'patient')}"
+def _count(part: Amount | None) -> str:
+    amount = present(part)
+    return f"{plural(amount.volumes, 'volume')} of {plural(amount.patients, 'patient')}"

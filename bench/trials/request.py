@@ -10,17 +10,16 @@ import torch
 from architectures import architectures
 from architectures.contract import ALL_GROUPS, Architecture, ArchitectureEntry, Variant
 from bench.stages.losses import COMPLEX
+from bench.tracks.parsing import settings_from
 from bench.tracks.settings import LOSSES, EvaluationSettings, TrainingSettings
-from bench.tracks.track import MapSettings, Track, find_track, settings_from, tracks
+from bench.tracks.track import MapSettings, Track, find_track, tracks
 from bench.trials.controls import Control
 from datasets.shifts import shifts
 from pruners import Plan, PrunerEntry, Stage, pruners
-from pruners.channels import SCOPES as CHANNEL_SCOPES
 from pruners.contract import checked
-from pruners.coupling import missing_library
-from pruners.entries import CHANNEL
-from pruners.mask import SCOPES
-from records.trial import DEFAULT_SPARSITY, PROTOCOLS, Trial, parse_sparsity
+from pruners.granularity import granularity_of
+from records.row_name import parse_sparsity
+from records.trial import DEFAULT_SPARSITY, PROTOCOLS, Trial
 from registries import RequestError, parse_options
 
 SECTIONS = ("pruner", "train", "maps", "arch")
@@ -105,7 +104,7 @@ class Resolved:
         """The same with another T."""
         plan = replace(self.plan, steps=steps)
         training = replace(self.track.training, steps=steps)
-        options = {name: value for name, value in self.trial.options if name in self.entry.options}
+        options = {name: value for name, value in self.trial.options.items() if name in self.entry.options}
         try:
             expanded = self.entry.recipe(self.trial.timing, plan, **options)
         except RequestError:
@@ -114,9 +113,8 @@ class Resolved:
             raise RequestError(
                 f"pruner '{self.entry.name}': its recipe fails: {type(error).__name__}: {error}"
             ) from None
-        granularity = self.entry.granularity
-        found = checked(self.entry.name, expanded, granularity)
-        stages = self.control.recipe(found, plan, granularity == CHANNEL)
+        granularity = granularity_of(self.entry)
+        stages = self.control.recipe(checked(self.entry.name, expanded, granularity.name), plan, granularity)
         return replace(self, plan=plan, track=replace(self.track, training=training), stages=stages)
 
 
@@ -133,8 +131,7 @@ def resolve(request: Request) -> Resolved:
     track = replace(track, training=track.training_of(request.arch))
     architecture.arguments(size)
     entry = pruners.get(request.pruner)
-    missing = missing_library() if entry.granularity == CHANNEL else None
-    if missing:
+    if missing := granularity_of(entry).missing():
         raise missing
     timing, sparsity = _timing(request, entry), _sparsity(request, entry)
     if request.acceleration < 1:
@@ -151,24 +148,12 @@ def resolve(request: Request) -> Resolved:
     settings |= {INIT: variant.init} if variant.init else {}
     track = replace(track, evaluation=_with_shifts(track.evaluation, request.shifts))
     track = replace(track, training=control.training(track.training))
-    common = _common_options(entry, timing, given["pruner"])
-    options = parse_options(f"pruner '{entry.name}'", entry.options, given["pruner"])
-    for name, choices in entry.choices.items():
-        if options[name] not in choices:
-            raise RequestError(f"--set pruner.{name}={options[name]}: there are {', '.join(map(str, choices))}")
+    recorded, common = _options(entry, timing, given["pruner"])
     plan = Plan(track.training.steps, sparsity, str(common["scope"]), int(common["rounds"]))
-    recorded: dict[str, Any] = {**options, **{name: common[name] for name in common if timing}}
-    if not entry.in_rounds or timing == "while":
-        recorded.pop("rounds", None)
     defaults = {**entry.options, "scope": entry.scope, "groups": ALL_GROUPS, "rounds": entry.rounds}
     settings |= {f"pruner.{name}": value for name, value in recorded.items() if value != defaults[name]}
-    shell = _without_weights(architecture, size, variant)
-    if track.training.loss == COMPLEX and not shell.gives_complex:
-        others = ", ".join(loss for loss in LOSSES if loss != COMPLEX)
-        raise RequestError(f"loss {COMPLEX}: '{request.arch}' gives no complex image; use train.loss of {others}")
-    prunable = sum(part.weight.numel() for part in shell.prunable().values())
     groups = str(common["groups"])
-    shell.prunable(groups)  # there is such a group
+    prunable = _prunable(request.arch, size, variant, track.training.loss, groups)
     trial = Trial(
         arch=request.arch,
         size=size,
@@ -180,12 +165,35 @@ def resolve(request: Request) -> Resolved:
         seed=request.seed,
         protocol=protocol,
         control=control.name,
-        options=tuple(sorted(recorded.items())),
-        settings=tuple(sorted(settings.items())),
+        options=recorded,
+        settings=settings,
     )
     width = control.width(request.arch, size, prunable, variant)
     resolved = Resolved(trial, track, (), entry, groups, plan, width, variant, plan.steps, control)
     return resolved.with_steps(plan.steps)
+
+
+def _options(entry: PrunerEntry, timing: str | None, given: dict[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Options of the pruner as they are recorded, and scope, groups and rounds."""
+    common = _common_options(entry, timing, given)
+    options = parse_options(f"pruner '{entry.name}'", entry.options, given)
+    for name, choices in entry.choices.items():
+        if options[name] not in choices:
+            raise RequestError(f"--set pruner.{name}={options[name]}: there are {', '.join(map(str, choices))}")
+    recorded: dict[str, Any] = {**options, **{name: common[name] for name in common if timing}}
+    if not entry.in_rounds or timing == "while":
+        recorded.pop("rounds", None)
+    return recorded, common
+
+
+def _prunable(arch: str, size: str, variant: Variant, loss: str, groups: str) -> int:
+    """Number of prunable weights of all groups, if the network can be built and has this group and this loss."""
+    shell = _without_weights(architectures.get(arch), size, variant)
+    if loss == COMPLEX and not shell.gives_complex:
+        others = ", ".join(one for one in LOSSES if one != COMPLEX)
+        raise RequestError(f"loss {COMPLEX}: '{arch}' gives no complex image; use train.loss of {others}")
+    shell.prunable(groups)
+    return sum(part.weight.numel() for part in shell.prunable().values())
 
 
 def _common_options(entry: PrunerEntry, timing: str | None, given: dict[str, str]) -> dict[str, Any]:
@@ -193,7 +201,7 @@ def _common_options(entry: PrunerEntry, timing: str | None, given: dict[str, str
     if timing is None:
         return {"scope": entry.scope, "groups": ALL_GROUPS, "rounds": 1}
     scope, groups = given.pop("scope", entry.scope), given.pop("groups", ALL_GROUPS)
-    known = CHANNEL_SCOPES if entry.granularity == CHANNEL else SCOPES
+    known = granularity_of(entry).scopes
     if scope not in known:
         raise RequestError(f"--set pruner.scope={scope}: there are {', '.join(known)} for '{entry.name}'")
     has_rounds = entry.in_rounds and timing != "while"

@@ -52,13 +52,20 @@ class Geometry:
         return FINE * (self.rows - self.matrix) // 2, FINE * ((self.columns - self.matrix) // 2)
 
 
+@dataclass(frozen=True)
+class CoilArray:
+    """Receive coils: see `coil_sensitivities`."""
+
+    coils: int
+    along_rows: bool
+
+
 def acquire(
     generator: np.random.Generator,
     magnetisation: Array,
     slice_positions: npt.NDArray[np.float32],
     geometry: Geometry,
-    coils: int,
-    along_rows: bool,
+    array: CoilArray,
     noise_level: float,
 ) -> Complex:
     """Simulate k-space of all slices.
@@ -69,9 +76,8 @@ def acquire(
         ``(slices, fine rows, fine columns)`` float32.
     slice_positions : ndarray
         In half fields of view.
-    coils : int
-    along_rows : bool
-        See `coil_sensitivities`.
+    geometry : Geometry
+    array : CoilArray
     noise_level : float
         Standard deviation of the noise in the image of each channel, in units of the magnetisation times the root mean
         square of the coil sensitivities.
@@ -82,7 +88,8 @@ def acquire(
         ``(slices, coils, rows, columns)`` complex64, zero in the padded columns.
     """
     fine = geometry.fine_shape
-    maps = coil_sensitivities(generator, coils, slice_positions, fine, geometry.extent, along_rows)
+    coils = array.coils
+    maps = coil_sensitivities(generator, coils, slice_positions, fine, geometry.extent, array.along_rows)
     shape = (magnetisation.shape[0], *fine)
     phase = generator.uniform(-np.pi, np.pi) + 0.5 * smooth_field(generator, shape, (2, 4, 4))
     body = magnetisation * np.exp(1j * phase).astype(np.complex64)

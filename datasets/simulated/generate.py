@@ -21,7 +21,7 @@ from datasets.errors import DataError
 from datasets.manifest import Manifest
 from datasets.roots import DataRoot, open_root
 from datasets.simulated import brain, knee
-from datasets.simulated.acquisition import FINE, Geometry, acquire, root_sum_of_squares
+from datasets.simulated.acquisition import FINE, CoilArray, Geometry, acquire, root_sum_of_squares
 from datasets.simulated.shapes import Array, smooth_field
 from datasets.simulated.tissues import SEQUENCES, intensities
 from datasets.volumes import TARGET
@@ -187,7 +187,8 @@ def _write_patient(root: Path, patient: Patient, simulation: Simulation) -> Iter
     # noise belongs to the scanner: suppressing fat takes signal away and leaves it as it was
     unsuppressed = intensities(labels, texture, replace(SEQUENCES[contrast], fat_suppression=0.0))
     level = _typical_signal(unsuppressed, geometry) / float(scan.uniform(*module.SNR_RANGE))
-    kspace = acquire(scan, signal, positions, geometry, simulation.coils, module.COILS_ALONG_ROWS, level)
+    array = CoilArray(simulation.coils, module.COILS_ALONG_ROWS)
+    kspace = acquire(scan, signal, positions, geometry, array, level)
     _write_volume(root / patient.folder / f"{_stem(patient)}.h5", kspace, geometry, contrast, _stem(patient))
     shape = (geometry.matrix, geometry.matrix)
     for lesion in lesions:

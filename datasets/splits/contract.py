@@ -34,7 +34,7 @@ class SplitEntry:
     select: Select
 
 
-splits: Registry[SplitEntry] = Registry("dataset", "datasets.splits")
+splits: Registry[SplitEntry] = Registry("split", "datasets.splits")
 
 
 def split(*, version: int, source: str) -> Callable[[Select], Select]:

@@ -3,14 +3,15 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from leaderboards.board.values import outside_of
 from leaderboards.rows.compare import Comparison, compare
 from leaderboards.rows.rows import METRIC, Condition, Row, conditions_of, row_of
 from leaderboards.rows.soundness import behind_cg_sense, mostly_unsound, outcomes, unsound, verdicts_of
-from records.grid import Question, conditions_of_name
+from records.grid import Contrast
 from records.record import Record
+from records.row_name import RowName
+from records.setting import Setting
 from registries import RequestError
-
-OTHER = {"knee": "brain", "brain": "knee"}
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,7 @@ class Contrasts:
         return len(self.found) + len(self.missing) + len(self.withdrawn)
 
 
-def outside_of(train_on: str) -> str | None:
-    """The split out of distribution: the other anatomy; a network trained on both has none."""
-    return None if "+" in train_on else OTHER[train_on.split("-")[0]]
-
-
-def answer(questions: Sequence[Question], records: Sequence[Record], track: str) -> Contrasts:
+def answer(questions: Sequence[Contrast], records: Sequence[Record], track: str) -> Contrasts:
     """Take each contrast from the rows that it names, of its training set and acceleration.
 
     Raises
@@ -62,12 +58,13 @@ def answer(questions: Sequence[Question], records: Sequence[Record], track: str)
             raise RequestError(f"track '{track}': a board shows contrasts in {METRIC}, not {question.metric}")
         condition = Condition(question.split, question.shift)
         name = f"{question.a} − {question.b}, {condition}"
-        own = _of_one_setting(question, records)
-        rows = [row for name in (question.a, question.b) if (row := _sound(own, name, track)) is not None]
+        both = RowName.parse(question.a), RowName.parse(question.b)
+        own = _of_one_setting(question, both, records)
+        rows = [row for one in both if (row := _sound(own, one, track)) is not None]
         evaluated = all(condition in conditions_of(row, METRIC) for row in rows)
-        verdicts = {row: verdicts_of(own, row) for row in (question.a, question.b)}
-        dense = _sound(own, f"{question.a.split('/')[0]}/dense{conditions_of_name(question.a)}", track)
-        outside = question.split == outside_of(question.train_on)
+        verdicts = {row: verdicts_of(own, row) for row in both}
+        dense = _sound(own, both[0].dense, track)
+        outside = Condition(question.split) == outside_of(question.train_on)
         failing = [f"too many seeds of {row} are left out" for row, seeds in verdicts.items() if mostly_unsound(seeds)]
         if outside and dense and (behind := behind_cg_sense(dense, question.split)):
             failing.append(behind)
@@ -84,22 +81,21 @@ def answer(questions: Sequence[Question], records: Sequence[Record], track: str)
     return Contrasts(tuple(found), tuple(missing), tuple(withdrawn), tuple(notes))
 
 
-def _of_one_setting(question: Question, records: Iterable[Record]) -> list[Record]:
+def _of_one_setting(question: Contrast, both: tuple[RowName, RowName], records: Iterable[Record]) -> list[Record]:
     """Finished records of its condition: of the size and kind of device where its rows have most common seeds."""
-    groups: dict[tuple[str, str], list[Record]] = {}
+    groups: dict[Setting, list[Record]] = {}
     for record in records:
-        asked = question.train_on, question.acceleration
-        if record.ok and (record.trial["train_on"], record.trial["acceleration"]) == asked:
-            device = record.content["provenance"]["numerics"]["device"]
-            groups.setdefault((record.trial["size"], device), []).append(record)
+        setting = Setting.of(record).plain
+        if record.ok and (setting.train_on, setting.acceleration) == (question.train_on, question.acceleration):
+            groups.setdefault(setting, []).append(record)
 
     def common_seeds(own: list[Record]) -> tuple[int, int]:
-        seeds = verdicts_of(own, question.a).keys() & verdicts_of(own, question.b).keys()
-        return len(seeds), len(own)
+        of_a, of_b = (verdicts_of(own, row) for row in both)
+        return len(of_a.keys() & of_b.keys()), len(own)
 
     return max(groups.values(), key=common_seeds, default=[])
 
 
-def _sound(records: Iterable[Record], name: str, where: str) -> Row | None:
+def _sound(records: Iterable[Record], name: RowName, where: str) -> Row | None:
     own = [record for record in records if record.row == name and not unsound(record)]
     return row_of(own, name, where) if own else None

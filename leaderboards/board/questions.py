@@ -1,21 +1,21 @@
 """The questions first: sentences made of the confirmatory statistics and of paired changes."""
 
-import re
 from collections.abc import Iterator, Sequence
 
-from leaderboards.board.build import Board, Line, Panel, under_trained
+from leaderboards.board.values import Board, Line, Panel, under_trained
 from leaderboards.rows.compare import Comparison, compare, confirmed
 from leaderboards.rows.lengths import TRAINED
 from leaderboards.rows.rows import METRIC, Condition, Row
 from leaderboards.rows.soundness import behind_cg_sense
-from leaderboards.rows.speeds import Speed
 from leaderboards.statistics import FEW_SEEDS, Estimate
-from records.grid import conditions_of_name
+from records.row_name import RowName
+from records.speed import Speed
 
 CLOSE = 0.5
 """dB that a fast network may lose against dense to be called close to it; our choice."""
 NULL = ("random", "random-channel")
 """Not asked about: what others are compared with."""
+STEPS = "train.steps"
 CONTROLS = ("shuffle", "reinit", "random-layerwise")
 PARTNERS = {
     "wd": "weight decay",
@@ -39,7 +39,7 @@ def questions(board: Board) -> Iterator[tuple[str, list[str]]]:
 
 def _confirmatory(board: Board) -> Iterator[str]:
     """One sentence for each contrast that the track fixed beforehand."""
-    by_pair: dict[tuple[str, str], list[str]] = {}
+    by_pair: dict[tuple[RowName, RowName], list[str]] = {}
     verdicts = confirmed(board.contrasts, board.family)
     for one, (value, claim) in zip(board.contrasts, verdicts, strict=True):
         by_pair.setdefault((one.a, one.b), []).append(_contrast(one, value, claim))
@@ -66,14 +66,13 @@ def _confirmatory(board: Board) -> Iterator[str]:
         yield f"Under-trained, so that differences may change with more steps: {', '.join(late)}."
 
 
-def _length_state(board: Board, row: str) -> str:
+def _length_state(board: Board, row: RowName) -> str:
     """How well dense is trained at the length of a row, where that limits what a verdict says."""
-    arch, conditions = row.split("/")[0], conditions_of_name(row)
-    given = re.fullmatch(r"@train\.steps=(\d+)", conditions)
-    if conditions and not given:
+    changed = dict(row.dense.settings)
+    if changed.keys() - {STEPS}:
         return ""  # another network, whose lengths were not looked at
-    steps = int(given[1]) if given else board.head.budgets.get(arch)
-    state = next((one.state for one in board.head.lengths if (one.arch, one.steps) == (arch, steps)), None)
+    steps = int(changed[STEPS]) if changed else board.head.budgets.get(row.arch)
+    state = next((one.state for one in board.head.lengths if (one.arch, one.steps) == (row.arch, steps)), None)
     return f" (dense at {steps} steps: {state})" if state and state != TRAINED else ""
 
 
@@ -90,8 +89,8 @@ def _contrast(one: Comparison, value: float, claim: bool | None) -> str:
 def _shifts(panel: Panel) -> Iterator[str]:
     """Rows at initialization under each shift, exploratory."""
     for arch in panel.archs:
-        lines = [line for line in panel.lines_of(arch) if _of(line, "at-init") and line.trial["pruner"] not in NULL]
-        shifted = [c for c in panel.conditions if c.shift != "none" and c.split == panel.setting.inside.split]
+        lines = [line for line in panel.lines_of(arch) if _of(line, "at-init") and line.name.pruner not in NULL]
+        shifted = [c for c in panel.conditions if c.shift != "none" and c.split == panel.inside.split]
         for condition in shifted:
             found = [line for line in lines if condition in line.changes]
             yield from _sorted_by_sign(f"{arch}, {condition.shift}", found, condition)
@@ -118,7 +117,7 @@ def _partners(panel: Panel) -> Iterator[str]:
     for arch in panel.archs:
         for row in _rows(panel, arch, "at-init"):
             for control, words in PARTNERS.items():
-                partner = panel.rows.get(f"{arch}/dense+{control}{panel.setting.conditions}")
+                partner = panel.rows.get(row.name.dense.but(control=control))
                 if partner is not None and set(row.seeds) & set(partner.seeds):
                     yield f"{row.name} − dense with {words} (exploratory): {_on_both(panel, row, partner)}."
 
@@ -126,8 +125,8 @@ def _partners(panel: Panel) -> Iterator[str]:
 def _controls(panel: Panel) -> Iterator[str]:
     """A pruned row against its controls."""
     for name, row in panel.rows.items():
-        control = row.trial["control"]
-        original = panel.rows.get(name.replace(f"+{control}", ""))
+        control = name.control
+        original = panel.rows.get(name.but(control=None))
         if control in CONTROLS and original is not None and set(row.seeds) & set(original.seeds):
             yield f"{original.name} − its control {control} (exploratory): {_on_both(panel, original, row)}."
 
@@ -138,15 +137,15 @@ def _timings(panel: Panel) -> Iterator[str]:
         for row in _rows(panel, arch, "at-init"):
             parts = []
             for timing in ("while", "after"):
-                other = panel.rows.get(row.name.replace("/at-init/", f"/{timing}/"))
+                other = panel.rows.get(row.name.but(timing=timing))
                 if other is not None and set(row.seeds) & set(other.seeds):
                     parts.append(f"{timing} − at-init: {_on_both(panel, other, row)}")
-            long = panel.rows.get(f"{arch}/dense+long{panel.setting.conditions}")
-            after = panel.rows.get(row.name.replace("/at-init/", "/after/"))
+            long = panel.rows.get(row.name.dense.but(control="long"))
+            after = panel.rows.get(row.name.but(timing="after"))
             if long is not None and after is not None and set(long.seeds) & set(after.seeds):
                 parts.append(f"after − dense trained as long: {_on_both(panel, after, long)}")
             if parts:
-                apart = " (lottery: every timing has seen trained weights)" if row.trial["pruner"] == "lottery" else ""
+                apart = " (lottery: every timing has seen trained weights)" if row.name.pruner == "lottery" else ""
                 name = row.name.replace("/at-init/", " ")
                 yield f"{name}{apart} (exploratory): {'; '.join(parts)}."
 
@@ -156,35 +155,33 @@ def _rows(panel: Panel, arch: str, timing: str) -> list[Row]:
     return [
         row
         for row in panel.rows.values()
-        if row.trial["arch"] == arch
-        and row.trial["timing"] == timing
-        and not row.trial["control"]
-        and row.trial["pruner"] not in NULL
+        if row.name.arch == arch and row.name.timing == timing and not row.name.control and row.name.pruner not in NULL
     ]
 
 
 def _on_both(panel: Panel, a: Row, b: Row) -> str:
     """Paired difference in distribution, and out of it where the dense network is good enough for that, in words."""
-    weak = _weak(panel, a.trial["arch"])
-    found = compare(a, b, METRIC, [panel.setting.inside] if weak else panel.setting.both)
+    weak = _weak(panel, a.name.arch)
+    found = compare(a, b, METRIC, [panel.inside] if weak else panel.both)
     return ", ".join(f"{one.condition} {interval(one.estimate)}" for one in found)
 
 
 def _weak(panel: Panel, arch: str) -> str | None:
     """Why nothing is said about an architecture out of distribution."""
-    dense, outside = panel.rows.get(f"{arch}/dense{panel.setting.conditions}"), panel.setting.outside
+    dense = next((row for name, row in panel.rows.items() if name == name.dense and name.arch == arch), None)
+    outside = panel.outside
     return behind_cg_sense(dense, outside.split) if dense and outside else None
 
 
 def _costs(panel: Panel) -> Iterator[str]:
     for arch in panel.archs:
-        lines = [line for line in panel.lines_of(arch) if line.cost and line.trial["timing"]]
-        if lines:
-            ordered = sorted(lines, key=lambda line: line.cost["relative"])
-            low, high = ordered[0], ordered[-1]
+        costs = [(line.cost.relative, line) for line in panel.lines_of(arch) if line.cost and line.name.timing]
+        if costs:
+            costs.sort(key=lambda pair: pair[0])
+            (low, cheap), (high, dear) = costs[0], costs[-1]
             yield (
-                f"{arch}: from {low.cost['relative']:.2f} ({_short(low)}) to {high.cost['relative']:.2f} dense "
-                f"trainings ({_short(high)}); a forward pass executes as many multiply–accumulates as dense, since "
+                f"{arch}: from {low:.2f} ({_short(cheap)}) to {high:.2f} dense "
+                f"trainings ({_short(dear)}); a forward pass executes as many multiply–accumulates as dense, since "
                 "masked zeros are also multiplied."
             )
 
@@ -196,17 +193,19 @@ def _speeds(board: Board, panel: Panel) -> Iterator[str]:
     for arch in panel.archs:
         found = [(line, speed) for line in panel.lines_of(arch) for speed in board.speeds_of(line, panel)]
         for line, speed in found:
-            if "channels" not in line.mask and line.trial["timing"]:
+            if line.mask and line.cost and not line.mask.channels and line.name.timing:
                 zeros, empty = (speed.faster(name, speed.first).median for name in ("masked", "compacted"))
-                file, macs = speed.share("bytes", "sparse"), line.cost["kept_macs"] / line.cost["macs"]
+                file, macs = speed.share("bytes", "sparse"), line.cost.kept_macs / line.cost.macs
                 yield (
                     f"{line.name}, single weights: as bit mask and values its file is {100 * file:.0f} % of dense's; "
                     f"in theory it needs {100 * macs:.0f} % of the multiply–accumulates; measured, it is {zeros:.2f}× "
                     f"as fast as dense with its zeros and {empty:.2f}× without its empty channels ({speed.place})."
                 )
         for place in dict.fromkeys(speed.place for _, speed in found):
-            whole = [(line, speed) for line, speed in found if "channels" in line.mask and speed.place == place]
-            yield from _channels(f"{arch}, whole channels, {place} (exploratory)", whole, panel.setting.inside)
+            whole = [
+                (line, speed) for line, speed in found if line.mask and line.mask.channels and speed.place == place
+            ]
+            yield from _channels(f"{arch}, whole channels, {place} (exploratory)", whole, panel.inside)
 
 
 def _channels(where: str, whole: Sequence[tuple[Line, Speed]], inside: Condition) -> Iterator[str]:
@@ -238,7 +237,7 @@ def _measured(line: Line, speed: Speed, change: Estimate) -> str:
 
 
 def _of(line: Line, timing: str) -> bool:
-    return line.trial["timing"] == timing and not line.trial["control"]
+    return line.name.timing == timing and not line.name.control
 
 
 def _short(line: Line) -> str:

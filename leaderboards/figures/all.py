@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from leaderboards.board.build import Board, Panel
+from leaderboards.board.values import Board, Panel
 from leaderboards.figures.cost import quality_against_cost
 from leaderboards.figures.densities import layer_densities
 from leaderboards.figures.examples import Images, reconstructions
@@ -53,7 +53,7 @@ def draw_all(board: Board, examples: Mapping[str, Images], folder: Path) -> list
         if figure is not None:
             save(figure, folder, "speed")
             drawn.append(("speed", "Quality against measured speed of compacted networks"))
-        for split in (condition.split for condition in panel.setting.both):
+        for split in (condition.split for condition in panel.both):
             figure = reconstructions(examples, split)
             if figure is not None:
                 save(figure, folder, f"reconstructions-{split}", IMAGE_DPI)

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from registries import RequestError
 
 GAIN = 5
+"""Of error maps, as in the pictures of a run."""
 Images = Mapping[str, npt.NDArray[np.float32]]
 """``split.kind`` to an image; kinds are ``target``, ``zero-filled`` and ``network``."""
 

@@ -4,28 +4,27 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from leaderboards.board.build import Panel
-
-TIMINGS = ("at-init", "while", "after")
+from leaderboards.board.values import Panel
+from records.trial import TIMINGS
 
 
 def overview(panel: Panel) -> Figure | None:
     """Change against dense in and out of distribution, at the sparsity that most rows have; empty: not run or n/a."""
-    lines = [line for line in panel.lines if line.changes and line.trial["timing"] and not line.trial["control"]]
+    lines = [line for line in panel.lines if line.changes and line.name.timing and not line.name.control]
     if not lines:
         return None
-    sparsities = [str(line.trial["sparsity"]) for line in lines]
+    sparsities = [line.name.sparsity for line in lines]
     sparsity = max(sorted(set(sparsities)), key=sparsities.count)
-    pruners = sorted({str(line.trial["pruner"]) for line in lines})
+    pruners = sorted({line.name.pruner for line in lines})
     archs = panel.archs
-    conditions = list(panel.setting.both)
+    conditions = list(panel.both)
     tables = []
     for condition in conditions:
         values = np.full((len(archs) * len(TIMINGS), len(pruners)), np.nan)
         for line in lines:
-            if str(line.trial["sparsity"]) == sparsity and condition in line.changes:
-                row = archs.index(line.arch) * len(TIMINGS) + TIMINGS.index(str(line.trial["timing"]))
-                values[row, pruners.index(str(line.trial["pruner"]))] = float(line.changes[condition].mean)
+            if line.name.sparsity == sparsity and condition in line.changes:
+                row = archs.index(line.arch) * len(TIMINGS) + TIMINGS.index(line.name.timing)
+                values[row, pruners.index(line.name.pruner)] = float(line.changes[condition].mean)
         tables.append(values)
     top = float(np.nanmax(np.abs(np.array(tables)))) or 1.0
     size = (1.6 + 0.75 * len(pruners) * len(conditions) + 1.5, 1.6 + 0.3 * len(archs) * len(TIMINGS))

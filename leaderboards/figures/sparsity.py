@@ -5,7 +5,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from leaderboards.board.build import Line, Panel
+from leaderboards.board.values import Line, Panel
 from leaderboards.figures.style import FILLS, colours, legend_below, markers
 from leaderboards.rows.rows import Condition
 
@@ -15,11 +15,11 @@ SPREAD = 0.012
 
 def quality_against_sparsity(panel: Panel) -> Figure | None:
     """One plot per architecture, in and out of distribution."""
-    conditions = list(panel.setting.both)
+    conditions = list(panel.both)
     archs, size = panel.archs, (5.2 * len(conditions), 3.0 * len(panel.archs))
     figure, grid = plt.subplots(len(archs), len(conditions), figsize=size, squeeze=False, layout="constrained")
-    lines = [line for line in panel.lines if line.scores and not line.trial["control"]]
-    pruners = sorted({str(line.trial["pruner"]) for line in lines} - {"dense"})
+    lines = [line for line in panel.lines if line.scores and not line.name.control]
+    pruners = sorted({line.name.pruner for line in lines} - {"dense"})
     hues, shapes = colours(pruners), markers(pruners)
     for row, arch in zip(grid, archs, strict=True):
         for axes, condition in zip(row, conditions, strict=True):
@@ -34,12 +34,12 @@ def quality_against_sparsity(panel: Panel) -> Figure | None:
 def _plot(axes: Axes, lines: list[Line], condition: Condition, hues: dict[str, str], shapes: dict[str, str]) -> None:
     groups: dict[tuple[str, str], list[Line]] = {}
     for line in lines:
-        if condition in line.changes and line.trial["timing"]:
-            groups.setdefault((str(line.trial["pruner"]), str(line.trial["timing"])), []).append(line)
+        if condition in line.changes and line.name.timing:
+            groups.setdefault((line.name.pruner, line.name.timing), []).append(line)
     axes.axhline(0, color="black", linewidth=1, label="dense")
     for number, ((pruner, timing), members) in enumerate(sorted(groups.items())):
-        members.sort(key=lambda line: float(line.trial["sparsity"]))
-        x = np.array([float(line.trial["sparsity"]) for line in members])
+        members.sort(key=lambda line: float(line.name.sparsity))
+        x = np.array([float(line.name.sparsity) for line in members])
         x = x + SPREAD * ((number + 0.5) / len(groups) - 0.5)
         y = np.array([float(line.changes[condition].mean) for line in members])
         ends = np.array([[float(end) for end in line.changes[condition].interval()] for line in members])

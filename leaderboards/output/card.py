@@ -1,6 +1,6 @@
 """The card beside a board: what its numbers can and cannot be used for."""
 
-from leaderboards.board.build import Board
+from leaderboards.board.values import Board
 from leaderboards.output.formats import head_lines
 
 

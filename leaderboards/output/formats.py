@@ -6,13 +6,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from leaderboards.board.build import Board, Head, Line, Panel, states, usual
 from leaderboards.board.papers import Reference
 from leaderboards.board.questions import questions
+from leaderboards.board.values import Board, Head, Line, Panel, states, usual
 from leaderboards.rows.compare import confirmed
 from leaderboards.rows.lengths import GATE
-from leaderboards.rows.rows import USUAL, Condition, scores
+from leaderboards.rows.rows import DEFAULT, Condition, scores
 from leaderboards.statistics import Estimate, two_way
+from records.record import present
+from records.results import BASELINE_WORDS
 
 OTHERS = ("ssim", "nmse", "hfen", "psnr_foreground", "psnr_scaled")
 COLUMNS = (
@@ -73,13 +75,13 @@ def panel_cells(panel: Panel, lines: Sequence[Line]) -> Cells:
                 _whole(line.rank_inside),
                 _whole(line.rank_outside),
                 line.name,
-                str(line.mask.get("seen", "")),
+                line.mask.seen if line.mask else "",
                 str(len(line.seeds)) if line.seeds else "",
                 *(c for condition in conditions for c in (_score(line, condition), _change(line, condition))),
                 "" if line.robustness is None else f"{line.robustness:+.2f}",
-                f"{line.mask['compression']:.1f}×" if line.mask else "",
-                f"{line.cost['kept_macs'] / line.cost['macs']:.2f}" if line.cost else "",
-                f"{line.cost['relative']:.2f}" if line.cost else "",
+                f"{line.mask.compression:.1f}×" if line.mask else "",
+                f"{line.cost.kept_macs / line.cost.macs:.2f}" if line.cost else "",
+                f"{line.cost.relative:.2f}" if line.cost else "",
                 "; ".join(line.notes),
             ]
         )
@@ -88,7 +90,7 @@ def panel_cells(panel: Panel, lines: Sequence[Line]) -> Cells:
 
 def shift_cells(panel: Panel, split: str) -> Cells:
     """Change against dense under every shift of a split, for the rows that were evaluated so."""
-    shifts = [c for c in panel.conditions if c.split == split and c.shift != USUAL]
+    shifts = [c for c in panel.conditions if c.split == split and c.shift != DEFAULT]
     cells = [["row", "seeds", *(c.shift for c in shifts)]]
     for line in panel.lines:
         if any(condition in line.changes for condition in shifts):
@@ -111,7 +113,7 @@ def contrast_cells(board: Board) -> Cells:
 
 def speed_cells(board: Board) -> Cells:
     """Quality beside measured speed of the rows that were measured, the fastest of each architecture first."""
-    conditions = board.panels[0].setting.both
+    conditions = board.panels[0].both
     header = ["row", "channels kept", "weights kept", *(f"{c} − dense, dB" for c in conditions)]
     header += ["compacted, faster than dense", "at several slices", "with its zeros"]
     header += ["MACs, compacted", "peak memory", "file, compacted", "file, bit mask and values"]
@@ -121,13 +123,13 @@ def speed_cells(board: Board) -> Cells:
         measured.sort(key=lambda pair: (pair[0].arch, -pair[1].faster("compacted", pair[1].first).median))
         for line, speed in measured:
             first, last = speed.first, speed.batches[-1]
-            channels = line.mask.get("channels")
+            mask = present(line.mask)
             memory = speed.memory("compacted", last)
             cells.append(
                 [
                     line.name,
-                    f"{100 * channels['kept'] / channels['total']:.0f} %" if channels else "single weights",
-                    f"{100 * (1 - line.mask['achieved']):.1f} %",
+                    f"{100 * mask.channels.kept / mask.channels.total:.0f} %" if mask.channels else "single weights",
+                    f"{100 * (1 - mask.achieved):.1f} %",
                     *(_change(line, condition) for condition in conditions),
                     f"{speed.faster('compacted', first)} at {first}",
                     f"{speed.faster('compacted', last)} at {last}" if last != first else "",
@@ -142,16 +144,13 @@ def speed_cells(board: Board) -> Cells:
     return cells
 
 
-BASELINES = {"zero_filled": "zero-filled", "cg_sense": "CG-SENSE", "empty": "empty", "oracle": "oracle"}
-
-
 def baseline_cells(panel: Panel) -> Cells:
     """Mean PSNR of what a network has to beat, and of the oracle."""
     splits = [str(condition) for condition in usual(panel.conditions)]
     cells = [["architecture", "baseline", *splits]]
     for (arch, name), values in panel.baselines.items():
         shown = [f"{values[split]:.2f}" if split in values else "" for split in splits]
-        cells.append([arch, BASELINES.get(name, name), *shown])
+        cells.append([arch, BASELINE_WORDS.get(name, name), *shown])
     return cells
 
 
@@ -209,14 +208,13 @@ def results_csv(board: Board) -> str:
     writer.writerow(COLUMNS)
     for panel in board.panels:
         for line in panel.lines:
-            trial = line.trial
-            begin = [str(panel.setting), line.name, line.arch, trial["pruner"], trial["timing"] or ""]
-            begin += [trial["sparsity"], trial["control"] or "", line.mask.get("seen", ""), len(line.seeds)]
+            name, seen = line.name, line.mask.seen if line.mask else ""
+            begin = [str(panel.setting), str(name), name.arch, name.pruner, name.timing or ""]
+            begin += [name.sparsity, name.control or "", seen, str(len(line.seeds))]
             end = [line.rank_inside or "", line.rank_outside or "", _plain(line.robustness)]
-            end += [_plain(line.mask.get("compression"))]
-            end += [_plain(line.cost.get(name)) for name in ("macs", "kept_macs", "relative", "latency_ms")] + [
-                "; ".join(line.notes)
-            ]
+            end += [_plain(line.mask.compression if line.mask else None)]
+            costs = ("macs", "kept_macs", "relative", "latency_ms")
+            end += [_plain(getattr(line.cost, cost, None)) for cost in costs] + ["; ".join(line.notes)]
             if not line.scores:
                 writer.writerow([*begin, "", "", "", *[""] * (6 + len(OTHERS)), *end])
             for condition, found in line.scores.items():

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from leaderboards.board.build import Board, Head, Line, Panel, Setting
 from leaderboards.board.papers import Reference
 from leaderboards.board.questions import questions
+from leaderboards.board.values import Board, Head, Line, Panel
 from leaderboards.output.formats import (
     SPEED_WORDS,
     Cells,
@@ -23,8 +23,9 @@ from leaderboards.output.formats import (
     reference_cells,
     speed_cells,
 )
-from leaderboards.rows.rows import USUAL, Condition
+from leaderboards.rows.rows import DEFAULT, Condition
 from leaderboards.statistics import Estimate
+from records.setting import Setting
 
 
 def page(board: Board, references: Sequence[Reference], figures: Sequence[tuple[str, str]], folder: Path) -> str:
@@ -72,9 +73,9 @@ def _data(board: Board) -> dict[str, Any]:
     conditions = list(dict.fromkeys(condition for panel in board.panels for condition in panel.conditions))
     places = {condition: number for number, condition in enumerate(conditions)}
     lines = [_line(board, panel, line, places) for panel in board.panels for line in panel.lines]
-    first = board.panels[0].setting
+    first = board.panels[0]
     return {
-        "setting": str(first),
+        "setting": str(first.setting),
         "split": first.inside.split,
         "conditions": [[c.split, c.shift] for c in conditions],
         "lines": lines,
@@ -82,19 +83,19 @@ def _data(board: Board) -> dict[str, Any]:
 
 
 def _line(board: Board, panel: Panel, line: Line, places: Mapping[Condition, int]) -> dict[str, Any]:
-    ranks = dict(zip(panel.setting.both, (line.rank_inside, line.rank_outside), strict=False))
+    ranks = dict(zip(panel.both, (line.rank_inside, line.rank_outside), strict=False))
     return {
         "setting": str(panel.setting),
         "row": line.name,
         "architecture": line.arch,
-        "pruner": line.trial["pruner"],
-        "timing": line.trial["timing"] or "–",
-        "control": line.trial["control"] or "–",
-        "seen": line.mask.get("seen", ""),
+        "pruner": line.name.pruner,
+        "timing": line.name.timing or "–",
+        "control": line.name.control or "–",
+        "seen": line.mask.seen if line.mask else "",
         "seeds": len(line.seeds),
-        "compression": _rounded(line.mask.get("compression"), 2),
-        "cost": _rounded(line.cost.get("relative"), 3),
-        "macs": _rounded(line.cost["kept_macs"] / line.cost["macs"], 3) if line.cost else None,
+        "compression": _rounded(line.mask.compression if line.mask else None, 2),
+        "cost": _rounded(line.cost.relative if line.cost else None, 3),
+        "macs": _rounded(line.cost.kept_macs / line.cost.macs, 3) if line.cost else None,
         "faster": _faster(board, panel, line),
         "robustness": _rounded(line.robustness, 3),
         "notes": "; ".join(line.notes),
@@ -116,15 +117,16 @@ def _faster(board: Board, panel: Panel, line: Line) -> float | None:
 
 def command(line: Line, setting: Setting, head: Head) -> str:
     """What runs a row again, for its first seed."""
-    trial = line.trial
-    words = ["python -m bench run", f"--arch {trial['arch']}", f"--pruner {trial['pruner']}"]
-    if trial["timing"]:
-        words += [f"--timing {trial['timing']}", f"--sparsity {trial['sparsity']}"]
-    if trial["control"]:
-        words.append(f"--control {trial['control']}")
+    name = line.name
+    words = ["python -m bench run", f"--arch {name.arch}", f"--pruner {name.pruner}"]
+    if name.timing:
+        words += [f"--timing {name.timing}", f"--sparsity {name.sparsity}"]
+    if name.control:
+        words.append(f"--control {name.control}")
+    words += [f"--set {setting}={value}" for setting, value in name.settings]
     words += [f"--size {setting.size}", f"--track {head.track}", f"--train-on {setting.train_on}"]
     words += [f"--acceleration {setting.acceleration}", f"--seed {line.seeds[0] if line.seeds else 0}"]
-    shifts = list(dict.fromkeys(condition.shift for condition in line.scores if condition.shift != USUAL))
+    shifts = list(dict.fromkeys(condition.shift for condition in line.scores if condition.shift != DEFAULT))
     words += [f"--protocol {head.protocol}", f"--device {setting.device}"]
     words += ["--data ROOT"] if head.kind == "real" else []
     words += [f"--shifts {' '.join(shifts)}"] if shifts else []

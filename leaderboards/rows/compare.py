@@ -5,8 +5,11 @@ from dataclasses import dataclass
 
 from leaderboards.rows.rows import Condition, Row, paired, shared_conditions
 from leaderboards.statistics import FEW_SEEDS, Estimate, holm, sign_flips, two_way
+from records.row_name import RowName
 
 SCALED = "psnr_scaled"
+OTHER_WEIGHTS = ("small", "reinit")
+"""Controls that begin with a θ₀ of their own."""
 
 
 @dataclass(frozen=True)
@@ -15,8 +18,7 @@ class Comparison:
 
     Attributes
     ----------
-    a, b : str
-        Row names.
+    a, b : RowName
     condition : Condition
     metric : str
     estimate : Estimate
@@ -28,8 +30,8 @@ class Comparison:
         Seeds that both rows have finished, of which one says nothing (see `soundness.unsound`), and that are left out.
     """
 
-    a: str
-    b: str
+    a: RowName
+    b: RowName
     condition: Condition
     metric: str
     estimate: Estimate
@@ -55,11 +57,9 @@ def compare(a: Row, b: Row, metric: str, conditions: Sequence[Condition] | None 
     return [_compare_on(a, b, metric, condition) for condition in chosen]
 
 
-def paired_by_weights(a: str, b: str) -> bool:
+def paired_by_weights(a: RowName, b: RowName) -> bool:
     """Whether trials of these rows begin with the same θ₀, seed by seed."""
-    other_weights = ("+small", "+reinit")
-    same_architecture = a.split("/")[0] == b.split("/")[0]
-    return same_architecture and not any(mark in name for name in (a, b) for mark in other_weights)
+    return a.arch == b.arch and not any((name.control or "").startswith(OTHER_WEIGHTS) for name in (a, b))
 
 
 def _compare_on(a: Row, b: Row, metric: str, condition: Condition) -> Comparison:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from records.record import Record
+from records.record import Record, present
+from records.row_name import DENSE
 
 GATE = 0.1
 """dB on validation patients that count as a change."""
@@ -47,16 +48,15 @@ def lengths_of(records: Iterable[Record]) -> tuple[Length, ...]:
     found: dict[tuple[str, int], dict[int, Record]] = {}
     for record in records:
         if _counts(record):
-            trial = record.trial
-            found.setdefault((trial["arch"], trial["resolved"]["budget"]), {})[trial["seed"]] = record
+            steps = present(record.trial.resolved.budget)
+            found.setdefault((record.trial.arch, steps), {})[record.seed] = record
     return tuple(_length(arch, steps, found) for arch, steps in sorted(found))
 
 
 def _counts(record: Record) -> bool:
     """A plain dense network that was scored on validation patients, whose training differs in length alone."""
-    trial = record.trial
-    plain = record.ok and trial["pruner"] == "dense" and not trial["control"]
-    return plain and bool(record.content["convergence"]) and set(trial.get("settings", {})) <= {"train.steps"}
+    plain = record.ok and record.trial.pruner == DENSE and not record.trial.control
+    return plain and record.convergence is not None and set(record.trial.settings) <= {"train.steps"}
 
 
 def _length(arch: str, steps: int, found: Mapping[tuple[str, int], Mapping[int, Record]]) -> Length:
@@ -67,8 +67,8 @@ def _length(arch: str, steps: int, found: Mapping[tuple[str, int], Mapping[int, 
         steps,
         tuple(sorted(own)),
         float(np.mean([_psnr(record) for record in own.values()])),
-        _mean(own, "validation_loss"),
-        _mean(own, "training_loss"),
+        _mean(present(record.convergence).validation_loss for record in own.values()),
+        _mean(present(record.convergence).training_loss for record in own.values()),
         dict(_test(own)),
         _state(steps, {other: change for other, change in changes.items() if change is not None}),
     )
@@ -89,19 +89,20 @@ def _state(steps: int, changes: Mapping[int, float]) -> str:
 
 
 def _psnr(record: Record) -> float:
-    return float(record.content["convergence"]["psnr_at_end"])
+    return present(record.convergence).psnr_at_end
 
 
-def _mean(group: Mapping[int, Record], name: str) -> float | None:
-    values = [record.content["convergence"].get(name) for record in group.values()]
-    return None if None in values else float(np.mean(values))
+def _mean(losses: Iterable[float | None]) -> float | None:
+    values = list(losses)
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if len(known) == len(values) else None
 
 
 def _test(group: Mapping[int, Record]) -> Iterator[tuple[str, float]]:
-    metrics = [record.content["metrics"] for record in group.values()]
+    metrics = [record.metrics for record in group.values()]
     for split in metrics[0]:
-        if all(split in found for found in metrics):
-            yield split, float(np.mean([found[split]["psnr"] for found in metrics]))
+        if all(split in by_split for by_split in metrics):
+            yield split, float(np.mean([by_split[split]["psnr"] for by_split in metrics]))
 
 
 def table(lengths: Iterable[Length]) -> list[list[str]]:

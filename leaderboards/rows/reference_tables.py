@@ -1,13 +1,14 @@
 """Every row beside the row of a reference pruner, in one table."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from leaderboards.rows.compare import Comparison, compare
-from leaderboards.rows.rows import USUAL, Row, row_of, setting_of, shared_conditions
+from leaderboards.rows.rows import DEFAULT, Row, row_of, shared_conditions
 from leaderboards.rows.soundness import outcomes, verdicts_of
 from records.record import Record
+from records.row_name import RowName
+from records.setting import tables, title_of
 from registries import RequestError
 
 
@@ -44,11 +45,10 @@ def against(records: Sequence[Record], references: Sequence[str], metric: str, w
     if not finished:
         raise RequestError(f"{where}: holds no finished trial")
     for reference in references:
-        if reference not in {record.trial["pruner"] for record in finished}:
+        if reference not in {record.trial.pruner for record in finished}:
             raise RequestError(f"--against {reference}: {where} holds no finished row of that pruner")
-    for setting in dict.fromkeys(setting_of(record) for record in finished):
-        own = [record for record in finished if setting_of(record) == setting]
-        yield _table(own, references, metric, where, ", ".join(setting))
+    for own in tables(finished):
+        yield _table(own, references, metric, where, title_of(own[0]))
 
 
 def _table(records: Sequence[Record], references: Sequence[str], metric: str, where: str, setting: str) -> Table:
@@ -84,20 +84,20 @@ def _table(records: Sequence[Record], references: Sequence[str], metric: str, wh
 
 def reference_of(row: Row, pruner: str, rows: Iterable[Row]) -> Row | None:
     """The row of another pruner that a row stands beside: `dense`, or the one of its timing and sparsity."""
-    own = row.trial
+    own = row.name
 
-    def fits(trial: Mapping[str, Any]) -> bool:
-        same = trial["timing"] is None or all(trial[key] == own[key] for key in ("timing", "sparsity"))
-        return same and trial["pruner"] == pruner and trial["arch"] == own["arch"] and trial["control"] is None
+    def fits(name: RowName) -> bool:
+        same = name.timing is None or (name.timing, name.sparsity) == (own.timing, own.sparsity)
+        return same and name.pruner == pruner and name.arch == own.arch and name.control is None
 
-    return next((other for other in rows if other.name != row.name and fits(other.trial)), None)
+    return next((other for other in rows if other.name != own and fits(other.name)), None)
 
 
 def _comparisons(row: Row, other: Row | None, metric: str) -> dict[str, Comparison]:
     """Comparisons by split, without shifts."""
     if other is None or not set(row.seeds) & set(other.seeds):
         return {}
-    conditions = [c for c in shared_conditions(row, other, metric)[0] if c.shift == USUAL and "(" not in c.split]
+    conditions = [c for c in shared_conditions(row, other, metric)[0] if c.shift == DEFAULT and "(" not in c.split]
     return {one.condition.split: one for one in compare(row, other, metric, conditions)}
 
 

@@ -4,21 +4,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from records.archive import RECORDS, holds_archive, read_archive
 from records.record import FILE, Record
+from records.results import VolumeScores
+from records.row_name import RowName
+from records.setting import apart_in_pair, one_row
 from registries import RequestError
 
 Array = npt.NDArray[np.float64]
-FREE = ("steps", "weight_decay")
-"""Settings of a training that a control or an equal total may change."""
 METRIC = "psnr"
 """What boards rank by and contrasts are fixed in."""
-USUAL = "none"
+DEFAULT = "none"
 """What a condition without shift is called."""
 
 
@@ -34,10 +34,10 @@ class Condition:
     """
 
     split: str
-    shift: str = USUAL
+    shift: str = DEFAULT
 
     def __str__(self) -> str:
-        return self.split if self.shift == USUAL else f"{self.split} · {self.shift}"
+        return self.split if self.shift == DEFAULT else f"{self.split} · {self.shift}"
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class Row:
 
     Attributes
     ----------
-    name : str
+    name : RowName
     records : mapping of int to Record
     """
 
-    name: str
+    name: RowName
     records: Mapping[int, Record]
 
     @property
@@ -59,9 +59,9 @@ class Row:
         return tuple(sorted(self.records))
 
     @property
-    def trial(self) -> Mapping[str, Any]:
-        """What its trials have in common, as the one of the first seed says it."""
-        return self.records[self.seeds[0]].trial
+    def first(self) -> Record:
+        """Of the first seed."""
+        return self.records[self.seeds[0]]
 
     def tables(self, metric: str) -> Mapping[int, Mapping[Condition, Mapping[str, float]]]:
         """Score by seed, condition and patient: the mean over the patient's volumes; read once.
@@ -83,19 +83,25 @@ class Row:
 
 
 def _by_patient(row: Row, seed: int, metric: str) -> dict[Condition, dict[str, float]]:
-    volumes = row.records[seed].content["volumes"]
+    volumes = row.records[seed].volumes
     anatomies: dict[str, set[str]] = {}
     for volume in volumes:
-        anatomies.setdefault(volume["split"], set()).add(volume["anatomy"])
+        anatomies.setdefault(volume.split, set()).add(volume.anatomy)
     values: dict[Condition, dict[str, list[float]]] = {}
     for volume in volumes:
-        split, shift, score = volume["split"], volume["shift"] or USUAL, volume.get(metric)
-        if score is None:
-            raise RequestError(f"row {row.name}, seed {seed}: volume {volume['volume']} has no metric '{metric}'")
-        names = [split, *([f"{split} ({volume['anatomy']})"] if len(anatomies[split]) > 1 else [])]
+        score = _score(volume, metric, f"row {row.name}, seed {seed}")
+        names = [volume.split, *([f"{volume.split} ({volume.anatomy})"] if len(anatomies[volume.split]) > 1 else [])]
         for name in names:
-            values.setdefault(Condition(name, shift), {}).setdefault(volume["patient"], []).append(score)
+            condition = Condition(name, volume.shift or DEFAULT)
+            values.setdefault(condition, {}).setdefault(volume.patient, []).append(score)
     return {c: {p: float(np.mean(v)) for p, v in patients.items()} for c, patients in values.items()}
+
+
+def _score(volume: VolumeScores, metric: str, where: str) -> float:
+    score = volume.metrics.get(metric)
+    if score is None:
+        raise RequestError(f"{where}: volume {volume.volume} has no metric '{metric}'")
+    return score
 
 
 def read_records(folder: Path) -> list[Record]:
@@ -113,7 +119,7 @@ def read_records(folder: Path) -> list[Record]:
     return [*archived, *(Record.read(path) for path in paths)]
 
 
-def row_of(records: Iterable[Record], name: str, where: str) -> Row:
+def row_of(records: Iterable[Record], name: RowName, where: str) -> Row:
     """The row of a name.
 
     Raises
@@ -126,28 +132,9 @@ def row_of(records: Iterable[Record], name: str, where: str) -> Row:
     if not finished:
         present = sorted({record.row for record in records if record.ok})
         if named:
-            raise RequestError(f"row {name}: all of its trials in {where} are {named[0].content['status']}")
+            raise RequestError(f"row {name}: all of its trials in {where} are {named[0].status}")
         raise RequestError(f"row {name}: is not in {where}; there are {', '.join(present) or 'none'}")
-    settings = {_setting(record) for record in finished}
-    if len(settings) > 1:
-        raise RequestError(
-            f"row {name}: occurs in {where} in {len(settings)} settings (sizes, data, budgets); remove the others"
-        )
-    by_seed: dict[int, Record] = {}
-    for record in finished:
-        seed = record.trial["seed"]
-        other = by_seed.get(seed)
-        if other is not None and not _same_but_for_shifts(record, other):
-            raise RequestError(f"row {name}: seed {seed} occurs twice in {where}, with other results; remove one")
-        by_seed[seed] = max((record, *([other] if other else [])), key=lambda r: len(r.content["volumes"]))
-    return Row(name, by_seed)
-
-
-def _same_but_for_shifts(record: Record, other: Record) -> bool:
-    """Whether one of two records of a trial was merely evaluated under more shifts."""
-    usual = [[v for v in r.content["volumes"] if v["shift"] is None] for r in (record, other)]
-    shifts = [{v["shift"] for v in r.content["volumes"]} for r in (record, other)]
-    return usual[0] == usual[1] and (shifts[0] <= shifts[1] or shifts[1] <= shifts[0])
+    return Row(finished[0].row, one_row(finished, where))
 
 
 def conditions_of(row: Row, metric: str) -> list[Condition]:
@@ -164,20 +151,19 @@ def scores(row: Row, condition: Condition, metric: str) -> Array:
     RequestError
         If the seeds were evaluated on unequal patients.
     """
-    found = _on(row, condition, metric, row.seeds)
-    patients = sorted(found[row.seeds[0]])
+    by_seed = _on(row, condition, metric, row.seeds)
+    patients = sorted(by_seed[row.seeds[0]])
     for seed in row.seeds:
-        if sorted(found[seed]) != patients:
+        if sorted(by_seed[seed]) != patients:
             raise RequestError(f"row {row.name}: seeds were evaluated on unequal patients of {condition}")
-    return np.array([[found[seed][patient] for patient in patients] for seed in row.seeds])
+    return np.array([[by_seed[seed][patient] for patient in patients] for seed in row.seeds])
 
 
 def shared_conditions(a: Row, b: Row, metric: str) -> tuple[list[Condition], list[Condition]]:
     """Conditions that all common seeds of both rows have, in order, and those that only some have."""
-    seeds = _common_seeds(a, b)
-    found = [row.tables(metric)[seed] for seed in seeds for row in (a, b)]
-    everything = dict.fromkeys(condition for table in found for condition in table)
-    shared = [condition for condition in everything if all(condition in table for table in found)]
+    tables = [row.tables(metric)[seed] for seed in _common_seeds(a, b) for row in (a, b)]
+    everything = dict.fromkeys(condition for table in tables for condition in table)
+    shared = [condition for condition in everything if all(condition in table for table in tables)]
     return shared, [condition for condition in everything if condition not in shared]
 
 
@@ -196,20 +182,17 @@ def paired(a: Row, b: Row, condition: Condition, metric: str) -> tuple[Array, tu
     RequestError
         If no seed is common, or the rows differ in setting or patients.
     """
-    if _surroundings(next(iter(a.records.values()))) != _surroundings(next(iter(b.records.values()))):
-        raise RequestError(
-            f"{a.name} and {b.name} differ in size, initialisation or options of the network, data, training, "
-            "evaluation, protocol or kind of device"
-        )
+    if apart := apart_in_pair(a.first, b.first):
+        raise RequestError(f"{a.name} and {b.name} cannot be paired: {', '.join(apart)}")
     seeds = _common_seeds(a, b)
     of_a, of_b = (_on(row, condition, metric, seeds) for row in (a, b))
     patients = sorted(of_a[seeds[0]])
-    for name, found in ((a.name, of_a), (b.name, of_b)):
+    for name, by_seed in ((a.name, of_a), (b.name, of_b)):
         for seed in seeds:
-            if sorted(found[seed]) != patients:
+            if sorted(by_seed[seed]) != patients:
                 raise RequestError(
                     f"{a.name} and {b.name} were evaluated on unequal patients of {condition}: "
-                    f"{len(patients)} against {len(found[seed])} of {name}, seed {seed}"
+                    f"{len(patients)} against {len(by_seed[seed])} of {name}, seed {seed}"
                 )
     values = [[of_a[seed][patient] - of_b[seed][patient] for patient in patients] for seed in seeds]
     return np.array(values), seeds, len(set(a.seeds) ^ set(b.seeds))
@@ -221,41 +204,3 @@ def _on(row: Row, condition: Condition, metric: str, seeds: Sequence[int]) -> di
         if condition not in tables[seed]:
             raise RequestError(f"row {row.name}, seed {seed}: was not evaluated on {condition}")
     return {seed: tables[seed][condition] for seed in seeds}
-
-
-def setting_of(record: Record) -> tuple[str, ...]:
-    """In words, what tells tables of one folder apart."""
-    trial = record.trial
-    return (
-        f"track {trial['resolved']['track']}",
-        f"size {trial['size']}",
-        f"trained on {trial['train_on']}",
-        f"{trial['acceleration']}×",
-        f"{trial['protocol']} protocol",
-        *([record.conditions.removeprefix("@")] if record.conditions else []),
-        str(record.content["provenance"]["numerics"]["device"]),
-    )
-
-
-def _setting(record: Record) -> tuple[str, ...]:
-    """Everything but the seed that tells two trials of one row name apart."""
-    trial = record.trial
-    return (*_surroundings(record), str(sorted(trial["options"].items())), str(trial["resolved"]["training"]))
-
-
-def _surroundings(record: Record) -> tuple[str, ...]:
-    """What must be equal for a pair."""
-    trial, provenance = record.trial, record.content["provenance"]
-    common = [str(trial[key]) for key in ("size", "train_on", "acceleration", "protocol")]
-    resolved = trial["resolved"]
-    return (
-        *common,
-        str(resolved["track"]),
-        str(resolved["budget"]),
-        str(resolved["preparation"]),
-        str(resolved.get("variant", {})),
-        str({k: v for k, v in resolved["evaluation"].items() if k != "shifts"}),
-        str({k: v for k, v in resolved["training"].items() if k not in FREE}),
-        str(provenance["data"]["identity"]),
-        str(provenance["numerics"]["device"]),
-    )

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from statistics import fmean
 
 from leaderboards.rows.rows import METRIC, Row
-from records.record import Record
+from records.record import Record, present
+from records.row_name import RowName
 
 MOST = 0.2
 """Share of a row's seeds; where more say nothing, the others are a selection and decide nothing."""
@@ -16,20 +17,19 @@ def unsound(record: Record) -> str | None:
     A mask cuts the network where it cuts every denoiser: past one of several, or a network of coil maps, the image
     still finds its way. Records of before these were looked at say nothing of them.
     """
-    mask = record.content["mask"]
-    search = mask["search"] or {}
-    cut = tuple(f"{name}." for name in mask.get("disconnected") or ())
-    denoisers = [layer["name"] for layer in mask["layers"] if layer["group"] == "denoiser"]
+    mask = present(record.mask)
+    cut = tuple(f"{name}." for name in mask.disconnected)
+    denoisers = [layer.name for layer in mask.layers if layer.group == "denoiser"]
     if cut and all(name.startswith(cut) for name in denoisers):
         return "disconnected"
-    if search.get("failed"):
+    if mask.search and mask.search.failed:
         return "search failed"
-    return "search not converged" if search.get("not_converged") else None
+    return "search not converged" if mask.search and mask.search.not_converged else None
 
 
-def verdicts_of(records: Iterable[Record], row: str) -> dict[int, str | None]:
+def verdicts_of(records: Iterable[Record], row: RowName) -> dict[int, str | None]:
     """Of each finished seed of a row, why it says nothing, or None."""
-    return {record.trial["seed"]: unsound(record) for record in records if record.ok and record.row == row}
+    return {record.seed: unsound(record) for record in records if record.ok and record.row == row}
 
 
 def mostly_unsound(verdicts: Mapping[int, str | None]) -> bool:
@@ -47,9 +47,9 @@ def outcomes(verdicts: Mapping[int, str | None]) -> Iterator[str]:
 def behind_cg_sense(dense: Row, split: str) -> str | None:
     """Words that say so where a dense network does not reach CG-SENSE: nothing is to be learned about it there."""
     pairs = [
-        (content["metrics"][split][METRIC], content["baselines"]["cg_sense"][split][METRIC])
-        for content in (record.content for record in dense.records.values())
-        if split in content["metrics"] and "cg_sense" in content["baselines"]
+        (record.metrics[split][METRIC], record.baselines["cg_sense"][split][METRIC])
+        for record in dense.records.values()
+        if split in record.metrics and "cg_sense" in record.baselines
     ]
     network, reference = (fmean(values) for values in zip(*pairs, strict=True)) if pairs else (0.0, 0.0)
     if network >= reference:

@@ -1,16 +1,18 @@
 """Ranks that say no more than the data do."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from typing import TypeVar
 
 Interval = tuple[float, float]
+Name = TypeVar("Name", bound=Hashable)
 
 
-def ranks(names: Sequence[str], difference: Callable[[str, str], Interval | None]) -> dict[str, int]:
+def ranks(names: Sequence[Name], difference: Callable[[Name, Name], Interval | None]) -> dict[Name, int]:
     """1 + the number of rows that are better by an interval that excludes zero.
 
     Parameters
     ----------
-    names : sequence of str
+    names : sequence
         Rows of one architecture.
     difference : callable
         ``(a, b)`` to the interval of score a − score b, higher is better; None where the two cannot be compared.

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from architectures import architectures
-from architectures.checks import CHECKS, make_input, run_checks
+from architectures.check_inputs import make_input
+from architectures.checks import CHECKS, run_checks
 from architectures.contract import ArchitectureEntry, build_entry
 from architectures.models.modl import ConvolutionalDenoiser, MoDL
 from registries import Identity

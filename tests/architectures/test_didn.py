@@ -34,6 +34,7 @@ def test_the_levels_of_a_block():
         "leave": (4, 16, 8),
     }
     nn.init.zeros_(block.leave.weight)
+    assert block.leave.bias is not None
     nn.init.zeros_(block.leave.bias)
     assert torch.equal(block(features), features)
 

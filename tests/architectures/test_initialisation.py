@@ -82,7 +82,7 @@ def test_everything_that_a_constructor_draws_follows_the_generator():
     offsets = []
     for before, seed in ((1, 0), (2, 0), (1, 5)):
         torch.manual_seed(before)
-        offsets.append(build_entry(entry, "toy", torch.Generator().manual_seed(seed)).offset)
+        offsets.append(build_entry(entry, "toy", torch.Generator().manual_seed(seed)).get_parameter("offset"))
     assert torch.equal(offsets[0], offsets[1])
     assert not torch.equal(offsets[0], offsets[2])
 
@@ -107,6 +107,7 @@ def test_an_unknown_start_is_refused_where_it_is_declared():
         @architecture(version=1, source="", sharing="", needs=(), sizes={"toy": {}}, init="zeros")
         def wrong() -> Architecture:
             """Wrong."""
+            raise NotImplementedError
 
     assert "wrong" not in architectures.names()
 

@@ -126,6 +126,7 @@ def test_tables_that_belong_to_other_volumes_are_refused(tmp_path, simulated_roo
 
 def test_splits_and_training_sets_of_simulated_data(simulated_root):
     root = open_root(simulated_root)
+    assert root.annotations is not None
     manifest, annotations = open_manifest(root), read_annotations(root.annotations)
     assert len(splits.get("knee").select(manifest, annotations)) == 2
     assert len(splits.get("brain").select(manifest, annotations)) == 2

@@ -73,7 +73,7 @@ def test_the_best_sham_is_the_place_with_the_most_similar_surround():
     image = draw.random((1, 26, 24), np.float32)
     box = Box(0, 6, 10, 6, 9)
     own = box.surround(image)
-    costs = {}
+    costs: dict[tuple[int, int], float] = {}
     for top in range(MARGIN, 26 - 4 - MARGIN + 1):
         for left in range(MARGIN, 24 - 3 - MARGIN + 1):
             close = top < box.bottom + 2 * MARGIN and top + 4 + 2 * MARGIN > box.top
@@ -81,7 +81,7 @@ def test_the_best_sham_is_the_place_with_the_most_similar_surround():
             if not close:
                 ring = Box(0, top, top + 4, left, left + 3).surround(image)
                 costs[top, left] = abs(ring.mean() - own.mean()) + abs(ring.std() - own.std())
-    best = min(costs, key=costs.get)
+    best = min(costs, key=lambda place: costs[place])
     found = sham_boxes(image, [box])[0][0]
     assert (found.top, found.left) == best
 

@@ -64,7 +64,7 @@ def test_masks_and_zero_filled_images_equal_fastmris(root):
 
 
 @pytest.mark.parametrize("crop", [True, False])
-def test_every_figure_equals_fastmris_evaluation_of_the_saved_images(root, tmp_path, monkeypatch, crop):
+def test_every_figure_equals_fastmris_evaluation_of_the_saved_images(root, tmp_path, override, crop):
     """The images are saved by fastMRI's own function and scored by its evaluation script, volume by volume."""
     from dataclasses import replace
 
@@ -72,7 +72,7 @@ def test_every_figure_equals_fastmris_evaluation_of_the_saved_images(root, tmp_p
 
     toy = tracks.get("toy")
     changed = replace(toy, data=replace(toy.data, crop_readout=crop), evaluation=replace(toy.evaluation, volumes=0))
-    monkeypatch.setitem(tracks._entries, "toy", changed)
+    override(tracks, changed)
     planned = toy_plan(tmp_path / "out", data=str(root))
     model = planned.workspace.initial_model()
     methods = {"zero": zero_filled_image, "network": lambda s: model(s.kspace, s.mask, s.maps)}
@@ -102,5 +102,5 @@ def test_a_run_takes_them_all(root, tmp_path):
     from bench.trials.run import run
 
     record = run(toy_plan(tmp_path, data=str(root), settings=("train.steps=2",)), False, print)
-    assert record.ok, record.content["reason"]
-    assert {row["volume"] for row in record.content["volumes"]} <= set(SHAPES)
+    assert record.ok, record.reason
+    assert {row["volume"] for row in record.to_json()["volumes"]} <= set(SHAPES)

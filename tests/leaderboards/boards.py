@@ -2,7 +2,7 @@
 
 from bench.cli.leaderboard import outline_of
 from bench.sweep.cells import plan_cells, skipped_record
-from bench.sweep.grid import Surroundings, expand
+from bench.sweep.grid import SweepOptions, expand
 from bench.tracks.track import load_track
 from bench.trials.run import fail, run
 from records.record import FILE
@@ -68,7 +68,7 @@ def make_records(folder):
     splits = 'splits = ["knee", "brain", "fastmri-plus"]\nshifts = ["noise-20"]'
     path = write_track(folder, GRID, {'splits = ["knee"]': splits})
     track, out = load_track(path), folder / "results"
-    cells = plan_cells(expand(track, Surroundings(str(path), device="cpu", out=str(out))))
+    cells = plan_cells(expand(track, SweepOptions(str(path), device="cpu", out=str(out))))
     for cell in cells:
         if cell.planned is None:
             skipped_record(cell, track).write(cell.folder / FILE)

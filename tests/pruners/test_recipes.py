@@ -11,6 +11,7 @@ from pruners import LearnMask, Plan, Prune, Rewind, Train, Transform, kept_count
 from pruners.contract import checked, score_recipe, what_mask_has_seen
 from pruners.controls import with_control
 from pruners.gradual import Gradual
+from pruners.granularity import CHANNELS
 from pruners.methods.pun import falling
 from pruners.stages import TransformChannels, values_of
 from registries import RequestError
@@ -130,7 +131,7 @@ def test_what_masks_have_seen():
     nothing = {("dense", None), ("magnitude", "at-init"), ("synflow", "at-init")}
     nothing |= {("magnitude-channel", "at-init")}
     nothing |= {(name, timing) for name in ("random", "random-channel") for timing in ("at-init", "while", "after")}
-    scores = ("snip", "grasp", "grasp-abs", "iter-snip", "force", "pun")
+    scores: tuple[str, ...] = ("snip", "grasp", "grasp-abs", "iter-snip", "force", "pun")
     scores += ("snip-channel", "iter-snip-channel", "taylor-channel", "pun-channel")
     data = {(name, "at-init") for name in scores}
     for key, value in seen.items():
@@ -138,7 +139,7 @@ def test_what_masks_have_seen():
 
 
 def test_a_control_that_draws_channels_anew_has_seen_nothing():
-    found = with_control(stages("snip-channel", "at-init"), "random-layerwise", 100, channels=True)
+    found = with_control(stages("snip-channel", "at-init"), CHANNELS.control("random-layerwise"), 100)
     assert TransformChannels("random-layerwise") in found
     assert what_mask_has_seen(found) == "nothing"
 
@@ -155,14 +156,14 @@ def test_a_recipe_removes_what_it_is_registered_for():
 def test_controls_act_after_the_last_change_of_the_mask():
     for timing, last in (("at-init", Train(0, 100)), ("after", Train(75, 100))):
         plain = stages("snip", timing)
-        assert with_control(plain, "shuffle", 100) == (*plain[:-1], Transform("shuffle"), last)
-        assert with_control(plain, "reinit", 100) == (*plain[:-1], Transform("reinit"), Train(0, 100))
-        inverted = with_control(plain, "invert", 100)
+        assert with_control(plain, Transform("shuffle"), 100) == (*plain[:-1], Transform("shuffle"), last)
+        assert with_control(plain, Transform("reinit"), 100) == (*plain[:-1], Transform("reinit"), Train(0, 100))
+        inverted = with_control(plain, Transform("invert"), 100)
         assert [s.lowest for s in inverted if isinstance(s, Prune)] == [True]
         assert len(inverted) == len(plain)
     ticket = stages("lottery", "at-init", replace(PLAN, sparsity="0.5"))
-    assert with_control(ticket, "shuffle", 100) == (*ticket[:-1], Transform("shuffle"), ticket[-1])
-    assert with_control(ticket, "reinit", 100) == (*ticket[:-2], Transform("reinit"), Train(0, 100))
+    assert with_control(ticket, Transform("shuffle"), 100) == (*ticket[:-1], Transform("shuffle"), ticket[-1])
+    assert with_control(ticket, Transform("reinit"), 100) == (*ticket[:-2], Transform("reinit"), Train(0, 100))
 
 
 def test_stages_tell_their_kind_and_that_of_their_update():
@@ -200,7 +201,7 @@ BAD_RECIPES = {
     "does not end in a training": (Train(0, 4), Prune("magnitude", "0.9", "global")),
     "rewinds to step 5": (Rewind(5), Train(0, 4)),
     "gives no scores": (Prune("pun", "0.9", "global"), Train(0, 4)),
-    "is no dataclass": (Train(0, 4, update="mine"),),
+    "is no dataclass": (Train(0, 4, update="mine"),),  # type: ignore[arg-type]
     "unknown pruner": (Prune("nothing", "0.9", "global"), Train(0, 4)),
 }
 

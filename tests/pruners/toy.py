@@ -99,7 +99,7 @@ class ChannelProblem(ToyProblem):
         self.weights = {n: p.detach() for n, p in self.model.named_parameters() if n.endswith("weight")}
         self.mask = Mask.full(self.weights)
         self.generator = torch.Generator().manual_seed(seed + 1)
-        self._data = torch.randn(16, 2, 1, 2, 8, 8, generator=draw, dtype=torch.float64)
+        self._data = list(torch.randn(16, 2, 1, 2, 8, 8, generator=draw, dtype=torch.float64))
 
     def networks(self):
         return {"0": self.cnn}

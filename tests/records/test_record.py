@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -27,22 +28,22 @@ def test_canonical_leaves_out_what_may_differ(record):
     for word in ("seconds", "latency", "peak_memory", "reused", '"git"', "dirty"):
         assert word not in text
     assert "device" not in canonical["provenance"]
-    assert record.content["cost"]["latency_ms"] > 0
+    assert record.to_json()["cost"]["latency_ms"] > 0
 
 
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda content: content.pop("mask"), "'mask' is a required property"),
-        (lambda content: content.update(status="fine"), "status: 'fine' is not one of"),
-        (lambda content: content.update(schema=99), "schema: 2 was expected"),
+        (lambda content: content.pop("mask"), "mask: Field required"),
+        (lambda content: content.update(status="fine"), "status: Input should be 'ok', 'failed' or 'skipped'"),
+        (lambda content: content.update(schema=99), "schema: Input should be 2"),
         (lambda content: content["trial"].update(sparsity="1.5"), "trial.sparsity"),
-        (lambda content: content["trial"].update(colour="red"), "trial: Additional properties"),
-        (lambda content: content["volumes"][0].pop("psnr"), "volumes.0: 'psnr' is a required"),
+        (lambda content: content["trial"].update(colour="red"), "trial.colour: Extra inputs are not permitted"),
+        (lambda content: content["volumes"][0].pop("psnr"), "volumes.0: 'psnr' is missing"),
     ],
 )
 def test_wrong_records_are_named_with_their_key(record, tmp_path, spoil, message):
-    content = json.loads(json.dumps(record.content))
+    content = record.to_json()
     spoil(content)
     path = tmp_path / "record.json"
     path.write_text(json.dumps(content))
@@ -57,3 +58,35 @@ def test_no_json_is_named(tmp_path):
         (tmp_path / "record.json").write_text(text)
         with pytest.raises(RequestError, match="record"):
             Record.read(tmp_path / "record.json")
+
+
+def test_old_records_keep_loading():
+    (path,) = (Path(__file__).parent / "old_records").glob("*.json")
+    record = Record.read(path)
+    assert path.name == "schema-1.json"
+    assert (record.version, record.ok, record.convergence) == (2, True, None)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda content: content["metrics"]["knee"].update(psnr=99.0), "psnr of knee is 99, but"),
+        (lambda content: content["volumes"].pop(), "are listed"),
+        (lambda content: content["mask"].update(kept=content["mask"]["kept"] + 1), "but layers sum to"),
+        (lambda content: content["mask"].update(achieved=0.5), "achieved is 0.5, but"),
+        (lambda content: content["mask"].update(compression=99.0), "compression is 99, but"),
+        (lambda content: content.update(mask=None), "has mask, cost and budget"),
+        (lambda content: content.update(status="failed", reason=None), "a trial that is failed has a reason"),
+    ],
+)
+def test_figures_that_contradict_each_other_are_refused(record, spoil, message):
+    content = record.to_json()
+    spoil(content)
+    with pytest.raises(RequestError, match=message):
+        Record.of(content)
+
+
+def test_what_was_not_written_stays_away(record):
+    content = record.to_json()
+    assert "settings" not in content["trial"]
+    assert Record.of(content).to_json() == content

@@ -14,7 +14,7 @@ class Entry:
 
 @pytest.fixture
 def fruit():
-    registry = Registry("fruit", "registries")
+    registry: Registry[Entry] = Registry("fruit", "registries")
     for name in ("apple", "apricot", "pear"):
         registry.add(Entry(name))
     return registry
@@ -74,6 +74,7 @@ def test_identity_of_built_in_entries_and_of_files(tmp_path):
         path = tmp_path / "my_pruner.py"
         path.write_text(text)
         spec = importlib.util.spec_from_file_location("my_pruner", path)
+        assert spec is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         origins.append(identify("mine", 1, module.mine).origin)

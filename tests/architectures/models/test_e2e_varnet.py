@@ -6,7 +6,7 @@ from fastmri.models import VarNet as PeerVarNet
 from torch.func import functional_call
 
 from architectures import architectures, build
-from architectures.models.e2e_varnet import VarNet, sampled_centre
+from architectures.models.e2e_varnet import VarNet, e2e_varnet, sampled_centre
 from architectures.operators import centred_fft, centred_ifft
 from tests.architectures.models.test_modl import make_input
 
@@ -15,7 +15,8 @@ from tests.architectures.models.test_modl import make_input
 def test_equal_weights_give_fastmris_output_to_rounding(shape):
     torch.manual_seed(0)
     peer = PeerVarNet(num_cascades=3, sens_chans=2, sens_pools=2, chans=4, pools=2)
-    ours = VarNet(cascades=3, channels=4, pools=2, sensitivity_channels=2, sensitivity_pools=2)
+    ours = e2e_varnet(3, 4, 2, 2, 2)
+    assert isinstance(ours, VarNet)
     ours.load_state_dict(peer.state_dict())
     with torch.no_grad():
         for cascade, peer_cascade in zip(ours.cascades, peer.cascades, strict=True):
@@ -34,7 +35,7 @@ def test_equal_weights_give_fastmris_output_to_rounding(shape):
 def test_gradients_equal_fastmris():
     torch.manual_seed(0)
     peer = PeerVarNet(num_cascades=2, sens_chans=2, sens_pools=2, chans=4, pools=2)
-    ours = VarNet(cascades=2, channels=4, pools=2, sensitivity_channels=2, sensitivity_pools=2)
+    ours = e2e_varnet(2, 4, 2, 2, 2)
     ours.load_state_dict(peer.state_dict())
     draw = torch.Generator().manual_seed(0)
     mask = torch.rand(1, 1, 1, 36, generator=draw) < 0.4
@@ -44,6 +45,7 @@ def test_gradients_equal_fastmris():
     peer(torch.view_as_real(kspace), mask[..., None]).square().sum().backward()
     largest = max(float(parameter.grad.abs().max()) for parameter in peer.parameters())
     for (name, a), (_, b) in zip(ours.named_parameters(), peer.named_parameters(), strict=True):
+        assert a.grad is not None
         assert torch.allclose(a.grad, b.grad, rtol=1e-3, atol=1e-5 * largest), name
 
 

@@ -9,6 +9,7 @@ import torch
 
 from bench.check.pruner import CHECKS, Subject, run_checks
 from bench.stages import carry_out as stages_carried_out
+from bench.store.state import State
 from pruners import Prune, Train, pruners
 from registries.checking import carry_out
 
@@ -21,12 +22,12 @@ def failures(entry, folder, names=("modl",)):
 
 
 @pytest.fixture
-def registered(monkeypatch):
+def registered(override):
     """Puts a changed SNIP in place of the real one."""
 
     def put(**changes):
         entry = replace(SNIP, timings=("at-init",), **changes)
-        monkeypatch.setitem(pruners._entries, "snip", entry)
+        override(pruners, entry)
         return entry
 
     return put
@@ -66,7 +67,7 @@ def recipe_of(*stages):
 
 def test_a_wrong_count_is_found(registered, tmp_path):
     entry = registered(recipe=recipe_of(Prune("magnitude", "0.5", "global"), Train(0, 4)))
-    assert "keeps 144 of 288 weights, not 29" in failures(entry, tmp_path)["exact counts"]
+    assert "keeps 144 of 288 weights; sparsity 0.9 asks for 29" in failures(entry, tmp_path)["exact counts"]
 
 
 def test_hidden_randomness_is_found(registered, tmp_path):
@@ -80,7 +81,7 @@ def test_a_look_at_evaluation_data_is_found(registered, tmp_path):
     """A score that opens the test volumes beside the training volumes it was given."""
 
     def score(problem, batches=2):
-        volume, _ = problem._data._slices[0]
+        volume, _ = problem._source.data._slices[0]
         other = sorted((Path(volume.path).parent.parent / "multicoil_val").glob("*.h5"))[0]
         with h5py.File(other) as file:
             seed = int(1e9 * float(file["reconstruction_rss"][0].sum())) % 2**31
@@ -116,7 +117,7 @@ def test_a_stage_that_changes_other_parameters_is_found(registered, tmp_path, mo
 
     def careless(state, stage, model, workspace):
         found, bill = prune(state, stage, model, workspace)
-        return stages_carried_out.State({n: 2 * v for n, v in found.weights.items()}, found.mask), bill
+        return State({n: 2 * v for n, v in found.weights.items()}, found.mask), bill
 
     monkeypatch.setattr(stages_carried_out, "_prune", careless)
     assert "changes" in failures(registered(), tmp_path)["other parameters"]

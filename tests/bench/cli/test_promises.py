@@ -2,12 +2,13 @@
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import safetensors.torch
 
 from bench.evaluation.baselines import tune_cg_sense
-from bench.evaluation.scoring import score, summarise
+from bench.evaluation.scoring import Reconstruct, score, summarise
 from bench.stages.batches import central_slices
 from bench.trials.plan import plan
 from bench.trials.request import Request
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.show
 
 
 def demo_record(out, **changes):
-    return run(plan(Request(arch="modl", pruner="snip", out=str(out), **changes)), False, print).content
+    return run(plan(Request(arch="modl", pruner="snip", out=str(out), **changes)), False, print).to_json()
 
 
 def test_the_demo_beats_tuned_cg_sense_and_the_empty_network_by_one_decibel(tmp_path):
@@ -43,9 +44,11 @@ def test_a_network_trained_on_simulated_knees_improves_on_cg_sense_on_real_slice
     model = simulated.workspace.initial_model()
     model.load_state_dict(safetensors.torch.load_file(simulated.folder / "weights.safetensors"))
     model.eval()
-    tuned = tune_cg_sense(simulated.training.training, simulated.test.preparation, simulated.workspace.device)
-    methods = {"cg_sense": tuned, "network": lambda s: model(s.kspace, s.mask, s.maps)}
-    found = {name: summarise(part, real.test.splits) for name, part in score(methods, real.test).items()}
+    tuned = tune_cg_sense(simulated.data.training.training, simulated.test.preparation, simulated.workspace.device)
+    methods: dict[str, Reconstruct] = {"cg_sense": tuned, "network": lambda s: model(s.kspace, s.mask, s.maps)}
+    found: dict[str, Any] = {
+        name: summarise(part, real.test.splits) for name, part in score(methods, real.test).items()
+    }
     for split in ("knee", "brain"):
         print(split, {name: round(part[split]["psnr"], 2) for name, part in found.items()})
         assert found["network"][split]["psnr"] > found["cg_sense"][split]["psnr"]
@@ -59,11 +62,11 @@ def test_mini_sizes_are_over_parameterised_for_the_mini_training_set(tmp_path, n
     model = planned.workspace.initial_model()
     model.load_state_dict(safetensors.torch.load_file(planned.folder / "weights.safetensors"))
     model.eval()
-    seen = planned.training.training
+    seen = planned.data.training.training
     slices = {v.name: tuple(central_slices(v.slices, 1)) for v in (*seen, *planned.test.splits["knee"])}
     data = replace(planned.test, splits={"seen": seen, "knee": planned.test.splits["knee"]}, slices=slices)
     scores = score({"network": lambda s: model(s.kspace, s.mask, s.maps)}, data)["network"]
-    found = summarise(scores, data.splits)
+    found: dict[str, Any] = summarise(scores, data.splits)
     print(name, {split: round(part["nmse"], 5) for split, part in found.items()})
     assert found["seen"]["nmse"] < 0.9 * found["knee"]["nmse"]
     assert found["seen"]["psnr"] > found["knee"]["psnr"] + 0.5
@@ -75,6 +78,6 @@ def test_evaluating_all_splits_and_shifts_takes_no_longer_than_the_training(tmp_
     begun = time.monotonic()
     record = run(planned, False, lambda line: None)
     whole = time.monotonic() - begun
-    trained = sum(stage["seconds"] for stage in record.content["cost"]["stages"])
-    assert len(record.content["shifts"]["knee"]) >= 10
+    trained = sum(stage["seconds"] for stage in record.to_json()["cost"]["stages"])
+    assert len(record.to_json()["shifts"]["knee"]) >= 10
     assert whole - trained <= trained, (whole, trained)

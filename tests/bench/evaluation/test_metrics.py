@@ -5,7 +5,8 @@ import pytest
 from scipy import ndimage
 
 from bench.evaluation.lesions import lesion_metrics
-from bench.evaluation.metrics import METRICS, foreground, least_squares_scale, volume_metrics
+from bench.evaluation.metrics import metrics, volume_metrics
+from bench.evaluation.metrics.volume import foreground, least_squares_scale
 from datasets.boxes import Box
 
 
@@ -19,7 +20,7 @@ def target():
 
 def test_a_perfect_image_scores_perfectly(target):
     found = volume_metrics(target, target + 1e-6)
-    assert set(found) == set(METRICS)
+    assert set(found) == set(metrics.names())
     assert found["psnr"] > 100
     assert found["ssim"] == pytest.approx(1)
     assert found["nmse"] == pytest.approx(0, abs=1e-9)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 import h5py
 import numpy as np
@@ -18,8 +19,10 @@ from bench.evaluation.baselines import (
     tune_cg_sense,
     zero_filled_image,
 )
-from bench.evaluation.metrics import METRICS, volume_metrics
+from bench.evaluation.metrics import metrics, volume_metrics
 from bench.evaluation.scoring import (
+    Metrics,
+    Scores,
     choose_slices,
     choose_volumes,
     load_test_volume,
@@ -74,7 +77,7 @@ def test_tall_targets_are_cropped_to_squares():
 
 def test_zero_filled_figures_of_the_real_volumes(real_kspace, tmp_path):
     planned = toy_plan(tmp_path, data=str(real_kspace))
-    found = score({"zero-filled": zero_filled_image}, planned.test)["zero-filled"]
+    found: dict[str, Any] = score({"zero-filled": zero_filled_image}, planned.test)["zero-filled"]
     for volume in planned.test.volumes:
         expected = REAL_FIGURES[volume.file_name]
         rounded = {name: round(found[volume.name][name], digits) for name, digits in DIGITS.items()}
@@ -85,7 +88,7 @@ def test_zero_filled_figures_of_the_real_volumes(real_kspace, tmp_path):
 
 def test_baselines_are_ordered_as_they_should_be(planned):
     device = planned.workspace.device
-    tuned = tune_cg_sense(planned.training.training, planned.test.preparation, device)
+    tuned = tune_cg_sense(planned.data.training.training, planned.test.preparation, device)
     scores = score({"zero": zero_filled_image, "cg": tuned}, planned.test, oracles={"oracle": oracle_image})
     means = {name: np.mean([values["psnr"] for values in found.values()]) for name, found in scores.items()}
     assert means["zero"] < means["cg"] < means["oracle"]
@@ -93,7 +96,7 @@ def test_baselines_are_ordered_as_they_should_be(planned):
 
 def test_tuning_takes_the_best_candidate_on_training_slices(planned, monkeypatch):
     monkeypatch.setattr("bench.evaluation.baselines.LAMBDAS", (1e-3, 1e6))
-    tuned = tune_cg_sense(planned.training.training, planned.test.preparation, planned.workspace.device)
+    tuned = tune_cg_sense(planned.data.training.training, planned.test.preparation, planned.workspace.device)
     assert tuned.weight == 1e-3
     with torch.no_grad():
         samples = planned.workspace.data.batch(0)
@@ -119,7 +122,8 @@ def test_values_that_are_not_finite_are_an_error(planned):
 
 def test_summaries_by_split_and_anatomy(planned):
     volumes = planned.test.volumes
-    scores = {v.name: {**dict.fromkeys(METRICS, 0.0), "psnr": float(i)} for i, v in enumerate(volumes)}
+    plain = dict.fromkeys(metrics.names(), 0.0)
+    scores: Scores = {v.name: {**plain, "psnr": float(i)} for i, v in enumerate(volumes)}
     found = summarise(scores, {"both": volumes, "knee": tuple(v for v in volumes if v.anatomy == "knee")})
     assert set(found) == {"both", "both (knee)", "both (brain)", "knee"}
     assert found["both"]["psnr"] == np.mean(range(len(volumes)))
@@ -144,7 +148,7 @@ def test_figures_inside_boxes_are_summed_up_where_every_volume_is_annotated(plan
     assert all(found[v.name]["boxes"] > 0 for v in marked)
     assert {v.name for v in planned.test.volumes if "boxes" in found[v.name]} == set(planned.test.annotations)
     volumes = planned.test.volumes[:3]
-    plain = dict.fromkeys(METRICS, 0.0)
+    plain: Metrics = dict.fromkeys(metrics.names(), 0.0)
     values = zip(volumes, [(2, 0.5), (1, None), (4, 0.7)], strict=True)
     scores = {v.name: {**plain, "boxes": boxes, "lesion_ssim": ssim} for v, (boxes, ssim) in values}
     means = summarise(scores, {"all": volumes})["all"]

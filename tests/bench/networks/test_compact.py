@@ -17,6 +17,7 @@ from bench.speed.networks import relative_difference
 from pruners import Mask
 from pruners.channels import Channels
 from pruners.coupling import coupled
+from records.trial import RecordedTrial, Resolution
 from registries import RequestError
 
 SHAPE = Shape(3, 32, 28)
@@ -122,9 +123,18 @@ def test_a_compact_file_is_read_without_tracing(tmp_path, monkeypatch):
     model = make("e2e-varnet")
     without_channels(model)
     small, plan = compact(model)
-    write_compact(
-        tmp_path / "c.safetensors", small, plan, {"arch": "e2e-varnet", "size": "toy", "resolved": {"width": 1.0}}
+    trial = RecordedTrial(
+        arch="e2e-varnet",
+        size="toy",
+        pruner="magnitude-channel",
+        timing="after",
+        sparsity="0.5",
+        train_on="knee",
+        acceleration=4,
+        seed=0,
+        resolved=Resolution(track="toy"),
     )
+    write_compact(tmp_path / "c.safetensors", small, plan, trial)
     monkeypatch.setattr("pruners.coupling.find_spec", lambda name: None)
     again = read_compact(tmp_path / "c.safetensors")
     assert relative_difference(small, again, SHAPE) == 0

@@ -3,6 +3,7 @@
 import torch
 
 from architectures import build
+from architectures.models.modl import MoDL
 from architectures.tuning import VARIANTS
 from bench.machine.randomness import generator
 from bench.speed.peers import Case, deepinv_modl, fastmri_varnet
@@ -16,6 +17,7 @@ def relative(found, expected):
 
 def test_deepinv_computes_our_modl():
     model = build("modl", "toy", generator(0, "test"))
+    assert isinstance(model, MoDL)
     model.iterations = 60  # the peer starts its conjugate gradients elsewhere: equal when solved
     sample = CASE.inputs()
     with torch.no_grad():

@@ -76,11 +76,11 @@ def test_a_network_is_trained_and_pruned_on_complex_images(tmp_path, pruner, tim
     settings = ("train.loss=complex-mse", *(("pruner.batches=1",) if pruner == "grasp" else ()))
     planned = toy_plan(tmp_path, pruner=pruner, timing=timing, settings=settings)
     record = run(planned, False, lambda line: None)
-    assert record.ok, record.content["reason"]
+    assert record.ok, record.reason
     plain = toy_plan(tmp_path, pruner=pruner, timing=timing, settings=settings[1:])
     assert planned.workspace.step_macs == plain.workspace.step_macs > 0
     estimates = [planned.estimator.estimate(stage).relative for stage in planned.resolved.stages]
-    assert record.content["cost"]["relative"] * 12 == pytest.approx(sum(estimates), rel=0.02)
+    assert record.to_json()["cost"]["relative"] * 12 == pytest.approx(sum(estimates), rel=0.02)
 
 
 def test_a_network_without_complex_image_is_refused():

@@ -3,6 +3,7 @@
 import copy
 import math
 from dataclasses import replace
+from typing import Any, ClassVar
 
 import pytest
 import safetensors.torch
@@ -14,7 +15,8 @@ from bench.stages.learn_mask import MaskSearch, learn_mask
 from bench.stages.loop import Progress
 from bench.stages.losses import TrainingLoss
 from bench.stages.problem import TrainingProblem
-from bench.stages.train import Validation, WeightTraining
+from bench.stages.train import WeightTraining
+from bench.stages.workspace import Validation, Workspace
 from bench.store.state import State
 from bench.store.store import Store
 from bench.trials.run import run
@@ -94,7 +96,7 @@ def test_trainings_pair_with_dense(tmp_path):
 class Watched(WeightTraining):
     """Writes down mask and weights around each step."""
 
-    seen = None
+    seen: ClassVar[list[Any]] = []
 
     def move(self, step):
         before = self.mask
@@ -133,9 +135,7 @@ def test_optimizer_state_of_grown_weights_starts_anew(tmp_path):
     (_, pruned), *_ = follow(planned, planned.resolved.stages[:1])
     model = workspace.model(pruned)
     stage = Train(0, 12, GrowByGradient(0.5, (5,), 9))
-    learner = WeightTraining(
-        model, pruned.mask, stage, workspace.training, workspace.device, workspace.problem, workspace.validate
-    )
+    learner = WeightTraining(model, pruned.mask, stage, workspace)
     for step in range(6):
         before = learner.mask
         samples = workspace.data.batch(step)
@@ -203,16 +203,21 @@ def test_a_search_freezes_the_weights(tmp_path):
     assert after.mask.kept == 29
 
 
-def test_a_joint_search_trains_the_weights_and_ends_in_the_hard_mask(tmp_path):
+def test_a_joint_search_trains_the_weights_and_ends_in_the_hard_mask(tmp_path, monkeypatch):
     planned = toy_plan(tmp_path, pruner="pun", timing="while")
     (_, after), *_ = follow(planned, planned.resolved.stages[:1])
     assert not equal(after.weights, State.of(planned.workspace.initial_model()).weights)
     model = planned.workspace.model(State.of(planned.workspace.initial_model()))
     learn = planned.resolved.stages[0]
-    mask, training = State.of(model).mask, planned.workspace.training
-    search = MaskSearch(model, mask, WeightGates(mask), learn, training, 0, planned.workspace.device)
-    used = {}
-    search._loss = lambda model, samples, weights: used.update(weights) or sum(w.sum() for w in weights.values())
+    mask = State.of(model).mask
+    search = MaskSearch(model, mask, WeightGates(mask), learn, planned.workspace)
+    used: dict[str, torch.Tensor] = {}
+
+    def loss(model, samples, weights):
+        used.update(weights)
+        return sum(w.sum() for w in weights.values())
+
+    monkeypatch.setattr(search, "_loss", loss)
     search.loss(planned.workspace.data.batch(0), learn.steps - 1)
     top = search.top()
     assert all(torch.allclose(used[n], model.get_parameter(n) * top[n]) for n in top)
@@ -237,11 +242,9 @@ def test_samples_are_kept_with_their_probability():
         assert set(hard.tolist()) == {0.0, 1.0}
         assert float(hard.mean()) == pytest.approx(probability, abs=0.01)
     logits = torch.zeros(5, requires_grad=True)
-    relaxed_sample(logits, noise[:5], 0.2, straight_through=True).sum().backward()
-    straight = logits.grad.clone()
-    logits.grad = None
-    relaxed_sample(logits, noise[:5], 0.2).sum().backward()
-    assert torch.allclose(straight, logits.grad)
+    (straight,) = torch.autograd.grad(relaxed_sample(logits, noise[:5], 0.2, straight_through=True).sum(), logits)
+    (relaxed,) = torch.autograd.grad(relaxed_sample(logits, noise[:5], 0.2).sum(), logits)
+    assert torch.allclose(straight, relaxed)
 
 
 def test_the_loss_of_a_search_adds_the_divergence_relative_to_the_first_loss(tmp_path):
@@ -252,7 +255,7 @@ def test_the_loss_of_a_search_adds_the_divergence_relative_to_the_first_loss(tmp
 
     def loss(kl):
         stage = LearnMask("0.9", "global", 5, kl=kl, kl_unit="loss", probability=0.3)
-        search = MaskSearch(model, mask, WeightGates(mask), stage, workspace.training, 0, workspace.device)
+        search = MaskSearch(model, mask, WeightGates(mask), stage, workspace)
         assert search.prior == 29 / 288  # by exact counts
         return search.loss(samples, 0).item(), search.mean_divergence().item()
 
@@ -294,7 +297,7 @@ def searching(tmp_path, mask=None, gates=None, steps=5, **values):
     model = workspace.model(State.of(workspace.initial_model()))
     full = mask or State.of(model).mask
     stage = LearnMask("0.9", "global", steps, **values)
-    return MaskSearch(model, full, gates or WeightGates(full), stage, workspace.training, 0, workspace.device)
+    return MaskSearch(model, full, gates or WeightGates(full), stage, workspace)
 
 
 def test_temperature_falls_geometrically(tmp_path):
@@ -340,12 +343,12 @@ def test_a_search_tells_whether_it_converged_and_rounds_keep_within(tmp_path):
     assert second.mask.kept == kept_count(288, "0.7")
     assert second.mask["denoiser.layers.4.weight"].all()
     record = run(planned, False, lambda text: None)
-    search = record.content["mask"]["search"]
+    search = record.to_json()["mask"]["search"]
     assert search["divergence_unit"] > 0
     assert search["density"] == pytest.approx((kept_count(288, "0.7") - 72) / (first.mask.kept - 72))
     odds = [p / (1 - p) for p in (search["mean_probability"], search["density"])]
     assert search["not_converged"] == (not 1 / 3 <= odds[0] / odds[1] <= 3)
-    assert record.content["mask"]["disconnected"] == []
+    assert record.to_json()["mask"]["disconnected"] == []
     with pytest.raises(RequestError, match=r"--sparsity 0\.9: the last convolutions that pruner\.protect_last keeps"):
         toy_plan(tmp_path, pruner="pun", settings=settings)
 
@@ -380,14 +383,17 @@ def test_a_search_finds_a_planted_subnetwork(tmp_path):
     before = {name: value.clone() for name, value in model.state_dict().items()}
     full = State.of(model).mask
     planted = Mask.from_scores({n: torch.rand(kept.shape, generator=draw) for n, kept in full.items()}, 12)
-    data = Planted(workspace.data, model, planted)
 
-    def problem(network, mask, use, purpose):
-        copied = copy.deepcopy(network)
-        return TrainingProblem(copied, mask, data, TrainingLoss("mse"), draw, workspace.device, purpose)
+    class Here(Workspace):
+        """Problems are of this network, which no registered architecture makes."""
 
+        def problem(self, model, mask, use, purpose):
+            copied = copy.deepcopy(model)
+            return TrainingProblem(copied, mask, self.source(purpose), TrainingLoss("mse"), draw, self.channels)
+
+    here = Here(**{**vars(workspace), "data": Planted(workspace.data, model, planted)})
     stage = LearnMask("0.6667", "global", 1000, temperature=1.0, final_temperature=1.0, kl=0.0, rate=0.05)
-    found, spent = learn_mask(model, full, stage, workspace.training, data, 0, workspace.device, NOWHERE, problem)
+    found, spent = learn_mask(model, full, stage, here, NOWHERE)
     assert found.overlap(planted) == 1  # a random mask shares a third
     assert spent.findings["hard_loss"] == pytest.approx(0, abs=1e-9)
     assert spent.findings["random_loss"] > 0
@@ -428,7 +434,7 @@ def test_controls_change_what_they_say(tmp_path):
 def test_early_stopping_keeps_the_best_step_on_validation(tmp_path, monkeypatch):
     losses = iter([0.3, 0.1, 0.2, 0.4, 0.2])  # the last one for the gate of the plain training
     monkeypatch.setattr(
-        "bench.stages.carry_out.Workspace.validate", lambda self, model: Validation(next(losses), 30.0, 7)
+        "bench.stages.workspace.Workspace.validate", lambda self, model: Validation(next(losses), 30.0, 7)
     )
     planned = toy_plan(tmp_path, pruner="dense")
     state = State.of(planned.workspace.initial_model())
@@ -549,8 +555,8 @@ def test_a_recipe_that_misses_its_sparsity_leaves_a_failed_record(tmp_path):
     planned = toy_plan(tmp_path)
     short = replace(planned.resolved, stages=(replace(planned.resolved.stages[0], sparsity="0.5"), Train(0, 12)))
     record = run(replace(planned, resolved=short), False, lambda text: None)
-    assert record.content["status"] == "failed"
-    assert "keeps 144 of 288 weights; sparsity 0.9 asks for 29" in record.content["reason"]
+    assert record.status == "failed"
+    assert "keeps 144 of 288 weights; sparsity 0.9 asks for 29" in record.reason
 
 
 def test_a_search_is_judged_at_the_weights_it_began_with(tmp_path):
@@ -567,7 +573,7 @@ def test_a_search_is_judged_at_the_weights_it_began_with(tmp_path):
 
 
 @pytest.mark.parametrize("timing", ["at-init", "while"])
-def test_a_score_that_spoils_its_model_spoils_nothing_else(tmp_path, monkeypatch, timing):
+def test_a_score_that_spoils_its_model_spoils_nothing_else(tmp_path, override, timing):
     entry = pruners.get("snip")
 
     def spoiling(problem, batches=8):
@@ -582,7 +588,7 @@ def test_a_score_that_spoils_its_model_spoils_nothing_else(tmp_path, monkeypatch
         return follow(toy_plan(tmp_path, timing=timing))[-1][1]
 
     usual = end()
-    monkeypatch.setitem(pruners._entries, "snip", replace(entry, score=spoiling))
+    override(pruners, replace(entry, score=spoiling))
     assert equal(end().weights, usual.weights)
 
 
@@ -607,7 +613,7 @@ def test_weights_that_a_loss_is_not_given_are_masked(tmp_path):
     assert torch.equal(problem.loss(batch), problem.loss(batch, {name: problem.weights[name] * mask[name]}))
 
 
-def test_rounds_score_under_the_mask_found_so_far(tmp_path, monkeypatch):
+def test_rounds_score_under_the_mask_found_so_far(tmp_path, override):
     kept = []
     entry = pruners.get("force")
 
@@ -615,7 +621,7 @@ def test_rounds_score_under_the_mask_found_so_far(tmp_path, monkeypatch):
         kept.append(problem.mask.kept)
         return entry.score(problem, batches)
 
-    monkeypatch.setitem(pruners._entries, "force", replace(entry, score=watch))
+    override(pruners, replace(entry, score=watch))
     planned = toy_plan(tmp_path, pruner="force", settings=("pruner.rounds=3",))
     stage = planned.resolved.stages[0]
     assert isinstance(stage, Prune)

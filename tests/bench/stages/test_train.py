@@ -24,9 +24,7 @@ def half_mask(model):
 
 
 def run(workspace, model, mask, stop, progress=NOWHERE, start=0):
-    stage = Train(start, stop)
-    parts = (workspace.training, workspace.data, workspace.device, progress, workspace.problem, workspace.validate)
-    return train(model, mask, stage, *parts)[1]
+    return train(model, mask, Train(start, stop), workspace, progress)[1]
 
 
 def test_schedule_warms_up_and_ends_at_zero():

@@ -1,12 +1,13 @@
 """Whatever can change a result changes the key."""
 
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 
 from bench.store.keys import Context, stage_key
 from bench.tracks.track import tracks
-from pruners import Given, LearnMask, Prune, Rewind, Train, Transform
+from pruners import Given, LearnMask, Prune, Rewind, Stage, Train, Transform
 from pruners.gradual import Gradual
 from pruners.methods.rigl import GrowByGradient
 from pruners.methods.set import GrowAtRandom
@@ -27,7 +28,7 @@ CONTEXT = Context(
     protocol="standard",
     numerics={"device": "cpu", "threads": 1},
 )
-OTHER = {
+OTHER: dict[str, Any] = {
     "architecture": Identity("modl", 2, "built-in"),
     "size": "demo",
     "width": 0.5,
@@ -54,7 +55,7 @@ def test_every_value_of_a_stage_counts():
     learn = LearnMask("0.9", "global", 10)
     gradual = Gradual("snip", "0.9", "global", (), (3, 6))
     train = Train(0, 10, gradual)
-    other = {
+    other: dict[Stage, dict[str, Any]] = {
         prune: {
             "score": "grasp",
             "sparsity": "0.95",
@@ -101,7 +102,7 @@ def test_every_value_of_a_stage_counts():
     assert len(keys) == number + 2
 
 
-CHANGES = {
+CHANGES: dict[str, dict[str, Any]] = {
     "seed": {"seed": 1},
     "training set": {"train_on": "brain"},
     "acceleration": {"acceleration": 8},
@@ -129,13 +130,13 @@ OF_THE_TRACK = {
 
 
 @pytest.fixture
-def changed_toy(monkeypatch):
+def changed_toy(override):
     """Changes the track `toy` in place of its file."""
 
     def change(values):
         toy = tracks.get("toy")
         parts = {n: replace(getattr(toy, n), **v) if isinstance(v, dict) else v for n, v in values.items()}
-        monkeypatch.setitem(tracks._entries, "toy", replace(toy, **parts))
+        override(tracks, replace(toy, **parts))
 
     return change
 
@@ -154,6 +155,7 @@ def test_settings_of_a_track_reach_the_key(tmp_path, changed_toy, name):
 
 def test_versions_reach_the_key(tmp_path, monkeypatch):
     before = toy_plan(tmp_path)
+    folder = before.folder
     monkeypatch.setattr("datasets.samples.VERSION", 99)
     assert toy_plan(tmp_path).context.key != before.context.key
     monkeypatch.undo()
@@ -161,7 +163,7 @@ def test_versions_reach_the_key(tmp_path, monkeypatch):
     monkeypatch.setattr("bench.evaluation.scoring.VERSION", 99)
     after = toy_plan(tmp_path)
     assert after.context.key == before.context.key
-    assert after.folder != before.folder
+    assert after.folder != folder
 
 
 def test_what_decides_nothing_leaves_the_key_alone(tmp_path):
@@ -180,7 +182,7 @@ def test_annotations_that_choose_the_training_volumes_reach_the_key(tmp_path, si
         toy_plan(tmp_path / "out", data=str(simulated_root), train_on="knee-clean", annotations=folder)
         for folder in (None, str(tmp_path))
     ]
-    assert len({len(planned.training.training) for planned in plans}) == 2
+    assert len({len(planned.data.training.training) for planned in plans}) == 2
     assert plans[0].context.key != plans[1].context.key
 
 
@@ -209,6 +211,6 @@ def test_the_trial_id_knows_what_is_evaluated_and_the_track(tmp_path, changed_to
         changed_toy(change)
         folders.append(toy_plan(tmp_path).folder)
     changed_toy({"name": "other"})
-    folders.append(toy_plan(tmp_path).folder)
+    folders.append(toy_plan(tmp_path, track="other").folder)
     folders += [toy_plan(tmp_path, pruner="random").folder, toy_plan(tmp_path, sparsity="0.8").folder]
     assert len(set(folders)) == len(folders)

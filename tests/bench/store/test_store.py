@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.store.state import StageCost, State
-from bench.store.store import JOURNAL, Checkpoint, Store
+from bench.store.state import Checkpoint, StageCost, State
+from bench.store.store import JOURNAL, Store
 from datasets.errors import DataError
 from pruners import Mask
 from registries import RequestError

@@ -3,16 +3,17 @@ from collections import Counter
 import pytest
 
 from bench.sweep.cells import plan_cells, skipped_record
-from bench.sweep.grid import Surroundings, expand, matches, row_of
+from bench.sweep.grid import SweepOptions, expand, matches, row_of
 from bench.sweep.sharing import Queue, share
 from bench.tracks.track import load_track, tracks
+from records.row_name import RowName
 from registries import RequestError
 from tests.bench.sweep.tracks import GRID, write_track
 
 
 def rows(path, *only):
     track = load_track(path)
-    return [(row_of(r), r.seed) for r in expand(track, Surroundings(str(path)), only)]
+    return [(row_of(r), r.seed) for r in expand(track, SweepOptions(str(path)), only)]
 
 
 def test_a_grid_is_every_combination_and_dense_stands_once(tmp_path):
@@ -58,7 +59,7 @@ def test_the_length_of_the_training_is_an_axis_and_its_rows_carry_it(tmp_path):
     block = "\n[training.modl-unet]\nsteps = 6\n" + GRID.replace('["modl"]', '["modl", "modl-unet"]')
     block = block.replace('["dense", "magnitude", "snip"]', '["dense", "snip"]') + "steps = [6, 12]\n"
     path = write_track(tmp_path, block)
-    requests = expand(load_track(path), Surroundings(str(path), device="cpu"))
+    requests = expand(load_track(path), SweepOptions(str(path), device="cpu"))
     assert [row_of(request) for request in requests] == [
         "modl/dense@train.steps=6",
         "modl/snip/at-init/0.9@train.steps=6",
@@ -82,7 +83,7 @@ def test_the_length_of_the_training_is_an_axis_and_its_rows_carry_it(tmp_path):
 def test_a_block_may_have_settings_of_its_own(tmp_path):
     grid = GRID.replace('"magnitude", "snip"', '"snip"') + 'settings = ["init=normal-0.02"]\nsteps = [6]\n'
     path = write_track(tmp_path, grid)
-    requests = expand(load_track(path), Surroundings(str(path), device="cpu"))
+    requests = expand(load_track(path), SweepOptions(str(path), device="cpu"))
     names = [f"modl/{row}@init=normal-0.02,train.steps=6" for row in ("dense", "snip/at-init/0.9", "snip/after/0.9")]
     assert [row_of(request) for request in requests] == names
     assert [cell.planned.resolved.trial.row for cell in plan_cells(requests)] == names
@@ -94,7 +95,7 @@ def test_a_trial_of_two_blocks_is_evaluated_under_the_shifts_of_either(tmp_path)
         tmp_path, f"{block}{block}shifts = true\n", {'splits = ["knee"]': 'splits = ["knee"]\nshifts = ["noise-20"]'}
     )
     track = load_track(path)
-    (request,) = expand(track, Surroundings(str(path)))
+    (request,) = expand(track, SweepOptions(str(path)))
     assert request.shifts == ("noise-20",)
 
 
@@ -110,7 +111,7 @@ def test_a_trial_of_two_blocks_is_evaluated_under_the_shifts_of_either(tmp_path)
     ],
 )
 def test_patterns_match_rows_and_their_beginnings(pattern, hit):
-    assert matches("modl/snip/at-init/0.9", pattern) is hit
+    assert matches(RowName.parse("modl/snip/at-init/0.9"), pattern) is hit
 
 
 def test_what_a_track_cannot_be_swept_for_is_said(tmp_path):
@@ -146,7 +147,7 @@ def test_settings_that_would_give_rows_another_name_are_refused(tmp_path, lines,
 def test_the_contrasts_of_a_built_in_track_are_between_rows_of_its_grid(name):
     """At ten seeds, which a claim needs."""
     track = tracks.get(name)
-    seeds = Counter((row_of(r), r.train_on, r.acceleration) for r in expand(track, Surroundings(name)))
+    seeds = Counter((row_of(r), r.train_on, r.acceleration) for r in expand(track, SweepOptions(name)))
     for contrast in track.contrasts:
         for row in (contrast.a, contrast.b):
             assert seeds[row, contrast.train_on, contrast.acceleration] >= 10, (row, contrast.train_on)
@@ -154,7 +155,7 @@ def test_the_contrasts_of_a_built_in_track_are_between_rows_of_its_grid(name):
 
 def planned(path, tmp_path):
     track = load_track(path)
-    return track, plan_cells(expand(track, Surroundings(str(path), device="cpu", out=str(tmp_path / "out"))))
+    return track, plan_cells(expand(track, SweepOptions(str(path), device="cpu", out=str(tmp_path / "out"))))
 
 
 def test_a_pair_that_does_not_exist_has_a_record_with_its_reason(tmp_path):
@@ -162,8 +163,8 @@ def test_a_pair_that_does_not_exist_has_a_record_with_its_reason(tmp_path):
     skipped = [cell for cell in cells if cell.planned is None]
     assert [row_of(cell.request) for cell in skipped] == ["modl/rigl/at-init/0.9", "modl/rigl/after/0.9"]
     record = skipped_record(skipped[0], track)
-    assert record.content["status"] == "skipped"
-    assert "does not exist at timing" in record.content["reason"]
+    assert record.status == "skipped"
+    assert "does not exist at timing" in record.reason
     assert len({cell.folder for cell in cells}) == len(cells)
 
 

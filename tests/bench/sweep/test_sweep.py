@@ -59,11 +59,9 @@ def call(capsys, monkeypatch):
     monkeypatch.setenv("TQDM_DISABLE", "")
 
     def run(*arguments):
-        pruners.names()  # the built-in ones are there before
-        with monkeypatch.context() as patch:
-            patch.setattr(pruners, "_entries", dict(pruners._entries))  # plug-ins stay in this call
+        with pruners.override():  # plug-ins stay in this call
             try:
-                code = main([str(argument) for argument in arguments])
+                code: int | str | None = main([str(argument) for argument in arguments])
             except SystemExit as stop:
                 code = stop.code
         out, err = capsys.readouterr()

@@ -53,7 +53,7 @@ def test_the_bill_is_a_hand_count_of_passes(tmp_path, pruner, timing, control):
 @contextmanager
 def clocks(monkeypatch, *places):
     """Seconds of each call of some functions."""
-    times = {}
+    times: dict[str, list[float]] = {}
     with monkeypatch.context() as patch:
         for module, name in places:
             patch.setattr(module, name, _timed(getattr(module, name), times.setdefault(name, [])))

@@ -1,13 +1,14 @@
 """Requests: defaults, and every way one can be wrong, in one line."""
 
-from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 from architectures import Architecture, architecture, architectures
 from bench.trials.request import Request, resolve
 from pruners import Prune, Train
-from records.trial import Trial, parse_sparsity
+from records.row_name import parse_sparsity
+from records.trial import Trial
 from registries import RequestError
 
 
@@ -50,11 +51,21 @@ def test_settings_change_the_track_and_the_pruner():
 
 
 def test_controls_are_part_of_the_row_name():
-    trial = Trial("modl", "toy", "snip", "at-init", "0.9", "knee", 4, 0, control="shuffle")
+    trial = Trial(
+        arch="modl",
+        size="toy",
+        pruner="snip",
+        timing="at-init",
+        sparsity="0.9",
+        train_on="knee",
+        acceleration=4,
+        seed=0,
+        control="shuffle",
+    )
     assert trial.row == "modl/snip/at-init/0.9+shuffle"
 
 
-WRONG = {
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "architecture": ({"arch": "model"}, "unknown architecture 'model': did you mean modl or modl-unet or modl-didn?"),
     "pruner": ({"pruner": "snap"}, "unknown pruner 'snap': did you mean snip?"),
     "track": ({"track": "dem"}, "unknown track 'dem': did you mean demo?"),
@@ -147,7 +158,7 @@ def test_a_row_carries_what_deviates_and_nothing_else(changes, row):
 
 def test_what_somebodys_constructor_cannot_do_is_one_line():
     """Options of an architecture are texts, numbers and truths; others are the constructor's own affair."""
-    with architectures_of_this_test():
+    with architectures.override():
 
         @architecture(version=1, source="", sharing="", needs=(), sizes={"toy": {}})
         def picky(kind: str = "a", norm: object = None) -> Architecture:
@@ -157,12 +168,3 @@ def test_what_somebodys_constructor_cannot_do_is_one_line():
         assert set(architectures.get("picky").options) == {"kind"}
         with pytest.raises(RequestError, match=r"^architecture 'picky': cannot be built: ValueError: no kind b$"):
             ask(arch="picky", settings=("arch.kind=b",))
-
-
-@contextmanager
-def architectures_of_this_test():
-    before = dict(architectures._entries)
-    try:
-        yield
-    finally:
-        architectures._entries = before

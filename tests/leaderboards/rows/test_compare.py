@@ -1,7 +1,5 @@
 """Comparing rows: planted effects, bad requests, the command itself."""
 
-import copy
-import json
 import re
 import time
 from dataclasses import replace
@@ -11,20 +9,23 @@ import pytest
 
 from bench.cli import main
 from bench.evaluation import scoring
-from bench.tracks.track import Contrast, tracks
+from bench.tracks.track import tracks
 from bench.trials.run import run
 from datasets.simulated import Simulation, simulate
 from leaderboards.board.contrasts import answer
 from leaderboards.rows.compare import compare, confirmed, paired_by_weights
 from leaderboards.rows.rows import Condition, Row, read_records, row_of, shared_conditions
 from leaderboards.rows.soundness import unsound
-from records.grid import Question
+from records.grid import Contrast
 from records.record import FILE, Record
+from records.row_name import RowName
 from registries import RequestError
 from tests.bench.toy import toy_plan
+from tests.records.contents import with_means
 
 SEEDS, PATIENTS = 10, 24
 CONTRASTS = ("AXT1", "AXT2", "AXFLAIR")
+SNIP, DENSE = RowName.parse("modl/snip/at-init/0.9"), RowName.parse("modl/dense")
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def template(tmp_path_factory, cache_root):
 
 def make(template, seed, pruner, effect=0.0, only=None, scaled_effect=None, patients=PATIENTS, above_cg_sense=1.0):
     """A record of crossed scores; the effect is planted in one contrast, or everywhere."""
-    content = copy.deepcopy(dict(template.content))
+    content = template.to_json()
     content["trial"] |= {"pruner": pruner, "seed": seed}
     if pruner != "dense":
         content["trial"] |= {"timing": "at-init", "sparsity": "0.9"}
@@ -52,15 +53,15 @@ def make(template, seed, pruner, effect=0.0, only=None, scaled_effect=None, pati
         for shift in (None, f"contrast-{contrast[2:].lower()}"):
             names = {"split": "brain", "shift": shift, "volume": f"v{patient}", "patient": f"p{patient}"}
             rows.append({**model, **names, "acquisition": contrast, "psnr": score, "psnr_scaled": scaled})
-    content["volumes"] = rows
-    content["metrics"]["brain"]["psnr"] = content["baselines"]["cg_sense"]["brain"]["psnr"] + above_cg_sense
+    content = with_means({**content, "volumes": rows})
+    content["baselines"]["cg_sense"]["brain"]["psnr"] = content["metrics"]["brain"]["psnr"] - above_cg_sense
     return Record.of(content)
 
 
-def rows(template, tmp_path=None, **changes):
+def rows(template, **changes) -> tuple[Row, Row]:
     records = [make(template, seed, "dense") for seed in range(SEEDS)]
     records += [make(template, seed, "snip", **changes) for seed in range(SEEDS)]
-    return [row_of(records, name, "here") for name in ("modl/snip/at-init/0.9", "modl/dense")]
+    return row_of(records, SNIP, "here"), row_of(records, DENSE, "here")
 
 
 def test_a_planted_effect_is_found_by_the_right_shift_and_only_there(template):
@@ -78,7 +79,7 @@ def test_a_planted_effect_is_found_by_the_right_shift_and_only_there(template):
 
 def test_rows_that_are_the_same_are_never_separated(template):
     records = [make(template, seed, "dense") for seed in range(SEEDS)]
-    dense = row_of(records, "modl/dense", "here")
+    dense = row_of(records, DENSE, "here")
     for one in compare(dense, dense, "psnr"):
         low, high = (float(end) for end in one.estimate.interval())
         assert low == high == 0
@@ -87,43 +88,48 @@ def test_rows_that_are_the_same_are_never_separated(template):
 
 def test_few_seeds_confirm_nothing(template):
     records = [make(template, seed, p, effect=-1.0) for seed in range(9) for p in ("dense", "snip")]
-    records = [make(template, seed, "dense") for seed in range(9)] + [r for r in records if r.trial["pruner"] == "snip"]
-    a, b = (row_of(records, name, "here") for name in ("modl/snip/at-init/0.9", "modl/dense"))
+    records = [make(template, seed, "dense") for seed in range(9)] + [r for r in records if r.trial.pruner == "snip"]
+    a, b = (row_of(records, name, "here") for name in (SNIP, DENSE))
     assert {claim for _, claim in confirmed(compare(a, b, "psnr"))} == {None}
 
 
 def test_the_richer_of_two_evaluations_of_one_trial_counts(template):
     rich = make(template, 0, "dense")
-    poor = copy.deepcopy(dict(rich.content))
+    poor = rich.to_json()
     poor["volumes"] = [row for row in poor["volumes"] if row["shift"] is None]
     for order in ([rich, Record.of(poor)], [Record.of(poor), rich]):
-        assert row_of(order, "modl/dense", "here").records[0] == rich
+        assert row_of(order, DENSE, "here").records[0] == rich
 
 
 def test_one_trial_without_a_shift_does_not_hide_it_silently(template):
     records = [make(template, seed, p) for seed in range(3) for p in ("dense", "snip")]
-    content = copy.deepcopy(dict(records[1].content))
+    content = records[1].to_json()
     content["volumes"] = [row for row in content["volumes"] if row["shift"] != "contrast-t2"]
     records[1] = Record.of(content)
-    a, b = (row_of(records, name, "here") for name in ("modl/snip/at-init/0.9", "modl/dense"))
+    a, b = (row_of(records, name, "here") for name in (SNIP, DENSE))
     shared, dropped = shared_conditions(a, b, "psnr")
     assert Condition("brain", "contrast-t2") in dropped
     assert Condition("brain", "contrast-t1") in shared
 
 
 def test_rows_of_other_weights_say_so():
-    assert paired_by_weights("modl/snip/at-init/0.9", "modl/dense+wd")
-    assert not paired_by_weights("modl/dense+small", "modl/dense")
-    assert not paired_by_weights("modl/dense", "modl-unet/dense")
+    snip, wd, small, dense, other = (
+        RowName.parse(text)
+        for text in ("modl/snip/at-init/0.9", "modl/dense+wd", "modl/dense+small-0.97", "modl/dense", "modl-unet/dense")
+    )
+    assert paired_by_weights(snip, wd)
+    assert not paired_by_weights(small, dense)
+    assert not paired_by_weights(dense, other)
 
 
 def test_hundreds_of_patients_and_ten_shifts_are_fast(template):
     """A tenth of 500 rows, in a tenth of the time."""
     base = make(template, 0, "dense", patients=200)
-    content = copy.deepcopy(dict(base.content))
+    content = base.to_json()
     usual = [row for row in content["volumes"] if row["shift"] is None]
     content["volumes"] = [{**row, "shift": shift} for shift in (None, *map(str, range(10))) for row in usual]
-    rows = [Row(f"r{i}", {0: Record(content)}) for i in range(50)]
+    record = Record.of(content)
+    rows = [Row(record.row, {0: record}) for _ in range(50)]
     begun = time.monotonic()
     for row in rows:
         compare(row, rows[0], "psnr")
@@ -150,7 +156,7 @@ def test_a_change_of_brightness_is_marked(template):
 
 def test_seeds_that_only_one_row_has_are_counted(template):
     records = [make(template, seed, "dense") for seed in range(5)] + [make(template, seed, "snip") for seed in range(3)]
-    a, b = (row_of(records, name, "here") for name in ("modl/snip/at-init/0.9", "modl/dense"))
+    a, b = (row_of(records, name, "here") for name in (SNIP, DENSE))
     (one, *_) = compare(a, b, "psnr")
     assert (one.estimate.seeds, one.unpaired_seeds) == (3, 2)
     assert "conditional" in one.estimate.wording
@@ -161,8 +167,8 @@ def test_rows_that_cannot_be_paired_are_refused(template):
     fewer = [make(template, seed, "snip", patients=PATIENTS - 3) for seed in range(2)]
     other_seeds = [make(template, seed, "snip") for seed in (7, 8)]
 
-    def pair(others):
-        return (row_of([*dense, *others], n, "here") for n in ("modl/snip/at-init/0.9", "modl/dense"))
+    def pair(others) -> tuple[Row, Row]:
+        return row_of([*dense, *others], SNIP, "here"), row_of([*dense, *others], DENSE, "here")
 
     with pytest.raises(RequestError, match="unequal patients"):
         compare(*pair(fewer), "psnr")
@@ -171,11 +177,11 @@ def test_rows_that_cannot_be_paired_are_refused(template):
     with pytest.raises(RequestError, match="was not evaluated on knee"):
         compare(*pair([make(template, s, "snip") for s in range(2)]), "psnr", [Condition("knee")])
     with pytest.raises(RequestError, match="twice"):
-        row_of([*dense, make(template, 0, "dense", effect=1.0)], "modl/dense", "here")
-    changed = Record.of(json.loads(json.dumps(dict(dense[0].content))))
-    changed.content["trial"]["size"] = "demo"
-    with pytest.raises(RequestError, match="2 settings"):
-        row_of([*dense, changed], "modl/dense", "here")
+        row_of([*dense, make(template, 0, "dense", effect=1.0)], DENSE, "here")
+    content = dense[0].to_json()
+    content["trial"]["size"] = "demo"
+    with pytest.raises(RequestError, match="stands in here with size toy / demo"):
+        row_of([*dense, Record.of(content)], DENSE, "here")
 
 
 @pytest.fixture
@@ -223,11 +229,11 @@ def test_a_folder_without_records_is_named(tmp_path, capsys):
     assert "holds no record.json" in capsys.readouterr().err
 
 
-def test_confirmatory_contrasts_of_a_track(folder, capsys, monkeypatch):
+def test_confirmatory_contrasts_of_a_track(folder, capsys, override):
     toy = tracks.get("toy")
 
     def declare(*contrasts):
-        monkeypatch.setitem(tracks._entries, "toy", replace(toy, contrasts=contrasts))
+        override(tracks, replace(toy, contrasts=contrasts))
 
     declare(Contrast("modl/snip/at-init/0.9", "modl/dense", "brain", "contrast-t2"))
     assert main(["compare", str(folder), "--track", "toy"]) == 0
@@ -243,13 +249,13 @@ def test_confirmatory_contrasts_of_a_track(folder, capsys, monkeypatch):
 
 @pytest.mark.parametrize(("failed", "verdict"), [(2, "different"), (3, "withdrawn")])
 def test_a_contrast_stands_without_the_searches_that_failed_up_to_a_fifth_of_them(
-    template, tmp_path, capsys, monkeypatch, failed, verdict
+    template, tmp_path, capsys, override, failed, verdict
 ):
     """What failed is 50 dB better here, so that an effect that holds any of it shows."""
     pun, dense = "modl/pun/at-init/0.9", "modl/dense"
     toy = tracks.get("toy")
     contrasts = tuple(Contrast(pun, dense, "brain", f"contrast-{name}") for name in ("t1", "t2"))
-    monkeypatch.setitem(tracks._entries, "toy", replace(toy, contrasts=contrasts))
+    override(tracks, replace(toy, contrasts=contrasts))
     for seed in range(SEEDS):
         make(template, seed, "dense").write(tmp_path / f"dense{seed}" / FILE)
         effect = 50.0 if seed < failed else -1.0
@@ -278,10 +284,10 @@ def test_where_dense_does_not_reach_cg_sense_nothing_is_said_about_generalizatio
     records = []
     for seed in range(SEEDS):
         for pruner in ("dense", "snip"):
-            content = dict(make(template, seed, pruner, above_cg_sense=-0.5).content)
+            content = make(template, seed, pruner, above_cg_sense=-0.5).to_json()
             content["trial"] = {**content["trial"], "train_on": train_on}
             records.append(Record.of(content))
-    question = Question("modl/snip/at-init/0.9", "modl/dense", "brain", "none", "psnr", train_on, 4)
+    question = Contrast("modl/snip/at-init/0.9", "modl/dense", "brain", "none", "psnr", train_on, 4)
     found = answer([question], records, "toy")
     assert (len(found.found), len(found.withdrawn)) == ((1, 0) if judged else (0, 1))
     if not judged:
@@ -289,7 +295,7 @@ def test_where_dense_does_not_reach_cg_sense_nothing_is_said_about_generalizatio
 
 
 def searched(template, seed, failed, effect=0.0, **trial):
-    content = dict(make(template, seed, "pun", effect=effect).content)
+    content = make(template, seed, "pun", effect=effect).to_json()
     losses = ("soft_loss", "hard_loss", "random_loss", "lowest_random_loss", "unpruned_loss", "divergence")
     content["mask"] = {**content["mask"], "search": {**dict.fromkeys(losses, 0.1), "failed": failed}}
     content["trial"] = {**content["trial"], **trial}
@@ -298,7 +304,7 @@ def searched(template, seed, failed, effect=0.0, **trial):
 
 def test_searches_of_another_training_set_or_size_do_not_count_here(template):
     """Three of ten failed elsewhere, one here."""
-    question = Question("modl/pun/at-init/0.9", "modl/dense", "brain", "none", "psnr", "knee", 4)
+    question = Contrast("modl/pun/at-init/0.9", "modl/dense", "brain", "none", "psnr", "knee", 4)
     own = [make(template, seed, "dense") for seed in range(SEEDS)]
     own += [searched(template, seed, failed=seed == 0) for seed in range(SEEDS)]
     others = [searched(template, seed, failed=seed < 3, train_on="knee-6") for seed in range(SEEDS)]
@@ -307,7 +313,7 @@ def test_searches_of_another_training_set_or_size_do_not_count_here(template):
     assert found.notes == ("modl/pun/at-init/0.9: search failed in 1 of 10 seeds, left out",)
     (one,) = found.found
     assert (one.estimate.seeds, one.unsound_seeds, one.unpaired_seeds) == (9, 1, 0)
-    without = answer([question], [record for record in own if record.trial["pruner"] != "dense"], "toy")
+    without = answer([question], [record for record in own if record.trial.pruner != "dense"], "toy")
     assert (without.found, len(without.missing)) == ((), 1)
 
 
@@ -316,15 +322,17 @@ def test_searches_of_another_training_set_or_size_do_not_count_here(template):
     [(["denoiser"], "disconnected"), (["sens_net"], None), (["denoisers.0"], None), ([], None)],
 )
 def test_a_mask_cuts_a_network_where_it_cuts_every_denoiser(template, cut, verdict):
-    content = dict(template.content)
+    content = template.to_json()
     names = ["denoiser.0.weight"] if cut == ["denoiser"] else ["denoisers.0.weight", "denoisers.1.weight"]
     layers = [{"name": name, "group": "denoiser", "kept": 1, "total": 2} for name in names]
     layers.append({"name": "sens_net.weight", "group": "sensitivity", "kept": 1, "total": 2})
-    content["mask"] = {**content["mask"], "layers": layers, "disconnected": cut}
-    assert unsound(Record(content)) == verdict
+    kept, total = len(layers), 2 * len(layers)
+    counts = {"kept": kept, "prunable": total, "parameters": total, "achieved": 0.5, "compression": 2.0}
+    content["mask"] = {**content["mask"], **counts, "layers": layers, "disconnected": cut}
+    assert unsound(Record.of(content)) == verdict
 
 
-def test_a_network_that_fails_on_one_contrast_is_found_from_file_to_comparison(tmp_path, monkeypatch):
+def test_a_network_that_fails_on_one_contrast_is_found_from_file_to_comparison(tmp_path, monkeypatch, override):
     """Through shifts, records and comparison; the failure is planted where the network meets the volume."""
     root = tmp_path / "root"
     simulate(root, Simulation(2, 1, 0, 6, slices=1, matrix=32, coils=3, seed=1))
@@ -342,10 +350,11 @@ def test_a_network_that_fails_on_one_contrast_is_found_from_file_to_comparison(t
         monkeypatch.setattr("bench.evaluation.scoring.load_test_volume", patched)
         planned = toy_plan(tmp_path / name, pruner="dense", data=str(root), shifts=shifts)
         track = replace(planned.resolved.track, evaluation=replace(planned.resolved.track.evaluation, volumes=0))
-        monkeypatch.setitem(tracks._entries, "toy", track)
+        override(tracks, track)
         planned = toy_plan(tmp_path / name, pruner="dense", data=str(root), shifts=shifts)
-        found.append(row_of([run(planned, False, lambda line: None)], "modl/dense", name))
-    changes = {str(one.condition): float(one.estimate.mean) for one in compare(*found, "psnr")}
+        found.append(row_of([run(planned, False, lambda line: None)], DENSE, name))
+    good, bad = found
+    changes = {str(one.condition): float(one.estimate.mean) for one in compare(good, bad, "psnr")}
     assert changes["brain · contrast-t2"] > 1
     assert changes["brain · noise-20"] != 0
     others = [change for name, change in changes.items() if name.endswith(("-t1", "-flair")) or name.startswith("knee")]

@@ -1,12 +1,10 @@
-import json
-
 import pytest
-from scipy.stats import ttest_rel
 
 from bench.trials.run import run
-from leaderboards.rows.pair import dense_partner, interval, paired_differences, paired_lines
+from leaderboards.rows.pair import dense_partner, paired_lines
 from records.record import FILE, Record
 from tests.bench.toy import toy_plan
+from tests.records.contents import with_means
 
 
 @pytest.fixture(scope="module")
@@ -33,46 +31,38 @@ def test_the_dense_partner_shares_everything_but_pruning(records):
     assert dense_partner(folder, found["snip"]) == found["dense"]
 
 
-def test_differences_are_paired_by_volume(records):
+def test_differences_are_paired_by_patient(records):
     _, found = records
-    differences = paired_differences(found["snip"], found["dense"], "psnr")
-    assert {split: len(values) for split, values in differences.items()} == {
-        split: summary["volumes"] for split, summary in found["snip"].content["metrics"].items() if "(" not in split
-    }
-    for split, values in differences.items():
-        means = [found[name].content["metrics"][split]["psnr"] for name in ("snip", "dense")]
-        assert sum(values) / len(values) == pytest.approx(means[0] - means[1])
-    lines = list(paired_lines(found["snip"], found["dense"]))
-    assert "conditional on these trained networks" in lines[0]
-    assert len(lines) == 1 + len(differences)
+    first, *lines = paired_lines(found["snip"], found["dense"])
+    assert first.startswith("paired change against modl/dense, PSNR dB, conditional on these trained networks")
+    assert len(lines) == len([split for split in found["snip"].metrics if "(" not in split])
+    for line in lines:
+        split, change = line.split(": ")[0].strip(), float(line.split()[1])
+        means = [found[name].metrics[split]["psnr"] for name in ("snip", "dense")]
+        assert change == pytest.approx(means[0] - means[1], abs=6e-4)
+        assert f"n = {found['snip'].metrics[split].patients} patients" in line
 
 
 def test_volumes_of_one_patient_count_once(records):
     _, found = records
-    content = json.loads(json.dumps(found["snip"].content))
-    for row in content["volumes"]:
-        row["patient"] = "the same"
-    (values,) = set(map(len, paired_differences(Record.of(content), found["dense"], "psnr").values()))
-    assert values == 1
-
-
-def test_interval_is_students():
-    first, second = [1.0, 2.5, 3.0, 4.2], [0.8, 2.0, 3.3, 3.5]
-    expected = ttest_rel(first, second).confidence_interval(0.95)
-    found = interval([a - b for a, b in zip(first, second, strict=True)])
-    assert found == pytest.approx((expected.low, expected.high))
-    assert interval([1.0]) == (-float("inf"), float("inf"))
+    changed = []
+    for name in ("snip", "dense"):
+        content = found[name].to_json()
+        for row in content["volumes"]:
+            row["patient"] = "the same"
+        changed.append(Record.of(with_means(content)))
+    assert all("(a single patient, n = 1 patients)" in line for line in list(paired_lines(*changed))[1:])
 
 
 def test_shifted_rows_do_not_enter_the_paired_change_of_a_run(records):
     folder, found = records
-    plain = paired_differences(found["snip"], found["dense"], "psnr")
+    plain = list(paired_lines(found["snip"], found["dense"]))
     richer = {}
     for name in ("snip", "dense"):
-        content = json.loads(json.dumps(dict(found[name].content)))
+        content = found[name].to_json()
         content["volumes"] += [{**row, "shift": "noise-10", "psnr": row["psnr"] - 9} for row in content["volumes"]]
         content["trial"]["resolved"]["evaluation"]["shifts"] = ["noise-10"]
         richer[name] = Record.of(content)
-    assert paired_differences(richer["snip"], richer["dense"], "psnr") == plain
-    assert paired_differences(richer["snip"], found["dense"], "psnr") == plain
+    assert list(paired_lines(richer["snip"], richer["dense"])) == plain
+    assert list(paired_lines(richer["snip"], found["dense"])) == plain
     assert dense_partner(folder, richer["snip"]) == found["dense"]

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from records.row_name import RowName
+from records.setting import CellKey
 from registries import RequestError
 
 FILE = "speed.json"
 """Beside a record what was measured of it, beside a board the ratios of all its rows."""
 SCHEMA = 1
-ABOUT = ("row", "track", "device", "kind", "mask")
+ABOUT = ("track", "device", "kind", "mask")
 TRIAL = ("size", "train_on", "acceleration", "seed")
 KEPT = ("difference", "macs", "parameters", "bytes", "runs", "shape", "threads", "torch")
 
@@ -40,8 +42,8 @@ class Speed:
 
     Attributes
     ----------
-    row, size, train_on, acceleration, seed
-        Of the trial.
+    cell : CellKey
+        The trial.
     track : str
     device, kind : str
         Its name, and ``cpu`` or ``cuda``.
@@ -51,11 +53,7 @@ class Speed:
         As it is published.
     """
 
-    row: str
-    size: str
-    train_on: str
-    acceleration: int
-    seed: int
+    cell: CellKey
     track: str
     device: str
     kind: str
@@ -83,9 +81,9 @@ class Speed:
                 }
                 for batch, timed in content["batches"].items()
             }
-            of_trial = {name: trial[name] for name in TRIAL}
+            cell = CellKey(RowName.parse(content["row"]), **{name: trial[name] for name in TRIAL})
             about = {name: content[name] for name in ABOUT}
-            found = cls(**about, **of_trial, content={**kept, "batches": batches})
+            found = cls(cell, **about, content={**kept, "batches": batches})
             found._check()
             return found
         except (KeyError, TypeError, AttributeError, ValueError, ZeroDivisionError, IndexError) as error:
@@ -93,19 +91,14 @@ class Speed:
 
     def to_json(self) -> dict[str, Any]:
         """As it is published."""
-        trial = {name: getattr(self, name) for name in TRIAL}
-        about = {name: getattr(self, name) for name in ABOUT}
+        trial = {name: getattr(self.cell, name) for name in TRIAL}
+        about = {"row": self.cell.row, **{name: getattr(self, name) for name in ABOUT}}
         return {"schema": SCHEMA, **about, "trial": trial, **self.content}
 
     @property
     def key(self) -> tuple[object, ...]:
         """Of which there is one on a board."""
-        return self.row, self.size, self.train_on, self.acceleration, self.seed, self.device
-
-    @property
-    def setting(self) -> tuple[str, str, int]:
-        """Of the trial."""
-        return self.size, self.train_on, self.acceleration
+        return *self.cell, self.device
 
     @property
     def place(self) -> str:

@@ -1,7 +1,7 @@
 """Measured speed on a board: read, published as ratios, shown beside quality."""
 
-import copy
 import json
+from typing import Any
 
 import pytest
 
@@ -10,13 +10,13 @@ from leaderboards.board.questions import questions
 from leaderboards.output.formats import speed_cells
 from leaderboards.publish import publish
 from leaderboards.rows.rows import read_records
-from leaderboards.rows.speeds import FILE, Ratio, Speed, read_speeds
 from records.record import FILE as RECORD
 from records.record import Record
+from records.speed import FILE, Ratio, Speed, read_speeds
 from registries import RequestError
 from tests.leaderboards.boards import make_records, outline
 
-MEASURED = {
+MEASURED: dict[str, Any] = {
     "schema": 1,
     "row": "modl/snip/at-init/0.5",
     "trial": {"size": "toy", "train_on": "knee", "acceleration": 4, "seed": 0},
@@ -57,9 +57,9 @@ def measured(swept):
     path, out = swept
     for file in out.glob(f"*/{RECORD}"):
         record = Record.read(file)
-        if record.row == MEASURED["row"] and record.trial["seed"] == 0:
-            track = record.trial["resolved"]["track"]
-            mask = record.content["mask"]["sha256"]
+        if record.row == MEASURED["row"] and record.trial.seed == 0:
+            track = record.trial.resolved.track
+            mask = record.to_json()["mask"]["sha256"]
             (file.parent / FILE).write_text(json.dumps([{**MEASURED, "track": track, "mask": mask}]))
     return path, out
 
@@ -106,9 +106,9 @@ def test_what_was_measured_before_stays(measured, tmp_path):
 def of_records(out, path, **changes):
     """Measurements of rows of the board, under the masks of their records, and the records."""
     masks = {
-        record.row: record.content["mask"]["sha256"]
+        record.row: record.to_json()["mask"]["sha256"]
         for record in read_records(out)
-        if record.trial["seed"] == 0 and record.ok
+        if record.trial.seed == 0 and record.ok
     }
     return [
         Speed.of({**MEASURED, "track": outline(path).track, "row": row, "mask": masks[row], **values}, path)
@@ -123,7 +123,7 @@ def test_the_sentences_tell_weights_from_channels(measured):
     speeds = of_records(out, path, **rows)
     changed = []
     for record in read_records(out):
-        content = copy.deepcopy(dict(record.content))
+        content = record.to_json()
         if record.row == "modl/random/at-init/0.5":
             content["mask"]["channels"] = {"kept": 2, "total": 8}
         changed.append(Record.of(content))

@@ -1,0 +1,142 @@
+"""What stages work with: the network, its data and settings, the machine."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import torch
+from torch import Tensor
+
+from architectures import build
+from architectures.contract import Architecture, Variant
+from architectures.tuning import use_bfloat16_
+from bench.machine.macs import ConvolutionCounter, gradient_macs
+from bench.machine.randomness import generator
+from bench.stages.batches import BatchSource, TrainingData
+from bench.stages.losses import TrainingLoss, mean_psnr
+from bench.stages.problem import TrainingProblem
+from bench.store.state import State
+from bench.tracks.settings import TrainingSettings
+from pruners import Mask
+from pruners.channels import Channels
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Scores of a network on the validation patients.
+
+    Attributes
+    ----------
+    loss : float
+        Mean training loss over the batches.
+    psnr : float
+        Mean over the slices, dB.
+    macs : int
+        What finding out took.
+    """
+
+    loss: float
+    psnr: float
+    macs: int
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """What stages work with.
+
+    Attributes
+    ----------
+    architecture, size : str
+    width : float
+        Factor of the numbers of channels.
+    variant : Variant
+        What deviates from the network that the architecture declares.
+    data : TrainingData
+    validation : TrainingData or None
+        Of the validation patients, if there are any.
+    training : TrainingSettings
+    groups : str
+        Which weights are prunable: one group of the architecture, or ``all``.
+    seed : int
+    device : torch.device
+    given : mapping of str to Tensor
+        Weights of a network somebody has; empty if none are given.
+    channels : Channels
+        Of the network, where the pruner removes whole ones; otherwise none.
+    """
+
+    architecture: str
+    size: str
+    width: float
+    variant: Variant
+    data: TrainingData
+    validation: TrainingData | None
+    training: TrainingSettings
+    groups: str
+    seed: int
+    device: torch.device
+    given: Mapping[str, Tensor]
+    channels: Channels
+
+    def initial_model(self, purpose: str = "initial weights") -> Architecture:
+        """The network at θ₀, which depends on architecture, size, variant and seed alone."""
+        draw = generator(self.seed, purpose, self.architecture, self.size)
+        return build(self.architecture, self.size, draw, self.width, self.variant)
+
+    def model(self, state: State) -> Architecture:
+        """The network with the weights of a state, unmasked, on the device, in the precision of the training."""
+        model = self.initial_model()
+        model.load_state_dict(dict(state.weights))
+        model = model.to(self.device)
+        if self.training.precision == "bf16":
+            use_bfloat16_(model)
+        return model
+
+    def problem(self, model: Architecture, mask: Mask, use: str, purpose: str) -> TrainingProblem:
+        """What a pruner sees, on a copy of the model; each use has its own generator, each purpose its own batches."""
+        own = self.model(State.of(model, mask)).requires_grad_(False)
+        draw = generator(self.seed, "pruning", use)
+        return TrainingProblem(own, mask, self.source(purpose), TrainingLoss(self.training.loss), draw, self.channels)
+
+    def source(self, purpose: str) -> BatchSource:
+        """Training batches of a purpose, on the device."""
+        return BatchSource(self.data, purpose, self.device)
+
+    def validate(self, model: Architecture) -> Validation | None:
+        """Scores on all slices of the validation patients, always with the same sampling masks; None without any."""
+        if self.validation is None:
+            return None
+        return self._scored(model, self.validation, self.validation.epoch("validation"))
+
+    def fit(self, model: Architecture) -> dict[str, float]:
+        """Quality on validation patients, and the loss on them and on as many training batches; none without any."""
+        if self.validation is None:
+            return {}
+        held_out = self._scored(model, self.validation, self.validation.epoch("validation"))
+        batches = min(self.validation.epoch("validation"), self.data.epoch("validation"))
+        seen = self._scored(model, self.data, batches)
+        return {"psnr_at_end": held_out.psnr, "validation_loss": held_out.loss, "training_loss": seen.loss}
+
+    @torch.no_grad()
+    def _scored(self, model: Architecture, data: TrainingData, batches: int) -> Validation:
+        loss_of, losses, qualities = TrainingLoss(self.training.loss), [], []
+        with ConvolutionCounter(model) as counter:
+            for batch in data.batches(batches, "validation"):
+                samples = batch.to(self.device)
+                image = loss_of.image(model, samples)
+                losses.append(float(loss_of.of(image, samples)))
+                qualities.append(mean_psnr(image, samples))
+        return Validation(math.fsum(losses) / len(losses), math.fsum(qualities) / len(qualities), counter.macs)
+
+    @cached_property
+    def step_macs(self) -> float:
+        """Executed multiply–accumulates of one dense training step of the full-width network, mean over an epoch."""
+        model = build(self.architecture, self.size, generator(0, "cost"), variant=self.variant).to(self.device)
+        loss_of, macs = TrainingLoss(self.training.loss), []
+        by_shape: dict[torch.Size, int] = {}
+        for batch in self.data.batches(self.data.epoch("training"), "training"):
+            if batch.kspace.shape not in by_shape:
+                by_shape[batch.kspace.shape] = gradient_macs(partial(loss_of, model, batch.to(self.device)), model)
+            macs.append(by_shape[batch.kspace.shape])
+        return sum(macs) / len(macs)

@@ -1,0 +1,182 @@
+"""The data of a trial: opened, chosen, checked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+
+from bench.evaluation.scoring import TestData, choose_slices, choose_volumes
+from bench.evaluation.shifts import Shift, choose_shifts
+from bench.stages.batches import Most, TrainingData
+from bench.stages.losses import COMPLEX
+from bench.tracks.settings import EvaluationSettings
+from bench.tracks.track import Track
+from bench.trials.request import Resolved
+from datasets.annotations import Annotations, read_annotations
+from datasets.annotations_report import check_match
+from datasets.coil_maps import CoilMaps
+from datasets.manifest import Manifest, identity_of, open_manifest
+from datasets.roots import DataRoot, find_root
+from datasets.samples import Preparation
+from datasets.shifts import Trained
+from datasets.simulated import embedded_root
+from datasets.simulated.generate import simulation_of
+from datasets.splits import TrainingSet, UnavailableError, splits, training_set
+from datasets.splits.training import parse_training_set
+from datasets.undersampling import Undersampling, missing_sigpy
+from datasets.volumes import Volume
+from records.provenance import Amount, Data
+from registries import RequestError
+from registries.hashing import content_key
+
+
+@dataclass(frozen=True)
+class OpenData:
+    """Data that were looked through.
+
+    Attributes
+    ----------
+    root : DataRoot
+    manifest : Manifest
+    annotations : Annotations or None
+    """
+
+    root: DataRoot
+    manifest: Manifest
+    annotations: Annotations | None
+
+
+def open_data(track: Track, data: str | None, annotations: str | None) -> OpenData:
+    """Open the data of a track: what the user named, or what the track simulates.
+
+    Raises
+    ------
+    RequestError
+        If they do not exist or do not match, or the track is of real data and none are named.
+    """
+    folder = Path(annotations) if annotations else None
+    root = find_root(data, folder) or embedded_root(track.simulated(), folder)
+    manifest = open_manifest(root)
+    found = read_annotations(root.annotations) if root.annotations else None
+    if found:
+        check_match(found, manifest)
+    return OpenData(root, manifest, found)
+
+
+@dataclass(frozen=True)
+class TrialData:
+    """The data of one trial.
+
+    Attributes
+    ----------
+    root : DataRoot
+    training : TrainingSet
+    test : TestData
+    shifts : tuple of Shift
+        Changed conditions, with the test data under each.
+    summary : Data
+        What the record says of all this.
+    identity : str
+        What the training depends on: contents, or what was simulated and which of it is used.
+    """
+
+    root: DataRoot
+    training: TrainingSet
+    test: TestData
+    shifts: tuple[Shift, ...]
+    summary: Data
+    identity: str
+
+    def batches(self, resolved: Resolved) -> TrainingData:
+        """Of the training patients."""
+        data = resolved.track.data
+        return self._batches(self.training.training, resolved, Most(data.train_slices, data.train_total))
+
+    def validation_batches(self, resolved: Resolved) -> TrainingData | None:
+        """Of all slices of the validation patients, if there are any."""
+        return self._batches(self.training.validation, resolved, Most()) if self.training.validation else None
+
+    def _batches(self, volumes: Sequence[Volume], resolved: Resolved, most: Most) -> TrainingData:
+        training, seed = resolved.track.training, resolved.trial.seed
+        return TrainingData(volumes, self.test.preparation, training.batch, seed, most, training.loss == COMPLEX)
+
+
+def choose_data(resolved: Resolved, opened: OpenData, device: torch.device) -> TrialData:
+    """Training, validation and test volumes of a trial, and the shifts that exist for them.
+
+    Raises
+    ------
+    RequestError
+        If there is nothing to train or evaluate on, or the data cannot be undersampled so.
+    """
+    track, trial = resolved.track, resolved.trial
+    manifest, annotations = opened.manifest, opened.annotations
+    training = training_set(manifest, annotations, trial.train_on)
+    preparation = _preparation(resolved)
+    chosen, unavailable = _splits(track.evaluation, manifest, annotations)
+    marked = {v.name: rows for part in chosen.values() for v in part if annotations and (rows := annotations.of(v))}
+    slices = {
+        v.name: choose_slices(v, marked.get(v.name, ()), track.evaluation.slices)
+        for part in chosen.values()
+        for v in part
+    }
+    test = TestData(chosen, slices, marked, preparation, device)
+    _check_calibration([*training.training, *training.validation, *test.volumes], preparation.undersampling)
+    trained = Trained(
+        preparation,
+        frozenset(volume.anatomy for volume in training.training),
+        frozenset(volume.acquisition for volume in training.training),
+        parse_training_set(trial.train_on)[0] == "knee-clean",
+        annotations,
+    )
+    shifts, missing = choose_shifts(track.evaluation.shifts, trained, test)
+    simulated = simulation_of(opened.root, manifest)
+    names = [volume.name for volume in training.training]
+    summary = Data(
+        kind="simulated" if simulated else "real",
+        identity=simulated or identity_of(manifest.volumes),
+        training=_amount(training.training),
+        validation=_amount(training.validation),
+        test={name: _amount(part) for name, part in chosen.items()},
+        unavailable=unavailable | {f"shift {name}": reason for name, reason in missing.items()},
+    )
+    identity = content_key([simulated, names]) if simulated else identity_of(training.training)
+    return TrialData(opened.root, training, test, shifts, summary, identity)
+
+
+def _preparation(resolved: Resolved) -> Preparation:
+    track = resolved.track
+    if track.maps.kind == "espirit" and find_spec("sigpy") is None:
+        raise missing_sigpy("maps.kind=espirit")
+    undersampling = Undersampling(resolved.trial.acceleration, track.data.pattern, track.data.centre)
+    return Preparation(undersampling, CoilMaps(track.maps.kind), track.data.crop_readout)
+
+
+def _splits(
+    settings: EvaluationSettings, manifest: Manifest, annotations: Annotations | None
+) -> tuple[dict[str, tuple[Volume, ...]], dict[str, str]]:
+    """Test volumes by split, and the splits that the data do not hold, with the reason."""
+    chosen, unavailable = {}, {}
+    for name in settings.splits:
+        try:
+            chosen[name] = choose_volumes(splits.get(name).select(manifest, annotations), settings)
+        except UnavailableError as reason:
+            unavailable[name] = str(reason)
+    if not chosen:
+        raise RequestError(f"nothing to evaluate on: {'; '.join(f'{n}: {r}' for n, r in unavailable.items())}")
+    return chosen, unavailable
+
+
+def _check_calibration(volumes: Sequence[Volume], undersampling: Undersampling) -> None:
+    for volume in volumes:
+        if undersampling.centre_lines(volume.columns) < 1:
+            raise RequestError(
+                f"--acceleration {undersampling.acceleration}: leaves no calibration line of the {volume.columns} "
+                f"columns of {volume.name}; use a smaller one"
+            )
+
+
+def _amount(volumes: tuple[Volume, ...]) -> Amount:
+    return Amount(volumes=len(volumes), patients=len({volume.patient for volume in volumes}))

@@ -1,0 +1,27 @@
+"""Plug-ins: files of a user's own that register entries of any kind."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from architectures import architectures
+from bench.evaluation.metrics import metrics
+from datasets.shifts import shifts
+from datasets.splits import splits
+from pruners import pruners
+from registries import load_plugin
+
+CATALOGUES = (architectures, pruners, shifts, splits, metrics)
+
+
+def load_plugins(files: Iterable[str | Path]) -> None:
+    """Register the entries of files, after the built-in ones, so that none of these can be shadowed.
+
+    Raises
+    ------
+    RequestError
+        Naming the file that is absent, cannot be imported, or registers a name that is taken.
+    """
+    for file in files:
+        for catalogue in CATALOGUES:
+            catalogue.names()
+        load_plugin(Path(file))
