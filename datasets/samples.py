@@ -174,3 +174,10 @@ def crop_to_target(image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         rows = columns = image.shape[-1]
     size = (min(rows, image.shape[-2]), columns)
     return center_crop(image, size), center_crop(target, size)
+
+
+def mean_psnr(image: Tensor, samples: Samples) -> float:
+    """PSNR of images ``(B, H, W)`` in dB, each in the range of its own target; mean over the batch."""
+    found, truth = crop_to_target(image.abs() if image.is_complex() else image, samples.target)
+    errors = (found - truth).square().mean(dim=(-2, -1))
+    return float((20 * torch.log10(truth.amax(dim=(-2, -1))) - 10 * torch.log10(errors)).mean())

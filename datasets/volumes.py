@@ -245,3 +245,10 @@ def _maximum(path: Path, file: h5py.File) -> float:
 def by_hash(volumes: Iterable[Volume]) -> list[Volume]:
     """Volumes in the order of the hash of their names: arbitrary, and always the same."""
     return sorted(volumes, key=lambda volume: hashlib.sha256(volume.name.encode()).hexdigest())
+
+
+def central_slices(slices: int, most: int) -> range:
+    """Indices of at most ``most`` slices in the middle of a volume; 0 means all."""
+    count = min(most, slices) if most else slices
+    first = (slices - count) // 2
+    return range(first, first + count)

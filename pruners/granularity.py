@@ -27,6 +27,8 @@ class Granularity(ABC):
     ----------
     name : str
         As a pruner declares it.
+    scored : str
+        What a pruner has to score, for messages.
     scopes : tuple of str
         In which scores may compete.
     exact : bool
@@ -38,6 +40,7 @@ class Granularity(ABC):
     """
 
     name: str
+    scored: str
     scopes: tuple[str, ...]
     exact: bool
     slopes_of_weights: bool
@@ -125,7 +128,7 @@ class _Channels(Granularity):
         if fewest > kept_count(total, sparsity):
             most = (1 - Decimal(fewest) / total).quantize(Decimal("0.001"), ROUND_DOWN)
             raise RequestError(
-                f"--sparsity {sparsity}: the last channel of a layer stays, so that not all of these weights can go; "
+                f"--sparsity {sparsity}: each layer keeps a channel, so that some of these weights have to stay; "
                 f"use at most {most}"
             )
         return channels
@@ -156,8 +159,10 @@ class _Channels(Granularity):
         return channels.select(channels.random_scores(draw), mask.kept, "layer-wise", Mask.full(mask))
 
 
-WEIGHTS = _Weights(WEIGHT, SCOPES, exact=True, slopes_of_weights=True, libraries=())
-CHANNELS = _Channels(CHANNEL, CHANNEL_SCOPES, exact=False, slopes_of_weights=False, libraries=("torch-pruning",))
+WEIGHTS = _Weights(WEIGHT, "weights", SCOPES, exact=True, slopes_of_weights=True, libraries=())
+CHANNELS = _Channels(
+    CHANNEL, "layers", CHANNEL_SCOPES, exact=False, slopes_of_weights=False, libraries=("torch-pruning",)
+)
 GRANULARITIES: Mapping[str, Granularity] = {granularity.name: granularity for granularity in (WEIGHTS, CHANNELS)}
 
 

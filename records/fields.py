@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.config import JsonDict
+
+from registries import RequestError
 
 Value = bool | int | float | str | None
 
@@ -29,6 +31,22 @@ class Part(BaseModel):
     """A part of a record: frozen, without unknown keys; what was not written stays away when written again."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, populate_by_name=True)
+
+    @classmethod
+    def made_of(cls, **values: Any) -> Self:
+        """Of values that come from a user.
+
+        Raises
+        ------
+        RequestError
+            Naming the first that is wrong.
+        """
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise RequestError(f"{where} {first['input']!r}: {first['msg'].lower()}") from None
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in the file."""

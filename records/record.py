@@ -18,6 +18,8 @@ from registries.files import write_json
 
 SCHEMA = 2
 FILE = "record.json"
+UNIONS = ("bool", "int", "float", "str")
+"""Where pydantic tried alternatives, which says nothing to a reader."""
 Result = TypeVar("Result")
 
 
@@ -73,7 +75,8 @@ class Record(Part):
             return cls.model_validate(content)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or "top level"
+            parts = [str(part) for part in first["loc"] if part not in UNIONS]
+            where = ".".join(parts) or "top level"
             raise RequestError(f"record, {where}: {first['msg'].removeprefix('Value error, ')}") from None
 
     @classmethod
@@ -161,7 +164,14 @@ class Record(Part):
             raise ValueError(f"a trial that is {self.status} has a reason")
         if self.ok and (self.mask is None or self.cost is None or self.trial.resolved.budget is None):
             raise ValueError("a trial that is ok has mask, cost and budget")
+        if self.mask and self.mask.requested != self.trial.sparsity:
+            raise ValueError(f"mask.requested is {self.mask.requested}, but the trial's sparsity {self.trial.sparsity}")
+        listed = {volume.split for volume in self.volumes if volume.shift is None}
+        if listed != {split for split in self.metrics if "(" not in split}:
+            raise ValueError(f"metrics are of other splits than the volumes: {', '.join(sorted(listed)) or 'none'}")
         check_means(self.metrics, self.volumes)
+        for shift in dict.fromkeys(shift for by_shift in self.shifts.values() for shift in by_shift):
+            check_means({s: means[shift] for s, means in self.shifts.items() if shift in means}, self.volumes, shift)
         return self
 
 
@@ -173,14 +183,14 @@ def upgraded(content: Any) -> Any:
     return content
 
 
-def present(result: Result | None) -> Result:
-    """A result that every finished trial has.
+def present(part: Result | None) -> Result:
+    """A part that every record of a finished trial has.
 
     Raises
     ------
     RequestError
-        If the trial did not finish.
+        If this one has not.
     """
-    if result is None:
-        raise RequestError("a record without mask, cost or budget is of no finished trial")
-    return result
+    if part is None:
+        raise RequestError("a record lacks a part that every finished trial has; run the trial again")
+    return part

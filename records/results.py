@@ -1,7 +1,7 @@
 """Results of a trial: mask, cost, convergence, scores."""
 
 from collections.abc import Mapping
-from typing import Annotated, Self
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -9,6 +9,8 @@ from records.fields import Part, about, sequence
 
 Number = int | float | None
 BASELINE_WORDS = {"zero_filled": "zero-filled", "cg_sense": "CG-SENSE", "empty": "empty", "oracle": "oracle"}
+COUNTS = ("boxes", "compared", "shams")
+"""Scores of a volume that are summed over a split; others are averaged."""
 TOLERANCE = 1e-6
 """Relative difference between a figure and what it follows from that is due to rounding."""
 
@@ -119,10 +121,14 @@ class Scores(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", strict=True, allow_inf_nan=False)
     __pydantic_extra__: dict[str, Number] = Field(init=False)
 
+    psnr: float = about("peak signal-to-noise ratio", unit="dB")
+    ssim: float = about("structural similarity")
+    nmse: float = about("normalised squared error")
+
     @property
     def metrics(self) -> Mapping[str, Number]:
-        """By name."""
-        return self.__pydantic_extra__
+        """All of them by name."""
+        return {"psnr": self.psnr, "ssim": self.ssim, "nmse": self.nmse, **self.__pydantic_extra__}
 
     def __getitem__(self, metric: str) -> float:
         """A metric that was taken.
@@ -132,24 +138,17 @@ class Scores(BaseModel):
         KeyError
             If there is none.
         """
-        value = self.__pydantic_extra__[metric]
+        value = self.metrics[metric]
         if value is None:
             raise KeyError(metric)
         return value
-
-    @model_validator(mode="after")
-    def _has_main_metrics(self) -> Self:
-        for metric in ("psnr", "ssim", "nmse"):
-            if metric not in self.__pydantic_extra__:
-                raise ValueError(f"'{metric}' is missing")
-        return self
 
 
 class SplitScores(Scores):
     """Means over the volumes of a split; boxes of findings are summed."""
 
-    volumes: int = about("scored")
-    patients: int = about("they are of")
+    volumes: int = about("how many were scored", ge=1)
+    patients: int = about("how many patients these are of", ge=1)
 
 
 class VolumeScores(Scores):
@@ -164,7 +163,6 @@ class VolumeScores(Scores):
 
 
 BySplit = dict[str, SplitScores]
-Positive = Annotated[int, Field(ge=0)]
 
 
 def _same(what: str, found: float, expected: float, absolute: float = 0.0) -> None:
@@ -172,18 +170,30 @@ def _same(what: str, found: float, expected: float, absolute: float = 0.0) -> No
         raise ValueError(f"{what} is {found:g}, but {expected:g} follows from the rest")
 
 
-def check_means(metrics: BySplit, volumes: tuple[VolumeScores, ...]) -> None:
-    """Means of a split are those of its volumes.
+def check_means(metrics: BySplit, volumes: tuple[VolumeScores, ...], shift: str | None = None) -> None:
+    """Means of a split, under a shift or without, are those of its volumes.
 
     Raises
     ------
     ValueError
-        Naming the split.
+        Naming the split and the metric.
     """
     for split, means in metrics.items():
         name, _, anatomy = split.removesuffix(")").partition(" (")
-        own = [one for one in volumes if one.split == name and one.shift is None and anatomy in ("", one.anatomy)]
+        own = [one for one in volumes if one.split == name and one.shift == shift and anatomy in ("", one.anatomy)]
         if len(own) != means.volumes or len({one.patient for one in own}) != means.patients:
             raise ValueError(f"metrics of {split} are of {means.volumes} volumes, but {len(own)} are listed")
-        for metric in ("psnr", "ssim", "nmse"):
-            _same(f"{metric} of {split}", means[metric], sum(one[metric] for one in own) / len(own))
+        for metric, value in means.metrics.items():
+            expected = _combined(metric, [one.metrics.get(metric) for one in own])
+            if (value is None) != (expected is None):
+                raise ValueError(f"{metric} of {split} is {value}, but {expected} follows from the volumes")
+            if value is not None and expected is not None:
+                _same(f"{metric} of {split}", value, expected)
+
+
+def _combined(metric: str, values: list[Number]) -> Number:
+    """Mean of what was taken; numbers of boxes are summed."""
+    known = [value for value in values if value is not None]
+    if metric in COUNTS:
+        return sum(known)
+    return sum(known) / len(known) if known else None

@@ -8,6 +8,10 @@ from registries import RequestError
 from registries.options import DECIMALS
 
 DENSE = "dense"
+TIMINGS = ("at-init", "while", "after")
+FORM = "write ARCH/PRUNER/TIMING/SPARSITY[+CONTROL][@SETTING=VALUE,…], or ARCH/dense"
+PRUNER = "pruner."
+"""How settings of the pruner begin."""
 
 
 class RowName(str):
@@ -62,6 +66,9 @@ class RowName(str):
     ) -> "RowName":
         """Of the values of a trial."""
         texts = tuple((name, setting_text(value)) for name, value in sorted(settings.items()))
+        for setting, value in texts:
+            if not value or set(",@") & set(value):
+                raise RequestError(f"--set {setting}={value}: a value is not empty and has neither comma nor @")
         return cls(arch, pruner, timing, sparsity, control, texts)
 
     @classmethod
@@ -73,19 +80,21 @@ class RowName(str):
         RequestError
             If it is none.
         """
-        name, _, settings = text.partition("@")
+        name, at, settings = text.partition("@")
         name, plus, control = name.partition("+")
         parts = name.split("/")
-        pairs = [tuple(setting.partition("=")[::2]) for setting in settings.split(",")] if settings else []
-        whole = (
-            len(parts) in (2, 4) and all(parts) and all(all(pair) for pair in pairs) and (bool(control) == bool(plus))
-        )
-        if not whole or ("@" in text and not settings):
-            raise RequestError(
-                f"row {text}: write ARCH/PRUNER/TIMING/SPARSITY[+CONTROL][@SETTING=VALUE,…] or ARCH/dense"
-            )
-        timing, sparsity = (parts[2], parse_sparsity(parts[3])) if len(parts) == 4 else (None, "0")
-        return cls(parts[0], parts[1], timing, sparsity, control or None, tuple(sorted((n, v) for n, v in pairs)))
+        texts = settings.split(",") if settings else []
+        pairs = dict(setting.partition("=")[::2] for setting in texts)
+        whole = len(parts) in (2, 4) and all(parts) and all(map(all, pairs.items())) and len(pairs) == len(texts)
+        if not whole or bool(control) != bool(plus) or bool(settings) != bool(at):
+            raise RequestError(f"row {text}: {FORM}")
+        if len(parts) == 4 and parts[2] not in TIMINGS:
+            raise RequestError(f"row {text}: timing '{parts[2]}' is none of {', '.join(TIMINGS)}")
+        try:
+            timing, sparsity = (parts[2], parse_sparsity(parts[3])) if len(parts) == 4 else (None, "0")
+        except RequestError:
+            raise RequestError(f"row {text}: sparsity '{parts[3]}' is no decimal of at least 0 and below 1") from None
+        return cls(parts[0], parts[1], timing, sparsity, control or None, tuple(sorted(pairs.items())))
 
     def but(self, **parts: str | None) -> "RowName":
         """The same with other parts: ``timing``, ``control`` and so on."""
@@ -95,13 +104,24 @@ class RowName(str):
     @property
     def conditions(self) -> str:
         """Settings that are not the pruner's, as they end the name: rows that differ in them never pair."""
-        return suffix(tuple((name, value) for name, value in self.settings if not name.startswith("pruner.")))
+        return suffix(self.plain.settings)
+
+    @property
+    def plain(self) -> "RowName":
+        """The same with the defaults of its pruner."""
+        kept = tuple((name, value) for name, value in self.settings if not name.startswith(PRUNER))
+        return RowName(self.arch, self.pruner, self.timing, self.sparsity, self.control, kept)
+
+    @property
+    def without_conditions(self) -> "RowName":
+        """The same with the defaults of track and architecture."""
+        kept = tuple((name, value) for name, value in self.settings if name.startswith(PRUNER))
+        return RowName(self.arch, self.pruner, self.timing, self.sparsity, self.control, kept)
 
     @property
     def dense(self) -> "RowName":
         """The dense row under the same conditions."""
-        kept = tuple((name, value) for name, value in self.settings if not name.startswith("pruner."))
-        return RowName(self.arch, DENSE, settings=kept)
+        return RowName(self.arch, DENSE, settings=self.plain.settings)
 
 
 def suffix(settings: tuple[tuple[str, str], ...]) -> str:

@@ -15,6 +15,9 @@ from records.row_name import RowName
 from registries import RequestError
 from registries.hashing import content_key
 
+ENTRIES = "provenance.entries"
+TRAINING = "train."
+
 
 class CellKey(NamedTuple):
     """A trial as a grid asks for it, whatever became of it."""
@@ -82,11 +85,12 @@ def trial_key(record: Record) -> str:
 def differences(a: Record, b: Record, *roles: Role) -> tuple[str, ...]:
     """Fields of some roles in which two records differ, in words: ``train.steps 200 / 400``."""
     of_a, of_b = (_values(record, *roles) for record in (a, b))
-    return tuple(
+    found = (
         f"{_words(name)} {_text(of_a.get(name))} / {_text(of_b.get(name))}"
         for name in dict.fromkeys([*of_a, *of_b])
         if of_a.get(name) != of_b.get(name)
     )
+    return tuple(dict.fromkeys(found))
 
 
 def apart_in_row(a: Record, b: Record) -> tuple[str, ...]:
@@ -95,19 +99,41 @@ def apart_in_row(a: Record, b: Record) -> tuple[str, ...]:
 
 
 def apart_in_pair(a: Record, b: Record) -> tuple[str, ...]:
-    """Why trials of two rows may not be paired; nothing where they may."""
-    versions = [{entry.name: f"{entry.version} ({entry.origin})" for entry in r.provenance.entries} for r in (a, b)]
-    shared = [name for name in versions[0] if versions[0][name] != versions[1].get(name, versions[0][name])]
-    changed = (f"version of {name} {versions[0][name]} / {versions[1][name]}" for name in shared)
-    return (*differences(a, b, Role.SETTING, Role.NETWORK), *changed)
+    """Why trials of two rows may not be paired; nothing where they may.
+
+    A control or an equal total may train longer or with weight decay; a user who sets that has another setting. What
+    both rows are made with is of the same version.
+    """
+    roles = [Role.SETTING, Role.NETWORK]
+    apart = differences(a, b, *roles)
+    if a.row.conditions != b.row.conditions:
+        training = [words for words in differences(a, b, Role.ROW) if words.startswith(TRAINING)]
+        apart = tuple(dict.fromkeys([*apart, *training]))
+    of_a, of_b = (_versions(record) for record in (a, b))
+    return (
+        *apart,
+        *(f"{name} {of_a[name]} / {of_b[name]}" for name in of_a.keys() & of_b.keys() if of_a[name] != of_b[name]),
+    )
 
 
-def tables(records: Iterable[Record]) -> tuple[tuple[Record, ...], ...]:
-    """Records that stand in one table, table by table."""
+def same_network(a: Record, b: Record) -> bool:
+    """Whether two trials are of the same architecture and seed, so that one may be the partner of the other."""
+    return (a.trial.arch, a.seed) == (b.trial.arch, b.seed)
+
+
+def tables(records: Iterable[Record], whatever_is_set: bool = False) -> tuple[tuple[Record, ...], ...]:
+    """Records that stand in one table, table by table.
+
+    Parameters
+    ----------
+    records : iterable of Record
+    whatever_is_set : bool
+        Put trainings of other lengths, losses and so on together.
+    """
     groups: dict[str, list[Record]] = {}
     for record in records:
-        key = content_key([_values(record, Role.SETTING), record.row.conditions])
-        groups.setdefault(key, []).append(record)
+        conditions = "" if whatever_is_set else record.row.conditions
+        groups.setdefault(content_key([_values(record, Role.SETTING), conditions]), []).append(record)
     return tuple(map(tuple, groups.values()))
 
 
@@ -134,10 +160,10 @@ def check_tables(records: Iterable[Record], where: str) -> None:
 
 
 def same_scores(a: Record, b: Record) -> bool:
-    """Whether two records of a trial have the same results, one of them maybe under more shifts."""
-    usual = [[one for one in record.volumes if one.shift is None] for record in (a, b)]
-    shifts = [{one.shift for one in record.volumes} for record in (a, b)]
-    return usual[0] == usual[1] and (shifts[0] <= shifts[1] or shifts[1] <= shifts[0])
+    """Whether two records of a trial have the same results, under the shifts that both were evaluated under."""
+    of_a, of_b = ({one.shift for one in record.volumes} for record in (a, b))
+    scores = [[one for one in record.volumes if one.shift in of_a & of_b] for record in (a, b)]
+    return scores[0] == scores[1]
 
 
 def newest_of(records: Sequence[Record]) -> list[Record]:
@@ -174,7 +200,8 @@ def one_row(records: Sequence[Record], where: str) -> dict[int, Record]:
     for record in records:
         if apart := apart_in_row(records[0], record):
             raise RequestError(
-                f"row {record.row}: stands in {where} with {', '.join(apart)}; name one of them, or remove one"
+                f"row {record.row}: {where} has it with {', '.join(apart)}; choose by --train-on or --acceleration, or "
+                "remove one of them"
             )
         other = by_seed.get(record.seed)
         if other is not None and not same_scores(record, other):
@@ -187,7 +214,13 @@ def one_row(records: Sequence[Record], where: str) -> dict[int, Record]:
 
 def _values(record: Record, *roles: Role) -> dict[str, Any]:
     """Fields of these roles by their name in the file; defaults and absent ones are the same."""
-    return {name: _plain(value) for name, role, value in leaves(record) if role in roles}
+    values = {name: _plain(value) for name, role, value in leaves(record) if role in roles and name != ENTRIES}
+    return values | (_versions(record) if Role.ROW in roles else {})
+
+
+def _versions(record: Record) -> dict[str, str]:
+    """Of whose code a record is, entry by entry."""
+    return {f"version of {entry.name}": f"{entry.version} ({entry.origin})" for entry in record.provenance.entries}
 
 
 def _plain(value: Any) -> Any:
@@ -201,10 +234,12 @@ def _plain(value: Any) -> Any:
 
 def _words(name: str) -> str:
     """The name of a field as a user knows it."""
+    if name == "trial.resolved.budget":
+        return f"{TRAINING}steps"
     for prefix in ("trial.resolved.training.", "trial.resolved.", "trial.options.", "trial.", "provenance."):
         if name.startswith(prefix):
             rest = name.removeprefix(prefix)
-            return {"trial.resolved.training.": "train.", "trial.options.": "pruner."}.get(prefix, "") + rest
+            return {"trial.resolved.training.": TRAINING, "trial.options.": "pruner."}.get(prefix, "") + rest
     return name
 
 

@@ -81,7 +81,7 @@ class Speed:
                 }
                 for batch, timed in content["batches"].items()
             }
-            cell = CellKey(RowName.parse(content["row"]), **{name: trial[name] for name in TRIAL})
+            cell = CellKey(_row(content["row"], where), **{name: trial[name] for name in TRIAL})
             about = {name: content[name] for name in ABOUT}
             found = cls(cell, **about, content={**kept, "batches": batches})
             found._check()
@@ -140,6 +140,13 @@ class Speed:
             self.share(what, "compacted")
         self.share("bytes", "sparse")
         int(self.content["threads"])
+
+
+def _row(text: str, where: Path) -> RowName:
+    try:
+        return RowName.parse(text)
+    except RequestError as error:
+        raise RequestError(f"{where}: {error}") from None
 
 
 def read_speeds(folders: Iterable[Path], track: str) -> tuple[Speed, ...]:

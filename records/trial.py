@@ -8,12 +8,11 @@ from records.fields import Part, Role, Value, about, sequence
 from records.row_name import RowName
 
 PROTOCOLS = ("standard", "equal-total")
-TIMINGS = ("at-init", "while", "after")
 DEFAULT_SPARSITY = "0.9"
 NO_CONTROL = "none"
 """How a list of controls names the trial without one."""
 
-Setting = bool | int | float | str
+SettingValue = bool | int | float | str
 
 
 class Trial(Part):
@@ -37,8 +36,8 @@ class Trial(Part):
     seed: int = about("of everything that is drawn", role=Role.TRIAL)
     protocol: str = about("`standard` or `equal-total`", default="standard", pattern="^(standard|equal-total)$")
     control: str | None = about("what is controlled for, null for nothing", role=Role.ROW, default=None)
-    options: dict[str, Setting] = about("options of the pruner, resolved", role=Role.ROW, default={})
-    settings: dict[str, Setting] = about(
+    options: dict[str, SettingValue] = about("options of the pruner, resolved", role=Role.ROW, default={})
+    settings: dict[str, SettingValue] = about(
         "what deviates from the defaults of track, architecture, pruner, as `--set` names it; absent if nothing does",
         role=Role.NOTE,  # the resolved values say it
         default={},

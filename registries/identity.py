@@ -8,6 +8,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from registries.errors import RequestError
+
+BUILT_IN = "built-in"
 SUITE = frozenset({"architectures", "bench", "datasets", "leaderboards", "pruners"})
 
 
@@ -39,11 +42,18 @@ def identify(name: str, version: int, code: Callable[..., Any]) -> Identity:
         As registered.
     code : function or class
         The entry itself.
+
+    Raises
+    ------
+    RequestError
+        If the version is not a whole number.
     """
+    if type(version) is not int:
+        raise RequestError(f"'{name}': version {version!r} is not a whole number")
     module = code.__module__
     package = module.partition(".")[0]
     if package in SUITE:
-        return Identity(name, version, "built-in")
+        return Identity(name, version, BUILT_IN)
     owners = metadata.packages_distributions().get(package)
     if owners:
         return Identity(name, version, f"{owners[0]}=={metadata.version(owners[0])}")

@@ -52,7 +52,7 @@ def test_parameters_are_few():
         return len(names) + len(node.args.kwonlyargs) - (names[:1] in (["self"], ["cls"]))
 
     many = [name for name, node in functions() if number(node) > PARAMETERS and not registers(node)]
-    assert [name for name in many if "/row_name.py:" not in name] == []  # whose parameters are the parts of a name
+    assert many == []
 
 
 def test_every_folder_of_the_suite_says_what_it_is():

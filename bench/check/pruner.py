@@ -130,10 +130,11 @@ def valid_scores(subject: Subject) -> None:
         same = all(torch.equal(value, problem.model.state_dict()[part]) for part, value in model.state_dict().items())
         require(same, f"{name}: scoring changes the parameters of the network")
         require(isinstance(scores, dict), f"{name}: gives {type(scores).__name__}, not a dict of name and score")
-        shapes = granularity_of(entry).shapes(problem.channels(), mask)
+        granularity = granularity_of(entry)
+        shapes, things = granularity.shapes(problem.channels(), mask), granularity.scored
         missing, unknown = sorted(set(shapes) - set(scores)), sorted(set(scores) - set(shapes))
-        require(not missing, f"{name}: {len(missing)} prunable weights have no score, e.g. '{''.join(missing[:1])}'")
-        require(not unknown, f"{name}: scores {len(unknown)} unknown weights, e.g. '{''.join(unknown[:1])}'")
+        require(not missing, f"{name}: {len(missing)} prunable {things} have no score, e.g. '{''.join(missing[:1])}'")
+        require(not unknown, f"{name}: scores {len(unknown)} unknown {things}, e.g. '{''.join(unknown[:1])}'")
         for weight, score in scores.items():
             require(isinstance(score, Tensor), f"{name}: the score of '{weight}' is no tensor")
             shape, wanted = tuple(score.shape), shapes[weight]

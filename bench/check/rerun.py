@@ -147,7 +147,9 @@ def verify_weights(record: Record, planned: PlannedTrial, weights: Path) -> Verd
         mask = Mask(safetensors.torch.load_file(weights.with_name(MASK)))
         model.load_state_dict(stored)
     except Exception as error:  # both libraries raise whatever they meet
-        raise RequestError(f"{weights}: are no weights and mask of {record.row} ({type(error).__name__})") from None
+        raise RequestError(
+            f"{weights}: do not hold weights and mask of {record.row} ({type(error).__name__})"
+        ) from None
     pruned = all(bool((stored[name][~kept] == 0).all()) for name, kept in mask.items())
     if mask.sha256 != present(record.mask).sha256 or not pruned:
         return Verdict(DIFFERENT, ("the stored weights are under another mask than that of the record",))

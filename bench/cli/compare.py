@@ -58,7 +58,7 @@ def execute(chosen: argparse.Namespace) -> int:
         raise RequestError(f"--metric {chosen.metric}: there are {', '.join(known)}")
     if chosen.against:
         if chosen.a or chosen.b or chosen.track:
-            raise RequestError("compare: --against takes every row; leave --a, --b and --track away")
+            raise RequestError("compare: --against takes every row; drop --a, --b and --track")
         for one_table in against(records, chosen.against, chosen.metric, str(folder)):
             print("\n".join([one_table.title, *aligned(one_table.cells), *one_table.remarks, ""]))
         return 0
@@ -117,7 +117,7 @@ def _confirmatory(chosen: argparse.Namespace, records: "list[Record]", where: st
     from registries.text import aligned
 
     if chosen.a or chosen.b:
-        raise RequestError("compare: --track names its own contrasts; leave --a and --b away")
+        raise RequestError("compare: --track names its own contrasts; drop --a and --b")
     track = find_track(chosen.track)
     if not track.contrasts:
         raise RequestError(f"track '{track.name}' declares no confirmatory contrasts: use --a and --b")

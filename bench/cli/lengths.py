@@ -16,19 +16,16 @@ def execute(chosen: argparse.Namespace) -> int:
     """Print a table for each setting."""
     from leaderboards.rows.lengths import lengths_of, table
     from leaderboards.rows.rows import read_records
-    from records.record import Record
-    from records.setting import Setting, title_of
+    from records.setting import Setting, tables, title_of
     from registries import RequestError
     from registries.text import aligned
 
-    groups: dict[str, list[Record]] = {}
-    for record in read_records(Path(chosen.folder)):
-        if record.ok:
-            groups.setdefault(title_of(record, Setting.of(record).plain), []).append(record)
-    found = {title: lengths_of(records) for title, records in sorted(groups.items())}
-    if not any(found.values()):
+    records = [record for record in read_records(Path(chosen.folder)) if record.ok]
+    groups = tables(records, whatever_is_set=True)
+    found = sorted((title_of(own[0], Setting.of(own[0]).plain), lengths_of(own)) for own in groups)
+    if not any(lengths for _, lengths in found):
         raise RequestError(f"{chosen.folder}: holds no dense network that was scored on validation patients")
-    for title, lengths in found.items():
+    for title, lengths in found:
         if lengths:
             print(f"{title}; PSNR in dB, means over seeds")
             print("\n".join(aligned(table(lengths))))

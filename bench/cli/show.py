@@ -21,14 +21,17 @@ def add(commands: Any) -> None:
 def execute(chosen: argparse.Namespace) -> int:
     """Carry out the command."""
     from bench.trials.show import description
+    from records.archive import holds_archive, read_archive
     from records.record import FILE, Record
 
-    paths: list[Path] = []
+    shown: list[tuple[Record, Path]] = []
     for name in map(Path, chosen.records):
-        found = [name] if name.is_file() else sorted(name.glob(f"**/{FILE}"))
-        if not found:
-            raise RequestError(f"{name}: is no record, and holds no {FILE}")
-        paths += found
-    for number, path in enumerate(paths):
-        print("\n".join([*([""] if number else []), *description(Record.read(path), path)]))
+        files = [name] if name.is_file() else sorted(name.glob(f"**/{FILE}"))
+        shown += [(Record.read(path), path) for path in files]
+        if holds_archive(name):
+            shown += [(record, name) for record in read_archive(name)]
+        elif not files:
+            raise RequestError(f"{name}: holds no {FILE}; give the path of a record, or a folder with records")
+    for number, (record, path) in enumerate(shown):
+        print("\n".join([*([""] if number else []), *description(record, path)]))
     return 0

@@ -98,6 +98,11 @@ def _row(chosen: argparse.Namespace) -> "list[Record]":
         and chosen.train_on in (None, record.trial.train_on)
         and chosen.acceleration in (None, record.trial.acceleration)
     ]
+    elsewhere = {
+        f"--train-on {r.trial.train_on} --acceleration {r.trial.acceleration}" for r in records if r.row == row
+    }
+    if not found and elsewhere:
+        raise RequestError(f"row {row}: is there with {' or '.join(sorted(elsewhere))}")
     if not found:
         names = sorted({record.row for record in records})
         raise RequestError(f"row {chosen.target}: is not there; there are {', '.join(names[:8])}, …")

@@ -19,10 +19,8 @@ from architectures.operators import (
 from bench.evaluation.scoring import Reconstruct
 from bench.machine.randomness import seed_words
 from bench.networks.reconstruct import reconstruct
-from bench.stages.batches import central_slices
-from bench.stages.losses import mean_psnr
-from datasets.samples import Preparation, Samples, prepare, root_sum_of_squares
-from datasets.volumes import Volume, by_hash, read_slices
+from datasets.samples import Preparation, Samples, mean_psnr, prepare, root_sum_of_squares
+from datasets.volumes import Volume, by_hash, central_slices, read_slices
 
 VERSION = 1
 """Of all baselines; raised whenever one of them changes."""

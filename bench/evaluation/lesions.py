@@ -7,7 +7,6 @@ import numpy as np
 from bench.evaluation.metrics.volume import Image, similarity_map
 from datasets.boxes import Box, sham_boxes
 
-COUNTS = ("boxes", "compared", "shams")
 BOX_METRICS = ("ssim", "nmse", "contrast_error")
 TINY = float(np.finfo(np.float32).tiny)
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.evaluation.lesions import COUNTS, lesion_metrics
+from bench.evaluation.lesions import lesion_metrics
 from bench.evaluation.metrics import volume_metrics
 from bench.evaluation.metrics.volume import Image
 from bench.tracks.settings import EvaluationSettings
@@ -16,6 +16,7 @@ from datasets.boxes import Box, boxes_in
 from datasets.samples import Preparation, Samples, crop_to_target, fully_sampled, prepare
 from datasets.undersampling import seed_of_file
 from datasets.volumes import Volume, by_hash, read_slices
+from records.results import COUNTS
 
 VERSION = 2
 """Of scoring; raised whenever the score of a given network changes."""

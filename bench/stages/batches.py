@@ -9,14 +9,7 @@ import torch
 
 from bench.machine.randomness import generator, seed_words
 from datasets.samples import Preparation, Samples, prepare
-from datasets.volumes import Volume, by_hash, read_slices
-
-
-def central_slices(slices: int, most: int) -> range:
-    """Indices of at most ``most`` slices in the middle of a volume; 0 means all."""
-    count = min(most, slices) if most else slices
-    first = (slices - count) // 2
-    return range(first, first + count)
+from datasets.volumes import Volume, by_hash, central_slices, read_slices
 
 
 @dataclass(frozen=True)

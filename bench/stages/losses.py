@@ -81,10 +81,3 @@ _POINTWISE: Mapping[str, Measure] = {
     "l1": lambda image, target, maximum: functional.l1_loss(image, target),
     "mse": lambda image, target, maximum: functional.mse_loss(image, target),
 }
-
-
-def mean_psnr(image: Tensor, samples: Samples) -> float:
-    """PSNR of images ``(B, H, W)`` in dB, each in the range of its own target; mean over the batch."""
-    found, truth = crop_to_target(image.abs() if image.is_complex() else image, samples.target)
-    errors = (found - truth).square().mean(dim=(-2, -1))
-    return float((20 * torch.log10(truth.amax(dim=(-2, -1))) - 10 * torch.log10(errors)).mean())

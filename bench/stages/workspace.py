@@ -14,10 +14,11 @@ from architectures.tuning import use_bfloat16_
 from bench.machine.macs import ConvolutionCounter, gradient_macs
 from bench.machine.randomness import generator
 from bench.stages.batches import BatchSource, TrainingData
-from bench.stages.losses import TrainingLoss, mean_psnr
+from bench.stages.losses import TrainingLoss
 from bench.stages.problem import TrainingProblem
 from bench.store.state import State
 from bench.tracks.settings import TrainingSettings
+from datasets.samples import mean_psnr
 from pruners import Mask
 from pruners.channels import Channels
 

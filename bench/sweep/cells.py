@@ -85,7 +85,7 @@ def planned_of(cells: Sequence[Cell]) -> Iterator[PlannedTrial]:
 def skipped_record(cell: Cell, track: Track) -> Record:
     """The record of a cell that does not exist, so that a board shows why instead of a hole."""
     request = cell.request
-    trial = Trial(
+    trial = Trial.made_of(
         arch=request.arch,
         size=str(request.size),
         pruner=request.pruner,

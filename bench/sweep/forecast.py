@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -10,7 +11,7 @@ import torch
 from bench.evaluation.scoring import load_test_volume, reconstruct_volume
 from bench.machine.numerics import set_numerics
 from bench.networks.reconstruct import reconstruct
-from bench.stages.loop import training_step
+from bench.stages.loop import DivergedError, training_step
 from bench.stages.train import dense_training
 from bench.store.state import State
 from bench.sweep.sharing import Shared
@@ -114,7 +115,8 @@ def _measure(planned: PlannedTrial) -> _Network:
     learner = dense_training(workspace)
 
     def step(number: int) -> None:
-        training_step(learner, workspace.data.batch(number).to(device), number)
+        with suppress(DivergedError):  # it took its time all the same
+            training_step(learner, workspace.data.batch(number).to(device), number)
         _wait(device)
 
     def volume(number: int) -> None:

@@ -13,8 +13,8 @@ from bench.trials.request import Request, resolve
 from datasets.splits.training import parse_training_set
 from pruners import pruners
 from pruners.controls import OF_MASK
-from records.row_name import RowName, parse_sparsity
-from records.trial import NO_CONTROL, TIMINGS
+from records.row_name import TIMINGS, RowName, parse_sparsity
+from records.trial import NO_CONTROL
 from registries import RequestError
 
 CONTROLS = (NO_CONTROL, *OF_MASK, *OF_DENSE)

@@ -65,7 +65,7 @@ def results(record: Record) -> Iterator[str]:
         f"compression {mask.compression:.2f}×, cost {present(record.cost).relative:.3f} dense trainings"
     )
     if mask.overlap is not None:
-        yield f"masks from two sets of training batches share {100 * mask.overlap:.1f} % of what they keep"
+        yield f"masks from two sets of training batches have {100 * mask.overlap:.1f} % of their kept weights in common"
     if mask.search:
         yield search_line(mask.search)
     yield from table(record.metrics, record.baselines)
@@ -87,7 +87,8 @@ def table(scores: BySplit, baselines: Mapping[str, BySplit]) -> Iterator[str]:
     """Split × method × metric, as aligned text."""
     rows = [["split", "method", "PSNR dB", "SSIM", "NMSE"]]
     for split, found in scores.items():
-        methods = {BASELINE_WORDS[name]: baselines[name][split] for name in TO_BEAT} | {NETWORK: found}
+        beside = {name: baselines.get(name, {}) for name in TO_BEAT}
+        methods = {BASELINE_WORDS[n]: part[split] for n, part in beside.items() if split in part} | {NETWORK: found}
         for position, (label, values) in enumerate(methods.items()):
             figures = [metrics.get(metric).text(values[metric]) for metric in MAIN]
             rows.append(["" if position else split, label, *figures])

@@ -154,7 +154,7 @@ def resolve(request: Request) -> Resolved:
     settings |= {f"pruner.{name}": value for name, value in recorded.items() if value != defaults[name]}
     groups = str(common["groups"])
     prunable = _prunable(request.arch, size, variant, track.training.loss, groups)
-    trial = Trial(
+    trial = Trial.made_of(
         arch=request.arch,
         size=size,
         pruner=entry.name,
@@ -236,7 +236,7 @@ def _size_and_track(request: Request) -> tuple[str, Track]:
 def _timing(request: Request, entry: PrunerEntry) -> str | None:
     if not entry.timings:
         if request.timing is not None:
-            raise RequestError(f"pruner '{entry.name}' has no timing: leave --timing away")
+            raise RequestError(f"pruner '{entry.name}' has no timing: drop --timing")
         return None
     timing = request.timing or entry.timings[0]
     if timing not in entry.timings:
@@ -247,7 +247,7 @@ def _timing(request: Request, entry: PrunerEntry) -> str | None:
 def _sparsity(request: Request, entry: PrunerEntry) -> str:
     if not entry.timings:
         if request.sparsity is not None and parse_sparsity(request.sparsity) != "0":
-            raise RequestError(f"pruner '{entry.name}' removes nothing: leave --sparsity away")
+            raise RequestError(f"pruner '{entry.name}' removes nothing: drop --sparsity")
         return "0"
     return parse_sparsity(DEFAULT_SPARSITY if request.sparsity is None else request.sparsity)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from bench.evaluation.metrics import metrics
 from bench.evaluation.scoring import Scores, TestData
 from bench.machine.provenance import provenance
 from bench.stages.carry_out import Outcome
@@ -15,6 +16,7 @@ from pruners.paths import disconnected
 from pruners.stages import changes_mask, values_of
 from records.record import Record
 from records.results import Channels, Convergence, Layer, MaskSummary, Search, StageBill, VolumeScores
+from registries.identity import BUILT_IN
 
 
 def empty_record(planned: PlannedTrial) -> Record:
@@ -26,6 +28,7 @@ def empty_record(planned: PlannedTrial) -> Record:
         resolved.entry.identity,
         *(one for stage in stages for one in identities_of(stage)),
     ]
+    entries += [one.identity for one in metrics.ordered() if one.identity.origin != BUILT_IN]
     resolution = {
         "track": track.name,
         "training": asdict(track.training),

@@ -17,7 +17,7 @@ def description(record: Record, path: Path) -> Iterator[str]:
     ----------
     record : Record
     path : Path
-        Of its file.
+        Of its file, or of the archive that holds it.
     """
     trial, resolved = record.trial, record.trial.resolved
     yield f"{record.row} · size {trial.size} · track {resolved.track} · seed {trial.seed} · {trial.protocol} protocol"
@@ -34,7 +34,12 @@ def description(record: Record, path: Path) -> Iterator[str]:
     yield from results(record)
     yield from _provenance(record)
     yield f"record: {path}"
-    yield f"beside it: {', '.join(sorted(file.name for file in path.parent.iterdir() if file != path)) or 'nothing'}"
+    if path.is_file():
+        yield f"files beside the record: {', '.join(_others(path)) or 'none'}"
+
+
+def _others(path: Path) -> list[str]:
+    return sorted(file.name for file in path.parent.iterdir() if file != path)
 
 
 def _data(record: Record) -> Iterator[str]:

@@ -14,7 +14,7 @@ from leaderboards.statistics import effective_robustness, ranks, two_way
 from records.grid import Outline
 from records.record import Record, present
 from records.row_name import DENSE, RowName
-from records.setting import CellKey, Setting, cell_of, check_tables
+from records.setting import CellKey, Setting, apart_in_pair, cell_of, check_tables
 from records.speed import Speed
 from registries import RequestError
 
@@ -110,7 +110,7 @@ def _lines(rows: Mapping[RowName, Row], setting: Setting, records: Sequence[Reco
                 robustness=robust.get(name),
                 mask=row.first.mask,
                 cost=_costs(row),
-                notes=(*_notes(row, setting, records), *_warnings(compared, row)),
+                notes=(*_notes(row, setting, records), *_unpaired(row, dense), *_warnings(compared, row)),
             )
         )
     return lines
@@ -118,7 +118,7 @@ def _lines(rows: Mapping[RowName, Row], setting: Setting, records: Sequence[Reco
 
 def _against_dense(row: Row, dense: Row | None) -> list[Comparison]:
     """Changes against dense over common seeds, on conditions that both have."""
-    if dense is None or row is dense or not set(row.seeds) & set(dense.seeds):
+    if dense is None or row is dense or not set(row.seeds) & set(dense.seeds) or apart_in_pair(row.first, dense.first):
         return []
     of_row = conditions_of(row, METRIC)
     return compare(row, dense, METRIC, [c for c in conditions_of(dense, METRIC) if c in of_row])
@@ -129,7 +129,7 @@ def _ranks(rows: Mapping[RowName, Row], condition: Condition) -> dict[RowName, i
     names = [name for name, row in rows.items() if condition in conditions_of(row, METRIC)]
 
     def difference(a: RowName, b: RowName) -> tuple[float, float] | None:
-        if not set(rows[a].seeds) & set(rows[b].seeds):
+        if not set(rows[a].seeds) & set(rows[b].seeds) or apart_in_pair(rows[a].first, rows[b].first):
             return None
         low, high = two_way(paired(rows[a], rows[b], condition, METRIC)[0]).interval()
         return float(low), float(high)
@@ -180,6 +180,12 @@ def _left_out(name: RowName, setting: Setting, records: Sequence[Record]) -> Ite
     """How many seeds of a row are left out of every figure, and why."""
     own = [record for record in records if record.ok and Setting.of(record) == setting]
     yield from (f"{words}, left out" for words in outcomes(verdicts_of(own, name)))
+
+
+def _unpaired(row: Row, dense: Row | None) -> Iterator[str]:
+    """Why a row shows no change against dense."""
+    if dense is not None and (apart := apart_in_pair(row.first, dense.first)):
+        yield f"not paired with dense: {', '.join(apart)}"
 
 
 def _warnings(compared: Sequence[Comparison], row: Row) -> Iterator[str]:

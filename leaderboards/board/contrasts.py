@@ -10,7 +10,7 @@ from leaderboards.rows.soundness import behind_cg_sense, mostly_unsound, outcome
 from records.grid import Contrast
 from records.record import Record
 from records.row_name import RowName
-from records.setting import Setting
+from records.setting import Setting, apart_in_pair
 from registries import RequestError
 
 
@@ -68,6 +68,8 @@ def answer(questions: Sequence[Contrast], records: Sequence[Record], track: str)
         failing = [f"too many seeds of {row} are left out" for row, seeds in verdicts.items() if mostly_unsound(seeds)]
         if outside and dense and (behind := behind_cg_sense(dense, question.split)):
             failing.append(behind)
+        if len(rows) == 2 and (apart := apart_in_pair(rows[0].first, rows[1].first)):
+            failing.append(f"cannot be paired: {', '.join(apart)}")
         if failing:
             withdrawn.append(f"{name} ({failing[0]})")
         elif len(rows) == 2 and evaluated and (dense or not outside) and set(rows[0].seeds) & set(rows[1].seeds):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from leaderboards.rows.compare import Comparison
 from leaderboards.rows.lengths import UNDER_TRAINED, Length
-from leaderboards.rows.rows import DEFAULT, Condition, Row
+from leaderboards.rows.rows import Condition, Row
 from leaderboards.statistics import Estimate
 from records.results import MaskSummary
 from records.row_name import RowName
@@ -227,4 +227,4 @@ def under_trained(head: Head) -> tuple[str, ...]:
 
 def usual(conditions: Iterable[Condition]) -> list[Condition]:
     """Splits without shift, and without the parts of a split."""
-    return [condition for condition in conditions if condition.shift == DEFAULT and "(" not in condition.split]
+    return [condition for condition in conditions if condition.is_whole_split]

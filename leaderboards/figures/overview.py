@@ -5,7 +5,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from leaderboards.board.values import Panel
-from records.trial import TIMINGS
+from records.row_name import TIMINGS
 
 
 def overview(panel: Panel) -> Figure | None:

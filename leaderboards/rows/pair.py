@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from leaderboards.rows.compare import compare
-from leaderboards.rows.rows import DEFAULT, METRIC, Row, shared_conditions
+from leaderboards.rows.rows import METRIC, Row, shared_conditions
 from records.record import FILE, Record
 from records.row_name import DENSE
-from records.setting import apart_in_pair
+from records.setting import apart_in_pair, same_network
 from registries import RequestError
 
 
@@ -23,24 +23,16 @@ def dense_partner(folder: Path, record: Record) -> Record | None:
             other = Record.read(path)
         except RequestError:
             continue
-        plain = other.ok and other.trial.control is None and other.seed == record.seed
-        if plain and other.trial.pruner == DENSE and not apart_in_pair(record, other) and _same_steps(record, other):
+        plain = other.ok and other.trial.pruner == DENSE and other.trial.control is None
+        if plain and same_network(record, other) and not apart_in_pair(record, other):
             return other
     return None
-
-
-def _same_steps(record: Record, other: Record) -> bool:
-    """Other weight decay or length is another question, but for an equal total, which leaves each row its own."""
-    if record.trial.protocol == "equal-total":
-        return True
-    training = [one.trial.resolved.training for one in (record, other)]
-    return training[0] == training[1]
 
 
 def paired_lines(record: Record, other: Record) -> Iterator[str]:
     """The paired change in PSNR by split, in words: it concerns these two trained networks alone."""
     a, b = (Row(one.row, {one.seed: one}) for one in (record, other))
-    usual = [c for c in shared_conditions(a, b, METRIC)[0] if c.shift == DEFAULT and "(" not in c.split]
+    usual = [condition for condition in shared_conditions(a, b, METRIC)[0] if condition.is_whole_split]
     yield f"paired change against {other.row}, PSNR dB, conditional on these trained networks:"
     for one in compare(a, b, METRIC, usual):
         patients = one.estimate.patients

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from leaderboards.rows.compare import Comparison, compare
-from leaderboards.rows.rows import DEFAULT, Row, row_of, shared_conditions
+from leaderboards.rows.rows import Row, row_of, shared_conditions
 from leaderboards.rows.soundness import outcomes, verdicts_of
 from records.record import Record
 from records.row_name import RowName
-from records.setting import tables, title_of
+from records.setting import apart_in_pair, tables, title_of
 from registries import RequestError
 
 
@@ -48,10 +48,13 @@ def against(records: Sequence[Record], references: Sequence[str], metric: str, w
         if reference not in {record.trial.pruner for record in finished}:
             raise RequestError(f"--against {reference}: {where} holds no finished row of that pruner")
     for own in tables(finished):
-        yield _table(own, references, metric, where, title_of(own[0]))
+        yield _table(own, finished, references, metric, where)
 
 
-def _table(records: Sequence[Record], references: Sequence[str], metric: str, where: str, setting: str) -> Table:
+def _table(
+    records: Sequence[Record], everything: Sequence[Record], references: Sequence[str], metric: str, where: str
+) -> Table:
+    """The rows of one setting, and which references among everything that was read do not fit them."""
     rows, remarks = [], []
     for name in sorted({record.row for record in records}):
         try:
@@ -75,11 +78,14 @@ def _table(records: Sequence[Record], references: Sequence[str], metric: str, wh
         for row in rows
         for words in outcomes(verdicts_of(row.records.values(), row.name))
     ]
+    remarks += [words for row in rows for name in references for words in _unfit(row, name, rows, everything)]
     if few:
         remarks.insert(0, "fewer than ten seeds: intervals are conditional on these trained networks")
     if flips:
         remarks.insert(0, "*: the sign flips after a least-squares scale per volume")
-    return Table(f"{metric}, paired differences, {setting}; exploratory, no p-values", cells, tuple(remarks))
+    return Table(
+        f"{metric}, paired differences, {title_of(records[0])}; exploratory, no p-values", cells, tuple(remarks)
+    )
 
 
 def reference_of(row: Row, pruner: str, rows: Iterable[Row]) -> Row | None:
@@ -88,16 +94,26 @@ def reference_of(row: Row, pruner: str, rows: Iterable[Row]) -> Row | None:
 
     def fits(name: RowName) -> bool:
         same = name.timing is None or (name.timing, name.sparsity) == (own.timing, own.sparsity)
-        return same and name.pruner == pruner and name.arch == own.arch and name.control is None
+        return same and name.pruner == pruner and name.arch == own.arch and name.control is None and name.plain == name
 
-    return next((other for other in rows if other.name != own and fits(other.name)), None)
+    return next((other for other in rows if other.name != own and fits(other.name.without_conditions)), None)
+
+
+def _unfit(row: Row, pruner: str, rows: Sequence[Row], everything: Sequence[Record]) -> Iterator[str]:
+    """Why a row has nothing beside it although there is such a row, with the keys that differ."""
+    inside = reference_of(row, pruner, rows)
+    others = {record.row: record for record in everything if record.row not in {one.name for one in rows}}
+    outside = reference_of(row, pruner, [Row(name, {one.seed: one}) for name, one in others.items()])
+    other = inside or outside
+    if other is not None and row.name.pruner != pruner and (apart := apart_in_pair(row.first, other.first)):
+        yield f"{row.name}: left out beside {other.name}: {', '.join(apart)}"
 
 
 def _comparisons(row: Row, other: Row | None, metric: str) -> dict[str, Comparison]:
     """Comparisons by split, without shifts."""
-    if other is None or not set(row.seeds) & set(other.seeds):
+    if other is None or not set(row.seeds) & set(other.seeds) or apart_in_pair(row.first, other.first):
         return {}
-    conditions = [c for c in shared_conditions(row, other, metric)[0] if c.shift == DEFAULT and "(" not in c.split]
+    conditions = [condition for condition in shared_conditions(row, other, metric)[0] if condition.is_whole_split]
     return {one.condition.split: one for one in compare(row, other, metric, conditions)}
 
 

@@ -36,6 +36,11 @@ class Condition:
     split: str
     shift: str = DEFAULT
 
+    @property
+    def is_whole_split(self) -> bool:
+        """Neither under a shift nor a part of a split."""
+        return self.shift == DEFAULT and "(" not in self.split
+
     def __str__(self) -> str:
         return self.split if self.shift == DEFAULT else f"{self.split} · {self.shift}"
 

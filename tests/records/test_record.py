@@ -39,7 +39,7 @@ def test_canonical_leaves_out_what_may_differ(record):
         (lambda content: content.update(schema=99), "schema: Input should be 2"),
         (lambda content: content["trial"].update(sparsity="1.5"), "trial.sparsity"),
         (lambda content: content["trial"].update(colour="red"), "trial.colour: Extra inputs are not permitted"),
-        (lambda content: content["volumes"][0].pop("psnr"), "volumes.0: 'psnr' is missing"),
+        (lambda content: content["volumes"][0].pop("psnr"), "volumes.0.psnr: Field required"),
     ],
 )
 def test_wrong_records_are_named_with_their_key(record, tmp_path, spoil, message):
@@ -75,6 +75,14 @@ def test_old_records_keep_loading():
         (lambda content: content["mask"].update(kept=content["mask"]["kept"] + 1), "but layers sum to"),
         (lambda content: content["mask"].update(achieved=0.5), "achieved is 0.5, but"),
         (lambda content: content["mask"].update(compression=99.0), "compression is 99, but"),
+        (lambda content: content["metrics"]["knee"].update(hfen=99.0), "hfen of knee is 99, but"),
+        (lambda content: content["metrics"].pop("brain"), "metrics are of other splits than the volumes"),
+        (
+            lambda content: content["metrics"]["knee"].update(psnr=None),
+            "metrics.knee.psnr: Input should be a valid number",
+        ),
+        (lambda content: content["metrics"]["knee"].update(volumes=0), "metrics.knee.volumes: Input should be greater"),
+        (lambda content: content["mask"].update(requested="0.5"), "mask.requested is 0.5, but"),
         (lambda content: content.update(mask=None), "has mask, cost and budget"),
         (lambda content: content.update(status="failed", reason=None), "a trial that is failed has a reason"),
     ],
@@ -90,3 +98,13 @@ def test_what_was_not_written_stays_away(record):
     content = record.to_json()
     assert "settings" not in content["trial"]
     assert Record.of(content).to_json() == content
+
+
+def test_means_under_a_shift_are_those_of_its_volumes(record):
+    content = record.to_json()
+    content["volumes"] += [{**row, "shift": "noise-20"} for row in content["volumes"]]
+    content["shifts"] = {split: {"noise-20": dict(means)} for split, means in content["metrics"].items()}
+    assert Record.of(content).shifts["knee"]["noise-20"]["psnr"] == record.metrics["knee"]["psnr"]
+    content["shifts"]["knee"]["noise-20"]["ssim"] = 0.123
+    with pytest.raises(RequestError, match=r"ssim of knee is 0\.123, but"):
+        Record.of(content)

@@ -41,9 +41,27 @@ def test_parts_are_those_of_the_name():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "modl", "modl/", "modl/snip/at-init", "modl/snip/at-init/2", "modl/dense+", "modl/dense@", "a/b@c", "a/b@=1"],
+    [
+        "",
+        "modl",
+        "modl/",
+        "modl/snip/at-init",
+        "modl/snip/at-init/2",
+        "modl/dense+",
+        "modl/dense@",
+        "a/b@c",
+        "a/b@=1",
+        "a/b@c=1,c=2",
+        "a/b/soon/0.9",
+    ],
 )
 def test_other_texts_are_refused_in_one_line(text):
     with pytest.raises(RequestError) as caught:
         RowName.parse(text)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["c,d", "e@f", ""])
+def test_a_value_that_could_not_be_read_again_is_refused(value):
+    with pytest.raises(RequestError, match="has neither comma nor @"):
+        RowName.of("modl", "mine", "at-init", "0.9", None, {"pruner.kind": value})

@@ -96,7 +96,7 @@ def test_a_field_that_is_added_parts_rows_unless_it_says_otherwise(record, monke
     assert apart_in_pair(plain, clipped) == ("gradient_clipping norm / value",)
     assert trial_key(plain) != trial_key(clipped)
     assert len(tables([plain, clipped, noted])) == 2
-    with pytest.raises(RequestError, match="stands in here with gradient_clipping norm / value"):
+    with pytest.raises(RequestError, match="here has it with gradient_clipping norm / value"):
         one_row([plain, clipped], "here")
     with pytest.raises(RequestError, match="cannot share a table: gradient_clipping norm / value"):
         check_tables([plain, clipped], "here")

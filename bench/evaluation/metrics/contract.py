@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bench.evaluation.metrics.volume import Image, Pair
 from registries import Identity, Registry, identify
+from registries.identity import BUILT_IN
 from registries.registry import key_of, summary_of
 
 MAIN = ("psnr", "ssim", "nmse")
@@ -41,7 +42,7 @@ class MetricEntry:
         return f"{value:.{self.digits}f}"
 
 
-class Metrics(Registry[MetricEntry]):
+class MetricRegistry(Registry[MetricEntry]):
     """Metrics by name."""
 
     def ordered(self) -> tuple[MetricEntry, ...]:
@@ -49,12 +50,16 @@ class Metrics(Registry[MetricEntry]):
         return tuple(sorted(self, key=lambda entry: (entry.position, entry.name)))
 
     def fingerprint(self) -> list[str]:
-        """Which scores there are, for keys: names in order, with the version where an entry has changed."""
-        versions = [(entry.name, entry.identity.version) for entry in self.ordered()]
-        return [name if version == 1 else f"{name} {version}" for name, version in versions]
+        """Which scores there are, for keys: names in order, with version and origin where these are not the first."""
+        return [_words(entry.identity) for entry in self.ordered()]
 
 
-metrics = Metrics("metric", "bench.evaluation.metrics")
+def _words(identity: Identity) -> str:
+    version = f" {identity.version}" if identity.version != 1 else ""
+    return identity.name + version + ("" if identity.origin == BUILT_IN else f" {identity.origin}")
+
+
+metrics = MetricRegistry("metric", "bench.evaluation.metrics")
 
 
 def metric(*, version: int, source: str, position: int, digits: int = 4) -> Callable[[Measure], Measure]:

@@ -54,7 +54,7 @@ def test_stored_weights_score_the_same_and_others_do_not(original, tmp_path):
     safetensors.torch.save_file(dense, tmp_path / "weights.safetensors")
     assert "another mask" in verify_weights(record, planned, tmp_path / "weights.safetensors").lines[0]
     safetensors.torch.save_file({"a": weights.popitem()[1]}, tmp_path / "weights.safetensors")
-    with pytest.raises(RequestError, match="are no weights and mask of"):
+    with pytest.raises(RequestError, match="do not hold weights and mask of"):
         verify_weights(record, planned, tmp_path / "weights.safetensors")
 
 

@@ -9,10 +9,10 @@ import safetensors.torch
 
 from bench.evaluation.baselines import tune_cg_sense
 from bench.evaluation.scoring import Reconstruct, score, summarise
-from bench.stages.batches import central_slices
 from bench.trials.plan import plan
 from bench.trials.request import Request
 from bench.trials.run import run
+from datasets.volumes import central_slices
 
 pytestmark = pytest.mark.show
 

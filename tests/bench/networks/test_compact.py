@@ -224,7 +224,7 @@ def test_a_record_without_its_weights_is_refused(trial, tmp_path, capsys):
     for command in ("speed", "export"):
         assert main([command, str(tmp_path)]) == 2
         err = capsys.readouterr().err
-        assert "no weights and mask" in err
+        assert "its weights and mask are not in its folder" in err
         assert len(err.strip().splitlines()) == 1
 
 

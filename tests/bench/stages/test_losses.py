@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch.nn import functional
 
-from bench.stages.losses import TrainingLoss, mean_psnr
+from bench.stages.losses import TrainingLoss
 from bench.tracks.settings import LOSSES
 from bench.trials.request import Request, resolve
 from bench.trials.run import run
 from datasets.coil_maps import inverse_fft
-from datasets.samples import crop_to_target
+from datasets.samples import crop_to_target, mean_psnr
 from datasets.volumes import read_slices
 from registries import RequestError
 from tests.bench.toy import toy_plan

@@ -14,6 +14,7 @@ from bench.trials.run import run
 from datasets.simulated import Simulation, simulate
 from leaderboards.board.contrasts import answer
 from leaderboards.rows.compare import compare, confirmed, paired_by_weights
+from leaderboards.rows.reference_tables import against
 from leaderboards.rows.rows import Condition, Row, read_records, row_of, shared_conditions
 from leaderboards.rows.soundness import unsound
 from records.grid import Contrast
@@ -42,6 +43,7 @@ def make(template, seed, pruner, effect=0.0, only=None, scaled_effect=None, pati
     content["trial"] |= {"pruner": pruner, "seed": seed}
     if pruner != "dense":
         content["trial"] |= {"timing": "at-init", "sparsity": "0.9"}
+        content["mask"] |= {"requested": "0.9"}
     draw = np.random.default_rng([seed, *pruner.encode()])
     model = content["volumes"][0]
     rows = []
@@ -180,7 +182,7 @@ def test_rows_that_cannot_be_paired_are_refused(template):
         row_of([*dense, make(template, 0, "dense", effect=1.0)], DENSE, "here")
     content = dense[0].to_json()
     content["trial"]["size"] = "demo"
-    with pytest.raises(RequestError, match="stands in here with size toy / demo"):
+    with pytest.raises(RequestError, match="here has it with size toy / demo"):
         row_of([*dense, Record.of(content)], DENSE, "here")
 
 
@@ -211,7 +213,7 @@ def test_the_command_prints_a_table_and_draws_a_forest_plot(folder, capsys):
         (["--a", "modl/snip/at-init/0.9"], "name two rows"),
         (["--a", "modl/dense", "--b", "modl/dense", "--metric", "beauty"], "--metric beauty"),
         (["--a", "modl/dense", "--b", "modl/dense", "--plot", "x.foo"], "--plot x.foo"),
-        (["--track", "toy", "--a", "modl/dense"], "leave --a and --b away"),
+        (["--track", "toy", "--a", "modl/dense"], "drop --a and --b"),
         (["--track", "toy"], "no confirmatory contrasts"),
         (["--track", "nothing"], "unknown track"),
     ],
@@ -292,6 +294,58 @@ def test_where_dense_does_not_reach_cg_sense_nothing_is_said_about_generalizatio
     assert (len(found.found), len(found.withdrawn)) == ((1, 0) if judged else (0, 1))
     if not judged:
         assert "modl/dense is below CG-SENSE on brain" in found.withdrawn[0]
+
+
+def with_settings(record, budget=None, options=None, **settings):
+    """The record of a trial with ``--set`` settings of training or pruner."""
+    content = record.to_json()
+    names = {name.replace("__", "."): value for name, value in settings.items()}
+    content["trial"]["settings"] = names
+    content["trial"]["options"] |= options or {}
+    for name, value in names.items():
+        if name.startswith("train."):
+            content["trial"]["resolved"]["training"][name.removeprefix("train.")] = value
+    if budget is not None:
+        content["trial"]["resolved"]["budget"] = budget
+    return Record.of(content)
+
+
+def test_options_of_the_pruner_pair_and_settings_of_the_training_do_not(template):
+    seeds = range(3)
+    dense = [make(template, seed, "dense") for seed in seeds]
+    fewer = [with_settings(make(template, s, "snip"), options={"batches": 1}, pruner__batches=1) for s in seeds]
+    longer = [with_settings(make(template, s, "snip"), budget=200, train__steps=200) for s in seeds]
+    decayed = [with_settings(make(template, s, "dense"), train__weight_decay=0.5) for s in seeds]
+    everything = [*dense, *fewer, *longer, *decayed]
+    rows = {
+        name: row_of(everything, RowName.parse(name), "here")
+        for name in (
+            "modl/dense",
+            "modl/snip/at-init/0.9@pruner.batches=1",
+            "modl/snip/at-init/0.9@train.steps=200",
+            "modl/dense@train.weight_decay=0.5",
+        )
+    }
+    plain, batches, steps, decay = rows.values()
+    assert compare(batches, plain, "psnr")
+    with pytest.raises(RequestError, match=r"cannot be paired: train\.steps 200 / 12$"):
+        compare(steps, plain, "psnr")
+    with pytest.raises(RequestError, match=r"cannot be paired: train\.weight_decay 0\.5 / 0\.0$"):
+        compare(decay, plain, "psnr")
+
+
+def test_rows_that_do_not_fit_beside_a_reference_are_named_with_what_differs(template):
+    seeds = range(2)
+    records = [make(template, seed, "dense") for seed in seeds]
+    records += [with_settings(make(template, seed, "snip"), budget=200, train__steps=200) for seed in seeds]
+    records += [with_settings(make(template, s, "snip"), options={"batches": 1}, pruner__batches=1) for s in seeds]
+    tables_ = list(against(records, ["dense", "snip"], "psnr", "here"))
+    remarks = [remark for table in tables_ for remark in table.remarks]
+    wanted = "modl/snip/at-init/0.9@train.steps=200: left out beside modl/dense: train.steps 200 / 12"
+    assert wanted in remarks
+    cells = {row[0]: row for table in tables_ for row in table.cells if row[0].startswith("modl")}
+    assert cells["modl/snip/at-init/0.9@pruner.batches=1"][3] != ""  # beside dense
+    assert cells["modl/snip/at-init/0.9@pruner.batches=1"][4] == ""  # a variant is not the plain snip
 
 
 def searched(template, seed, failed, effect=0.0, **trial):
