@@ -1,16 +1,16 @@
 """Coil maps from the calibration lines alone, so that nothing that was not sampled leaks in."""
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 
 import fastmri
-import safetensors.torch
 import torch
 from torch import Tensor
 
 from datasets.cache import cache_folder
 from datasets.undersampling import missing_sigpy
-from registries.files import replacing
+from registries.sealed import DamagedError, load_tensors, save_tensors
 
 KINDS = ("low-resolution", "espirit")
 ESPIRIT_VERSION = 1
@@ -87,14 +87,13 @@ def _espirit(lines: Tensor, first: int, last: int, reference: Tensor) -> Tensor:
         f"v{ESPIRIT_VERSION} {tuple(lines.shape)} {first}".encode() + content.numpy().tobytes()
     ).hexdigest()
     path = cache_folder("maps", f"espirit-{digest}.safetensors")
-    if path.exists():
-        return safetensors.torch.load_file(path)["maps"]
+    with suppress(FileNotFoundError, DamagedError, KeyError):  # what is damaged is computed and written anew
+        return load_tensors(path)[0]["maps"]
     maps = torch.view_as_complex(torch.view_as_real(_run_espirit(lines, last - first)).contiguous())
     inside = maps.abs().square().sum(0, keepdim=True) > 0
     turn = torch.sgn((reference.conj() * maps).sum(0, keepdim=True))
     result = unit_norm(torch.where(inside, maps * turn.conj(), reference))
-    with replacing(path) as temporary:
-        safetensors.torch.save_file({"maps": result}, temporary)
+    save_tensors(path, {"maps": result})
     return result
 
 

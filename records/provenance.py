@@ -19,6 +19,9 @@ class Numerics(Part):
     tf32: bool = about("whether products are rounded to TF32", default=False)
     threads: int | None = about("of the computation", role=Role.NOTE, default=None)
     torch: str | None = about("version", role=Role.NOTE, default=None)
+    capability: str | None = about(
+        "vector instructions of the processor, or name of the GPU: others round otherwise", role=Role.NOTE, default=None
+    )
 
 
 class Amount(Part):

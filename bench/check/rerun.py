@@ -10,22 +10,24 @@ from typing import Any
 import safetensors.torch
 from scipy.stats import t
 
-from bench.evaluation.scoring import score, summarise
+from architectures import Architecture
+from bench.check.fields import DECIBELS, ESTIMATED, differing_fields
 from bench.networks.reconstruct import reconstruct
 from bench.networks.trained import variant_of
+from bench.store.store import Store
+from bench.trials.budget import Estimate
 from bench.trials.plan import PlannedTrial, plan
 from bench.trials.request import INIT, Request
-from bench.trials.results import empty_record
-from bench.trials.run import run
+from bench.trials.results import empty_record, mask_counts
+from bench.trials.run import Evaluated, evaluate, network_macs, run
 from pruners import Mask
 from records.record import Record, present
+from records.results import SplitScores, StageBill
 from records.row_name import setting_text
 from records.setting import apart_in_row, trial_key
 from registries import RequestError
 
 MASK = "mask.safetensors"
-TOLERANCE = 0.01
-"""dB, for equal weights or equal numerics."""
 SAME, WITHIN, DIFFERENT, UNKNOWN = "same", "within tolerance", "different", "cannot tell"
 FEWEST_SEEDS = 3
 """To say where one more seed of a row would lie."""
@@ -154,12 +156,51 @@ def verify_weights(record: Record, planned: PlannedTrial, weights: Path) -> Verd
     if mask.sha256 != present(record.mask).sha256 or not pruned:
         return Verdict(DIFFERENT, ("the stored weights are under another mask than that of the record",))
     model.to(planned.workspace.device).eval()
-    found = score({"network": partial(reconstruct, model)}, planned.test)["network"]
-    differences = _differences(
-        record, {split: scores["psnr"] for split, scores in summarise(found, planned.test.splits).items()}
+    again = _scored_again(record, planned, model, mask)
+    different = list(differing_fields(record, again, ESTIMATED))
+    about = "stored weights, scored again; the search for the mask is checked by --rerun alone"
+    return Verdict(DIFFERENT if different else SAME, (about, *_lines(record, again), *_first(different)))
+
+
+def _scored_again(record: Record, planned: PlannedTrial, model: Architecture, mask: Mask) -> Record:
+    """The record as it follows from the weights, the mask, the data and the recipe."""
+    scores = evaluate(planned, partial(reconstruct, model), Store(planned.store), fresh=True)
+    expected = [planned.estimator.estimate(stage) for stage in planned.resolved.stages]
+    dense, cost = planned.workspace.step_macs, present(record.cost)
+    if len(expected) != len(cost.stages):
+        raise RequestError(f"row {record.row}: the record has {len(cost.stages)} stages, the recipe {len(expected)}")
+    stages = tuple(
+        bill.model_copy(update={"name": _named(bill, one), "steps": one.steps, "macs": round(one.relative * dense)})
+        for bill, one in zip(cost.stages, expected, strict=True)
     )
-    word = SAME if all(abs(value) <= TOLERANCE for value in differences.values()) else DIFFERENT
-    return Verdict(word, ("stored weights, scored again", *_lines(differences)))
+    relative = sum(one.relative for one in expected) / planned.resolved.budget
+    macs = network_macs(planned, model, mask)
+    fitted = planned.workspace.fit(model) if record.convergence else {}
+    return record.model_copy(
+        update={
+            "recipe": empty_record(planned).recipe,
+            "mask": present(record.mask).model_copy(update=mask_counts(planned, mask)),
+            "cost": cost.model_copy(update={"stages": stages, "relative": relative, "macs": macs}),
+            "convergence": record.convergence.model_copy(update=fitted) if record.convergence else None,
+            **_typed(scores),
+        }
+    )
+
+
+def _named(bill: StageBill, expected: Estimate) -> str:
+    """The stage in words; of early stopping the record alone says which step was chosen."""
+    name = str(expected.stage)
+    return bill.name if bill.name.startswith(f"{name}: step ") else name
+
+
+def _typed(scores: Evaluated) -> dict[str, Any]:
+    def by_split(values: Mapping[str, Any]) -> dict[str, SplitScores]:
+        return {split: SplitScores.model_validate(one) for split, one in values.items()}
+
+    nested = {
+        name: {key: by_split(one) for key, one in getattr(scores, name).items()} for name in ("baselines", "shifts")
+    }
+    return {"metrics": by_split(scores.metrics), "volumes": scores.volumes, **nested}
 
 
 def verify_run(record: Record, planned: PlannedTrial, seeds: Sequence[Record]) -> Verdict:
@@ -178,15 +219,15 @@ def verify_run(record: Record, planned: PlannedTrial, seeds: Sequence[Record]) -
     again = run(planned, True, lambda line: None)  # nothing that was computed before may answer
     if not again.ok:
         return Verdict(DIFFERENT, (f"run again: {again.status}: {again.reason}",))
-    differences = _differences(record, {split: scores["psnr"] for split, scores in again.metrics.items()})
-    close = all(abs(value) <= TOLERANCE for value in differences.values())
+    different = list(differing_fields(record, again))
     equal_numerics = record.provenance.numerics == again.provenance.numerics
     equal_masks = present(record.mask).sha256 == present(again.mask).sha256
     lines = [
         f"numerics: {'the same' if equal_numerics else 'others'}; mask: {'the same' if equal_masks else 'another'}",
-        *_lines(differences),
+        *_lines(record, again),
+        *_first(different),
     ]
-    if equal_masks and close:
+    if not different:
         return Verdict(SAME, tuple(lines))
     if equal_numerics:
         return Verdict(DIFFERENT, tuple(lines))
@@ -203,16 +244,19 @@ def _inside_of_seeds(again: Record, seeds: Sequence[Record]) -> bool:
         values = [record.metrics[split]["psnr"] for record in seeds]
         number = len(values)
         half = float(t.ppf(0.975, number - 1)) * stdev(values) * (1 + 1 / number) ** 0.5
-        if abs(found["psnr"] - fmean(values)) > max(half, TOLERANCE):
+        if abs(found["psnr"] - fmean(values)) > max(half, DECIBELS):
             return False
     return True
 
 
-def _differences(before: Record, after: Mapping[str, float | None]) -> dict[str, float]:
-    """Change of PSNR by split."""
-    return {split: present(after[split]) - scores["psnr"] for split, scores in before.metrics.items()}
+def _lines(before: Record, after: Record) -> Iterator[str]:
+    for split, scores in before.metrics.items():
+        if split in after.metrics:
+            yield f"{split}: PSNR differs by {after.metrics[split]['psnr'] - scores['psnr']:+.4f} dB"
 
 
-def _lines(differences: Mapping[str, float]) -> Iterator[str]:
-    for split, value in differences.items():
-        yield f"{split}: PSNR differs by {value:+.4f} dB"
+def _first(different: Sequence[str]) -> Iterator[str]:
+    """The first field that differs, and how many more do."""
+    if different:
+        more = f", and {len(different) - 1} more fields" if len(different) > 1 else ""
+        yield f"differs in {different[0]}{more}"

@@ -47,7 +47,8 @@ def execute_verify(chosen: argparse.Namespace) -> int:
     found = list(damaged(store))
     for folder, what in found:
         print(f"damaged: {folder}: {what}; delete it, it is computed anew")
-    print(f"{len(stage_folders(store)) - len(found)} stages are as they were written, {len(found)} are damaged")
+    number = len(stage_folders(store)) - sum(path.is_dir() for path, _ in found)
+    print(f"{number} stages are as they were written, {len(found)} stages, checkpoints or values are damaged")
     return 2 if found else 0
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from bench.machine.numerics import capability
 from records.provenance import Data, Entry, Numerics, Provenance
 from registries import Identity
 
@@ -40,7 +41,7 @@ def provenance(
             **{name: metadata.version(name) for name in (*LIBRARIES, *libraries)},
         },
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
-        numerics=Numerics(**numerics),
+        numerics=Numerics(**numerics, capability=capability(device)),
         data=data,
         seeds={"trial": seed},
         entries=tuple(Entry(**asdict(entry)) for entry in entries),

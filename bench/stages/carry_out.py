@@ -16,7 +16,6 @@ from bench.stages.workspace import Workspace
 from bench.store.keys import Context, stage_key
 from bench.store.state import StageCost, State
 from bench.store.store import Store
-from datasets.errors import DataError
 from pruners import Given, LearnMask, Mask, Prune, Rewind, Stage, Train, Transform, kept_count, pruners
 from pruners.contract import identities_of
 from pruners.granularity import granularity_of
@@ -167,12 +166,7 @@ def _given(state: State, workspace: Workspace) -> State:
 
 
 def _progress(store: Store, key: str, stage: Stage, say: Callable[[str], None]) -> Progress:
-    try:
-        found = store.load_checkpoint(key)
-    except DataError as error:
-        say(f"{stage}: starts anew: {error}")
-        store.drop_checkpoint(key)
-        found = None
+    found = store.load_checkpoint(key)
     if found:
         say(f"{stage}: continues from step {found.step}")
     return Progress(found, lambda checkpoint: store.save_checkpoint(key, checkpoint))

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.store.store import JOURNAL, STAGE, TENSORS
+from bench.store.store import JOURNAL, STAGE, read_stage
 from registries import RequestError
-from registries.hashing import file_hash
+from registries.sealed import DamagedError, load_tensors, read_sealed_json
 
-CHECKPOINTS = "*.checkpoint.safetensors"
+CHECKPOINTS, VALUES = "*.checkpoint.safetensors", f"{'[0-9a-f]' * 64}.json"
 DAY = 24 * 3600.0
 
 
@@ -79,16 +79,20 @@ def begun(store: Path) -> Counter[str]:
 
 
 def damaged(store: Path) -> Iterator[tuple[Path, str]]:
-    """Stages whose files are not what was written, and what is wrong."""
-    for folder in stage_folders(store):
+    """Stages, checkpoints and values that do not hold what was written, and what is wrong."""
+    for path in [*stage_folders(store), *sorted(store.glob(CHECKPOINTS)), *sorted(store.glob(VALUES))]:
         try:
-            known = json.loads((folder / STAGE).read_text())["sha256"]
-            wrong = [name for name in TENSORS if file_hash(folder / name) != known[name]]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            yield folder, f"cannot be read ({type(error).__name__})"
-            continue
-        if wrong:
-            yield folder, f"{wrong[0]} is not what was written"
+            if path.is_dir():
+                read_stage(path)
+            elif path.suffix == ".json":
+                read_sealed_json(path)
+            else:
+                load_tensors(path)
+        except DamagedError as error:
+            yield path, str(error)
+        except FileNotFoundError as error:
+            if path.is_dir():  # else it is done since
+                yield path, f"lacks {Path(str(error.filename)).name}"
 
 
 def trim(store: Path, days: float) -> tuple[int, int]:

@@ -1,34 +1,44 @@
-"""The content-addressed store of stages: each computed once, found again by its key."""
+"""The content-addressed store of stages: each computed once, found again by its key, checked when it is read."""
 
+import errno
 import json
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import safetensors.torch
 
 from bench.store.state import Checkpoint, StageCost, State
-from datasets.errors import DataError
 from pruners import Mask
 from registries import RequestError
-from registries.files import replacing, to_disk, write_json
+from registries.files import to_disk
 from registries.hashing import content_key, file_hash
+from registries.sealed import SEAL, DamagedError, load_tensors, read_sealed_json, save_tensors, write_sealed_json
 
 LEFTOVER_SECONDS = 24 * 3600
-TENSORS = ("weights.safetensors", "mask.safetensors")
+WEIGHTS, MASK = "weights.safetensors", "mask.safetensors"
 STAGE = "stage.json"
 JOURNAL = "journal.txt"
+TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
+ATTEMPTS = 20
 
 
 class Store:
     """Finished stages in ``folder/<key>/``, unfinished ones in ``folder/<key>.checkpoint.safetensors``.
+
+    Everything carries the hash of what it holds. What does not fit is set aside, which is said, and counts as absent.
+
+    Parameters
+    ----------
+    folder : Path
+    say : callable
+        Told what is set aside, one line each.
 
     Raises
     ------
@@ -36,8 +46,9 @@ class Store:
         If the folder cannot be written.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, say: Callable[[str], None] = lambda line: None) -> None:
         self.folder = folder
+        self._say = say
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
@@ -47,43 +58,35 @@ class Store:
         self._sweep_leftovers()
 
     def load(self, key: str) -> tuple[State, StageCost] | None:
-        """The state after a stage and what it cost, or None.
-
-        Raises
-        ------
-        DataError
-            If what is stored was damaged.
-        """
+        """The state after a stage and what it cost, or None."""
         folder = self.folder / key
-        if not folder.is_dir():
-            return None
         try:
-            weights = safetensors.torch.load_file(folder / "weights.safetensors")
-            mask = Mask(safetensors.torch.load_file(folder / "mask.safetensors"))
-            cost = StageCost(**json.loads((folder / STAGE).read_text())["cost"])
-        except Exception as error:
-            raise DataError(folder, None, f"is a damaged stage ({error}); delete it, it is computed anew") from None
+            state, cost = read_stage(folder)
+        except FileNotFoundError:
+            if folder.is_dir():
+                self._set_aside(folder, "lacks a file")
+            return None
+        except DamagedError as error:
+            self._set_aside(folder, str(error))
+            return None
         os.utime(folder)  # when it was last of use
-        return State(weights, mask), replace(cost, reused=True)
+        return state, replace(cost, reused=True)
 
     def save(self, key: str, state: State, cost: StageCost, description: Mapping[str, Any]) -> None:
         """Keep a finished stage; its checkpoint is dropped."""
         temporary = Path(tempfile.mkdtemp(dir=self.folder, prefix=f".{key[:16]}."))
-        final, old = self.folder / key, temporary.with_name(f"{temporary.name}.old")
         try:
-            safetensors.torch.save_file(dict(state.weights), temporary / "weights.safetensors")
-            safetensors.torch.save_file(dict(state.mask), temporary / "mask.safetensors")
-            hashes = {name: file_hash(temporary / name) for name in TENSORS}
-            write_json(temporary / STAGE, {"cost": asdict(cost), "stage": dict(description), "sha256": hashes})
-            for name in TENSORS:
+            safetensors.torch.save_file(dict(state.weights), temporary / WEIGHTS)
+            safetensors.torch.save_file(dict(state.mask), temporary / MASK)
+            hashes = {name: file_hash(temporary / name) for name in (WEIGHTS, MASK)}
+            about = {"cost": asdict(cost), "stage": dict(description), "files": hashes}
+            write_sealed_json(temporary / STAGE, about)
+            for name in (WEIGHTS, MASK):
                 to_disk(temporary / name)
             temporary.chmod(0o755)
-            if final.exists():  # a folder cannot be replaced in one step; in between the stage is absent, never half
-                final.replace(old)
-            temporary.replace(final)
+            self._put(temporary, self.folder / key)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-            shutil.rmtree(old, ignore_errors=True)
         self.drop_checkpoint(key)
         self._note("done", key)
 
@@ -94,23 +97,19 @@ class Store:
     def load_checkpoint(self, key: str) -> Checkpoint | None:
         """Where an interrupted stage stopped, or None."""
         path = self._checkpoint_path(key)
-        if not path.exists():
-            return None
         try:
-            with safetensors.safe_open(path, "pt") as file:
-                progress = json.loads(file.metadata()["progress"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors, progress = load_tensors(path)
             return Checkpoint(tensors=tensors, **progress)
-        except Exception as error:
-            raise DataError(
-                path, None, f"is a damaged checkpoint ({error}); delete it, the stage starts anew"
-            ) from None
+        except FileNotFoundError:
+            return None
+        except (DamagedError, TypeError) as error:
+            self._set_aside(path, str(error))
+            return None
 
     def save_checkpoint(self, key: str, checkpoint: Checkpoint) -> None:
         """Keep the progress of a stage."""
         progress = {"step": checkpoint.step, "macs": checkpoint.macs, "seconds": checkpoint.seconds}
-        with replacing(self._checkpoint_path(key)) as temporary:
-            safetensors.torch.save_file(dict(checkpoint.tensors), temporary, {"progress": json.dumps(progress)})
+        save_tensors(self._checkpoint_path(key), checkpoint.tensors, progress)
 
     def drop_checkpoint(self, key: str) -> None:
         """Forget the progress of a stage."""
@@ -119,16 +118,42 @@ class Store:
     def load_value(self, inputs: Any) -> Any | None:
         """A JSON value computed before from the same inputs, or None."""
         path = self._value_path(inputs)
-        if not path.exists():
-            return None
         try:
-            return json.loads(path.read_text())
-        except ValueError:
-            raise DataError(path, None, "is damaged; delete it, it is computed anew") from None
+            return read_sealed_json(path)["value"]
+        except FileNotFoundError:
+            return None
+        except (DamagedError, KeyError) as error:
+            self._set_aside(path, str(error))
+            return None
 
     def save_value(self, inputs: Any, value: Any) -> None:
         """Keep a JSON value by what it was computed from."""
-        write_json(self._value_path(inputs), value)
+        write_sealed_json(self._value_path(inputs), {"value": value})
+
+    def _put(self, new: Path, final: Path) -> None:
+        """Give a folder its name; another process may be doing the same. In between it is absent, never half."""
+        for _ in range(ATTEMPTS):
+            try:
+                new.replace(final)
+                return
+            except OSError as error:
+                if error.errno not in TAKEN:
+                    raise
+            aside = Path(tempfile.mkdtemp(dir=self.folder, prefix=f".{final.name[:16]}."))
+            try:
+                with suppress(FileNotFoundError):
+                    final.replace(aside / "old")
+            finally:
+                shutil.rmtree(aside, ignore_errors=True)
+        raise RequestError(f"{final}: other processes write this stage again and again; end them")
+
+    def _set_aside(self, path: Path, problem: str) -> None:
+        """Move away what is damaged, for somebody to look at; a day later it is removed."""
+        aside = path.with_name(f".damaged-{os.getpid()}-{time.time_ns()}-{path.name}")
+        with suppress(FileNotFoundError):
+            path.replace(aside)
+            os.utime(aside)
+            self._say(f"set aside {path.name[:20]}…: {problem}; computed anew")
 
     def _sweep_leftovers(self) -> None:
         """Remove what killed processes left half-written, once it is too old to belong to a living one."""
@@ -147,3 +172,36 @@ class Store:
 
     def _value_path(self, inputs: Any) -> Path:
         return self.folder / f"{content_key(inputs)}.json"
+
+
+def read_stage(folder: Path) -> tuple[State, StageCost]:
+    """A finished stage.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it, or a file of it, is absent.
+    DamagedError
+        If it does not hold what was written.
+    """
+    about = _about(folder / STAGE)
+    weights, mask = (_checked(folder / name, about["files"][name]) for name in (WEIGHTS, MASK))
+    try:
+        return State(weights, Mask(mask)), StageCost(**about["cost"])
+    except (TypeError, ValueError) as error:
+        raise DamagedError(f"is of another version ({error})") from None
+
+
+def _about(path: Path) -> dict[str, Any]:
+    """Of a stage; earlier versions hashed the tensors alone."""
+    with suppress(ValueError, AttributeError, TypeError):
+        content = json.loads(path.read_bytes())
+        if isinstance(content.get(SEAL), dict):
+            return {"files": content.pop(SEAL), **content}
+    return read_sealed_json(path)
+
+
+def _checked(path: Path, sha256: str) -> dict[str, Any]:
+    if file_hash(path) != sha256:
+        raise DamagedError(f"{path.name} is not what was written")
+    return dict(safetensors.torch.load_file(path))

@@ -20,6 +20,7 @@ from bench.trials.plan import PlannedTrial, stage_keys
 from bench.trials.run import fail
 from records.record import FILE, Record
 from registries import RequestError
+from registries.text import plural
 
 ATTEMPTS = 5
 """How often a trial whose process dies is started before it counts as failed."""
@@ -138,6 +139,7 @@ class _Loop:
         self.ended = 0
         self.begun = time.monotonic()
         self.leaving = False
+        self.lost: list[str] = []
 
     def run(self) -> bool:
         written = 0.0
@@ -155,6 +157,11 @@ class _Loop:
                     words = f"failed {len(self.sweep.reasons)} · {'; '.join(names)}"
                     bar.set_postfix_str(words, refresh=sys.stderr.isatty())
                     self.sweep.write_status(names, self._seconds_left())
+        if self.lost and not self.leaving:
+            raise RequestError(
+                f"{plural(len(self.lost), 'trial')} still pending, whose processes ended {ATTEMPTS} times (memory?): "
+                f"{', '.join(self.lost)}; give the same command with fewer --workers"
+            )
         return not self.leaving
 
     def _cell(self, place: int) -> Cell:
@@ -182,7 +189,10 @@ class _Loop:
             if self.attempts[place] < ATTEMPTS or self.leaving or signals.asked():
                 self.queue.again(place)
                 return
-            result = Result("failed", f"its process ended {ATTEMPTS} times, for instance for want of memory")
+            self.queue.give_up(place)  # no result: it stays pending
+            self.lost.append(self._cell(place).name)
+            tqdm.write(f"given up for now: {self.lost[-1]}: its process ended {ATTEMPTS} times")
+            return
         if result.status == "stopped":
             raise RequestError(f"the sweep stops: {result.reason}")
         self.ended += 1

@@ -7,6 +7,7 @@ import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from datasets.errors import DataError
 from registries import RequestError
 
 if TYPE_CHECKING:  # a worker sets up its process before it imports what is heavy
@@ -56,10 +57,10 @@ def carry_out(task: Task) -> Result:
         return _carry_out(task)
     except KeyboardInterrupt:
         return Result("interrupted")
-    except RequestError as error:  # damaged data or stages; the driver writes the record
+    except (DataError, OSError, MemoryError) as error:  # data or machine: says nothing about the trial
+        return Result("stopped", str(error) or type(error).__name__)
+    except RequestError as error:  # the driver writes the record
         return Result("failed", str(error))
-    except OSError as error:
-        return Result("stopped", str(error))
     except (Exception, SystemExit) as error:  # a plug-in may do anything
         traceback.print_exc()
         return Result("failed", f"{type(error).__name__}: {error}")

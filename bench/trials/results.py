@@ -1,6 +1,6 @@
 """What a finished trial has to say: mask, cost, convergence, scores, as they stand in its record."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -8,8 +8,9 @@ from bench.evaluation.metrics import metrics
 from bench.evaluation.scoring import Scores, TestData
 from bench.machine.provenance import provenance
 from bench.stages.carry_out import Outcome
+from bench.store.state import StageCost
 from bench.trials.plan import PlannedTrial
-from pruners import LearnMask
+from pruners import LearnMask, Mask
 from pruners.contract import identities_of, what_mask_has_seen
 from pruners.granularity import granularity_of
 from pruners.paths import disconnected
@@ -53,9 +54,9 @@ def empty_record(planned: PlannedTrial) -> Record:
     return Record.without_results(trial, recipe, source, "failed", "not carried out")
 
 
-def layers_of(planned: PlannedTrial, outcome: Outcome) -> tuple[Layer, ...]:
+def layers_of(planned: PlannedTrial, mask: Mask) -> tuple[Layer, ...]:
     """What is kept of each prunable weight, in the order of the network."""
-    mask, parts = outcome.state.mask, planned.workspace.initial_model().prunable()
+    parts = planned.workspace.initial_model().prunable()
     return tuple(
         Layer(name=name, group=parts[name].group, kept=int(mask[name].sum()), total=mask[name].numel())
         for name in parts
@@ -63,30 +64,33 @@ def layers_of(planned: PlannedTrial, outcome: Outcome) -> tuple[Layer, ...]:
     )
 
 
-def mask_summary(planned: PlannedTrial, outcome: Outcome, layers: tuple[Layer, ...]) -> MaskSummary:
+def mask_summary(planned: PlannedTrial, outcome: Outcome) -> MaskSummary:
     """What is kept, how it was found, and whether anything passes."""
-    mask, stages = outcome.state.mask, planned.resolved.stages
+    stages = planned.resolved.stages
     last = max((i for i, stage in enumerate(stages) if changes_mask(stage)), default=None)
     findings = {} if last is None else outcome.costs[last].findings
+    search = _search(findings) if last is not None and isinstance(stages[last], LearnMask) else None
+    return MaskSummary(overlap=findings.get("overlap"), search=search, **mask_counts(planned, outcome.state.mask))
+
+
+def mask_counts(planned: PlannedTrial, mask: Mask) -> dict[str, Any]:
+    """Of a summary what follows from the mask, however it was found."""
     model = planned.workspace.initial_model()
     parameters = sum(parameter.numel() for parameter in model.parameters())
     counted = granularity_of(planned.resolved.entry).number_kept(mask, planned.workspace.channels)
-    channels = {"channels": Channels(kept=counted[0], total=counted[1])} if counted else {}
-    return MaskSummary(
-        requested=planned.resolved.trial.sparsity,
-        achieved=1 - mask.density,
-        kept=mask.kept,
-        prunable=mask.total,
-        parameters=parameters,
-        compression=parameters / max(1, parameters - (mask.total - mask.kept)),
-        seen=what_mask_has_seen(stages),
-        overlap=findings.get("overlap"),
-        search=_search(findings) if last is not None and isinstance(stages[last], LearnMask) else None,
-        disconnected=disconnected(model.networks(), mask),
-        layers=layers,
-        sha256=mask.sha256,
-        **channels,
-    )
+    return {
+        "requested": planned.resolved.trial.sparsity,
+        "achieved": 1 - mask.density,
+        "kept": mask.kept,
+        "prunable": mask.total,
+        "parameters": parameters,
+        "compression": parameters / max(1, parameters - (mask.total - mask.kept)),
+        "seen": what_mask_has_seen(planned.resolved.stages),
+        "disconnected": disconnected(model.networks(), mask),
+        "layers": layers_of(planned, mask),
+        "sha256": mask.sha256,
+        **({"channels": Channels(kept=counted[0], total=counted[1])} if counted else {}),
+    }
 
 
 def _search(findings: Mapping[str, float]) -> Search:
@@ -104,16 +108,16 @@ def convergence(outcome: Outcome) -> Convergence | None:
     return Convergence.model_validate({name: findings[name] for name in Convergence.model_fields if name in findings})
 
 
-def bills(outcome: Outcome) -> tuple[StageBill, ...]:
+def bills(costs: Iterable[StageCost]) -> tuple[StageBill, ...]:
     """Cost of each stage."""
-    costs = (asdict(cost) for cost in outcome.costs)
-    return tuple(StageBill(**{name: cost[name] for name in StageBill.model_fields}) for cost in costs)
+    values = (asdict(cost) for cost in costs)
+    return tuple(StageBill(**{name: cost[name] for name in StageBill.model_fields}) for cost in values)
 
 
-def relative_cost(planned: PlannedTrial, outcome: Outcome) -> float:
+def relative_cost(planned: PlannedTrial, costs: Iterable[StageCost]) -> float:
     """Cost of all stages over that of one dense training of the track's T (masked zeros are not free)."""
     dense = planned.workspace.step_macs * planned.resolved.budget
-    return sum(cost.macs for cost in outcome.costs) / dense
+    return sum(cost.macs for cost in costs) / dense
 
 
 def volume_scores(shift: str | None, test: TestData, scores: Scores) -> tuple[VolumeScores, ...]:

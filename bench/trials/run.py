@@ -4,12 +4,14 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import safetensors.torch
 from tqdm import tqdm
 
-from bench.evaluation import baselines, pictures
+from architectures import Architecture
+from bench.evaluation import baselines as reference
+from bench.evaluation import pictures
 from bench.evaluation.scoring import (
     Metrics,
     Reconstruct,
@@ -20,13 +22,13 @@ from bench.evaluation.scoring import (
 )
 from bench.evaluation.shifts import shifted_scores
 from bench.machine import signals
+from bench.machine.faults import raise_if_of_machine
 from bench.machine.macs import forward_macs, median_latency_ms
 from bench.machine.memory import forget_peak, peak_memory_mb
 from bench.machine.numerics import set_numerics
 from bench.networks.reconstruct import reconstruct
 from bench.stages.carry_out import Outcome, run_recipe
 from bench.stages.loop import DivergedError
-from bench.store.full_disk import raise_if_of_storage
 from bench.store.state import State
 from bench.store.store import Store
 from bench.trials.plan import PlannedTrial
@@ -39,10 +41,12 @@ from bench.trials.results import (
     relative_cost,
     volume_scores,
 )
+from datasets.samples import Samples
 from datasets.volumes import Volume
+from pruners import Mask
 from pruners.granularity import granularity_of
 from records.record import FILE, Record, Results
-from records.results import Cost, Layer, Macs
+from records.results import Cost, Macs, VolumeScores
 from registries import RequestError
 from registries.files import replacing
 
@@ -64,7 +68,7 @@ def run(planned: PlannedTrial, fresh: bool, say: Say, log: Say = lambda text: No
         Told where a failure happened, in full.
     """
     begun = empty_record(planned)  # whatever is wrong with the request shows before any work is done
-    store = Store(planned.store)
+    store = Store(planned.store, say)
     set_numerics(planned.resolved.track.threads)
     forget_peak(planned.workspace.device)
     try:
@@ -74,7 +78,7 @@ def run(planned: PlannedTrial, fresh: bool, say: Say, log: Say = lambda text: No
     except RequestError:
         raise
     except Exception as error:  # whatever goes wrong inside a trial keeps its row, with the reason
-        raise_if_of_storage(error)
+        raise_if_of_machine(error)
         reason = str(error) if isinstance(error, DivergedError) else f"{type(error).__name__}: {error}"
         log(traceback.format_exc())
         return fail(planned, reason)
@@ -113,44 +117,71 @@ def _evaluated(planned: PlannedTrial, outcome: Outcome, store: Store, fresh: boo
     model = planned.workspace.model(outcome.state)
     model.load_state_dict(outcome.state.masked_weights())
     network = partial(reconstruct, model.eval())
-    found_baselines = _baselines(planned, store, fresh)
-    scores = score({"network": network}, planned.test, partial(_bar, "evaluating"))["network"]
-    shifted = shifted_scores(network, planned.data.shifts, scores, partial(_bar, "evaluating shifts"))
-    shifts: dict[str, dict[str, Metrics]] = {}
-    for shift in planned.data.shifts:
-        for split, values in summarise(shifted[shift.name], shift.test.splits).items():
-            shifts.setdefault(split, {})[shift.name] = values
-    layers = layers_of(planned, outcome)
-    _write_outputs(planned, outcome, network, layers)
-    first = load_test_volume(planned.test.volumes[0], planned.test).samples
-    sample = split_samples(first, 1)[0].to(planned.workspace.device)
+    scores = evaluate(planned, network, store, fresh)
+    _write_outputs(planned, outcome, network)
+    sample = _sample(planned)
     cost = Cost(
-        stages=bills(outcome),
-        relative=relative_cost(planned, outcome),
-        macs=Macs(**forward_macs(model, outcome.state.mask, (sample.kspace, sample.mask, sample.maps))),
+        stages=bills(outcome.costs),
+        relative=relative_cost(planned, outcome.costs),
+        macs=network_macs(planned, model, outcome.state.mask),
         latency_ms=median_latency_ms(lambda: network(sample), planned.workspace.device),
         peak_memory_mb=peak_memory_mb(planned.workspace.device),
     )
-    of_shifts = (volume_scores(shift.name, shift.test, shifted[shift.name]) for shift in planned.data.shifts)
-    return Results(
-        mask=mask_summary(planned, outcome, layers),
-        cost=cost,
-        convergence=convergence(outcome),
-        metrics=summarise(scores, planned.test.splits),
-        baselines=found_baselines,
-        shifts=shifts,
-        volumes=(*volume_scores(None, planned.test, scores), *(row for rows in of_shifts for row in rows)),
-    )
+    return Results(mask_summary(planned, outcome), cost, convergence(outcome), *scores)
 
 
-def _write_outputs(planned: PlannedTrial, outcome: Outcome, network: Reconstruct, layers: Sequence[Layer]) -> None:
+class Evaluated(NamedTuple):
+    """Scores of a network, and of the baselines beside it: see `Results`."""
+
+    metrics: dict[str, Metrics]
+    baselines: dict[str, dict[str, Metrics]]
+    shifts: dict[str, dict[str, Metrics]]
+    volumes: tuple[VolumeScores, ...]
+
+
+def evaluate(planned: PlannedTrial, network: Reconstruct, store: Store, fresh: bool) -> Evaluated:
+    """Score a network on the test volumes, under the shifts, and the baselines of data and architecture.
+
+    Parameters
+    ----------
+    planned : PlannedTrial
+    network : callable
+    store : Store
+        Where scores of baselines are kept.
+    fresh : bool
+        Compute these anew.
+    """
+    baselines = _baselines(planned, store, fresh)
+    scores = score({"network": network}, planned.test, partial(_bar, "evaluating"))["network"]
+    shifted = shifted_scores(network, planned.data.shifts, scores, partial(_bar, "evaluating shifts"))
+    shifts: dict[str, dict[str, Metrics]] = {}
+    volumes = [*volume_scores(None, planned.test, scores)]
+    for shift in planned.data.shifts:
+        volumes += volume_scores(shift.name, shift.test, shifted[shift.name])
+        for split, values in summarise(shifted[shift.name], shift.test.splits).items():
+            shifts.setdefault(split, {})[shift.name] = values
+    return Evaluated(summarise(scores, planned.test.splits), baselines, shifts, tuple(volumes))
+
+
+def network_macs(planned: PlannedTrial, model: Architecture, mask: Mask) -> Macs:
+    """Multiply–accumulates of the network on one slice of the first test volume."""
+    sample = _sample(planned)
+    return Macs(**forward_macs(model, mask, (sample.kspace, sample.mask, sample.maps)))
+
+
+def _sample(planned: PlannedTrial) -> Samples:
+    first = load_test_volume(planned.test.volumes[0], planned.test).samples
+    return split_samples(first, 1)[0].to(planned.workspace.device)
+
+
+def _write_outputs(planned: PlannedTrial, outcome: Outcome, network: Reconstruct) -> None:
     """Weights, mask and pictures, beside the record."""
     folder, row = planned.folder, planned.resolved.trial.row
     with replacing(folder / "mask.safetensors") as path:
         safetensors.torch.save_file(dict(outcome.state.mask), path)
     with replacing(folder / "weights.safetensors") as path:
         safetensors.torch.save_file(outcome.state.masked_weights(), path)
-    pictures.layers(folder / "layers.png", layers, row)
+    pictures.layers(folder / "layers.png", layers_of(planned, outcome.state.mask), row)
     examples = pictures.examples(network, planned.test)
     pictures.write_examples(folder / EXAMPLES, examples)
     pictures.reconstructions(folder / "reconstructions.png", examples, row)
@@ -161,7 +192,7 @@ def _baselines(planned: PlannedTrial, store: Store, fresh: bool) -> dict[str, di
     """Baselines by name and split: those of the data alone, and the empty network of the architecture."""
     device = planned.workspace.device
     of_data = {
-        "baselines": baselines.VERSION,
+        "baselines": reference.VERSION,
         "evaluation": planned.evaluation_inputs,
         "training data": planned.context.data,
         "train_on": planned.context.train_on,
@@ -176,14 +207,14 @@ def _baselines(planned: PlannedTrial, store: Store, fresh: bool) -> dict[str, di
     }
 
     def score_data() -> dict[str, Any]:
-        tuned = baselines.tune_cg_sense(planned.data.training.training, planned.test.preparation, device)
-        methods: dict[str, Reconstruct] = {"zero_filled": baselines.zero_filled_image, "cg_sense": tuned}
-        found = score(methods, planned.test, partial(_bar, "baselines"), {"oracle": baselines.oracle_image})
+        tuned = reference.tune_cg_sense(planned.data.training.training, planned.test.preparation, device)
+        methods: dict[str, Reconstruct] = {"zero_filled": reference.zero_filled_image, "cg_sense": tuned}
+        found = score(methods, planned.test, partial(_bar, "baselines"), {"oracle": reference.oracle_image})
         return {"scores": found, "tuning": {"lambda": tuned.weight, "iterations": tuned.iterations}}
 
     def score_empty() -> dict[str, Any]:
         model = planned.workspace.model(State.of(planned.workspace.initial_model()))
-        return score({"empty": baselines.empty_network(model)}, planned.test, partial(_bar, "empty network"))
+        return score({"empty": reference.empty_network(model)}, planned.test, partial(_bar, "empty network"))
 
     data = _stored(store, of_data, score_data, fresh)
     scores = {**data["scores"], **_stored(store, of_network, score_empty, fresh)}

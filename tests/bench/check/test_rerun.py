@@ -5,6 +5,7 @@ import safetensors.torch
 
 from architectures.models.modl import ChangeOf
 from architectures.unet import PlainUNet
+from bench.check.fields import differing_fields
 from bench.check.rerun import DIFFERENT, SAME, UNKNOWN, WITHIN, plan_again, request_of, verify_run, verify_weights
 from bench.cli import main
 from bench.networks.trained import StoredNetwork
@@ -139,3 +140,75 @@ def test_a_variant_of_a_network_is_recorded_loaded_again_and_kept_apart(tmp_path
             settings=(*settings, "arch.initial_lambda=0.1"),
             dense_weights=str(changed.folder / "weights.safetensors"),
         )
+
+
+def leaves(value, path=()):
+    """Every value of a record with the keys that lead to it."""
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in parts:
+        yield from leaves(part, (*path, key))
+    if not isinstance(value, dict | list):
+        yield path, value
+
+
+def edited(content, path, value):
+    place = content
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return content
+
+
+def another(value):
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, float):
+        return value * 1.05 + 0.02
+    return "another" if isinstance(value, str) else 1.5
+
+
+UNSEEN = ("seconds", "reused", "latency_ms", "peak_memory_mb", "git", "dirty", "date", "device", "versions", "seeds")
+"""What differs from run to run or machine to machine, and says so on no board but as such."""
+
+
+@pytest.mark.parametrize("arguments", [{}, {"pruner": "pun", "shifts": ("noise-20",)}])
+def test_every_edit_of_a_field_is_noticed(tmp_path, arguments):
+    """By the validation of records, by the plan, or by the comparison with the trial run again."""
+    first = run(toy_plan(tmp_path / "a", **arguments), False, lambda line: None)
+    planned = plan_again(first, request_of(first, None, "cpu", str(tmp_path / "b")))
+    genuine = run(planned, True, lambda line: None)
+    assert list(differing_fields(first, genuine)) == []
+    known = trial_key(first)
+    missed, tried = [], 0
+    for path, value in leaves(first.to_json()):
+        if set(path) & set(UNSEEN) and path[0] in ("cost", "provenance"):
+            continue
+        if path[:2] in (("provenance", "numerics"), ("trial", "settings")) or path == ("reason",):
+            continue  # where it ran; what the resolved values say, too; no reason of what is ok
+        if path[:2] == ("provenance", "data") and path[2] not in ("kind", "identity"):
+            continue  # counts of what the identity is of
+        tried += 1
+        try:
+            record = Record.of(edited(first.to_json(), path, another(value)))
+        except RequestError:
+            continue
+        if trial_key(record) == known and not list(differing_fields(record, genuine)):
+            missed.append(path)
+    assert tried > 300
+    assert missed == []
+
+
+def test_the_verdict_on_stored_weights_names_the_first_field_that_differs(original, tmp_path):
+    folder, record = original
+    planned = again(record, tmp_path)
+    for change, words in (
+        (lambda c: c["baselines"]["cg_sense"]["knee"].update(hfen=0.9), "baselines.cg_sense.knee.hfen"),
+        (lambda c: c["cost"]["macs"].update(kept=1), "cost.macs.kept"),
+        (lambda c: c["cost"].update(relative=0.5), "cost.relative"),
+        (lambda c: c["mask"].update(seen="nothing"), "mask.seen"),
+    ):
+        verdict = verify_weights(changed(record, change), planned, folder / "weights.safetensors")
+        assert verdict.word == DIFFERENT
+        assert any(line.startswith(f"differs in {words}") for line in verdict.lines), (words, verdict.lines)

@@ -1,5 +1,9 @@
+import json
 import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +11,6 @@ import torch
 
 from bench.store.state import Checkpoint, StageCost, State
 from bench.store.store import JOURNAL, Store
-from datasets.errors import DataError
 from pruners import Mask
 from registries import RequestError
 
@@ -74,15 +77,110 @@ def test_checkpoints_live_until_the_stage_is_done(tmp_path):
     assert store.load_checkpoint("key") is None
 
 
-def test_damage_is_named(tmp_path):
+def damages(content):
+    """Every kind of damage of a file, at several places."""
+    for place in range(0, len(content), max(1, len(content) // 40)):
+        yield content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+    for length in (0, 1, len(content) // 2, len(content) - 1):
+        yield content[:length]
+    yield content + b"x"
+    yield b"nonsense"
+
+
+def check_damage(path, load, intact):
+    """Whatever happens to a file, what is read is what was written or nothing, and then it is out of the way."""
+    content = path.read_bytes()
+    for number, changed in enumerate(damages(content)):
+        path.write_bytes(changed)
+        found, said = load()
+        if found is None:
+            assert not path.exists(), number
+            assert len(said) == 1
+            assert "set aside" in said[0]
+            assert "computed anew" in said[0]
+        else:
+            assert intact(found), number
+        path.parent.mkdir(exist_ok=True)
+        yield
+        path.write_bytes(content)
+
+
+def same_state(found):
+    state, cost = found
+    equal = all(torch.equal(state.weights[name], value) for name, value in STATE.weights.items())
+    return equal and state.mask == STATE.mask and cost == replace(COST, reused=True)
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "mask.safetensors", "stage.json"])
+def test_a_stage_is_what_was_written_or_set_aside(tmp_path, name):
+    said: list[str] = []
+    store = Store(tmp_path, said.append)
+    store.save("key", STATE, COST, {"kind": "Train"})
+
+    def load():
+        said.clear()
+        return store.load("key"), list(said)
+
+    count = 0
+    for _ in check_damage(tmp_path / "key" / name, load, same_state):
+        shutil.rmtree(tmp_path / "key", ignore_errors=True)
+        store.save("key", STATE, COST, {"kind": "Train"})
+        count += 1
+    assert count > 20
+    (tmp_path / "key" / name).unlink()
+    assert store.load("key") is None
+    assert "lacks a file" in said[-1]
+
+
+def test_a_checkpoint_and_a_value_are_what_was_written_or_set_aside(tmp_path):
+    said: list[str] = []
+    store = Store(tmp_path, said.append)
+    checkpoint = Checkpoint(7, {"weights.a": torch.arange(50.0)}, 10, 1.5)
+    store.save_checkpoint("key", checkpoint)
+    store.save_value({"a": 1}, {"score": 2.5, "more": list(range(50))})
+    value = next(tmp_path.glob("*.json"))
+
+    def load_checkpoint():
+        said.clear()
+        return store.load_checkpoint("key"), list(said)
+
+    def load_value():
+        said.clear()
+        return store.load_value({"a": 1}), list(said)
+
+    def same_checkpoint(found):
+        return (found.step, found.macs, found.seconds) == (7, 10, 1.5) and torch.equal(
+            found.tensors["weights.a"], torch.arange(50.0)
+        )
+
+    assert len(list(check_damage(tmp_path / "key.checkpoint.safetensors", load_checkpoint, same_checkpoint))) > 20
+    assert len(list(check_damage(value, load_value, lambda found: found["score"] == 2.5))) > 20
+
+
+def test_stages_of_earlier_versions_are_read_and_what_had_no_hash_is_said(tmp_path):
+    said: list[str] = []
+    store = Store(tmp_path, said.append)
+    store.save("key", STATE, COST, {"kind": "Train"})
+    about = json.loads((tmp_path / "key" / "stage.json").read_text())
+    (tmp_path / "key" / "stage.json").write_text(json.dumps({**about, "sha256": about.pop("files")}))
+    assert same_state(store.load("key"))
+    store.save_value({"a": 1}, 2.5)
+    next(tmp_path.glob("*.json")).write_text('{"scores": 1}')
+    assert store.load_value({"a": 1}) is None
+    assert "was written by an earlier version" in said[-1]
+
+
+def test_processes_that_save_the_same_stage_at_once_do_not_disturb_each_other(tmp_path):
     store = Store(tmp_path)
-    store.save("key", STATE, COST, {})
-    (tmp_path / "key" / "weights.safetensors").write_bytes(b"nonsense")
-    with pytest.raises(DataError, match="damaged stage"):
-        store.load("key")
-    (tmp_path / "key.checkpoint.safetensors").write_bytes(b"nonsense")
-    with pytest.raises(DataError, match="damaged checkpoint"):
-        store.load_checkpoint("key")
+
+    def save(number):
+        for _ in range(20):
+            store.save("key", STATE, COST, {"kind": "Train"})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(save, range(8)))
+    assert same_state(store.load("key"))
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["key"]
 
 
 def test_values_are_found_by_their_inputs(tmp_path):

@@ -10,9 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from bench.cli import main
-from bench.store.full_disk import raise_if_of_storage
+from bench.machine.faults import FaultError, raise_if_of_machine
 from bench.store.maintenance import begun, stage_folders
 from bench.store.store import JOURNAL
 from bench.sweep.lock import only_driver
@@ -47,9 +48,16 @@ def dies(problem):
     return score(problem)
 
 @pruner(timings=("at-init",), version=1, source="a test")
-def fills(problem):
-    "Meets a full disk."
-    raise OSError(28, "No space left on device")
+def faults(problem):
+    "Meets a fault of the machine until the flag is there."
+    if not FLAG.exists():
+        raise OSError({number}, os.strerror({number}))
+    return score(problem)
+
+@pruner(timings=("at-init",), version=1, source="a test")
+def always(problem):
+    "Ends its process every time."
+    os._exit(9)
 """
 
 
@@ -81,7 +89,7 @@ def sweep(path, out, *more):
 @pytest.fixture
 def trouble(tmp_path):
     plugin = tmp_path / "trouble.py"
-    plugin.write_text(TROUBLE.format(flag=str(tmp_path / "flag")))
+    plugin.write_text(TROUBLE.format(flag=str(tmp_path / "flag"), number=errno.ENOSPC))
     return plugin
 
 
@@ -153,19 +161,66 @@ def test_a_process_that_dies_is_replaced_and_its_trial_started_again(call, tmp_p
     assert "2 ok" in said
 
 
-def test_a_full_disk_stops_the_sweep_in_one_line(call, tmp_path, trouble):
-    code, _, err = call(*sweep(troubled(tmp_path, "fills"), tmp_path / "out", "--plugin", trouble, "--quiet"))
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+def test_a_fault_of_the_machine_stops_the_sweep_and_is_no_row(call, tmp_path, number):
+    plugin = tmp_path / "trouble.py"
+    plugin.write_text(TROUBLE.format(flag=str(tmp_path / "flag"), number=number))
+    arguments = sweep(troubled(tmp_path, "faults"), tmp_path / "out", "--plugin", plugin, "--quiet", "--workers", "1")
+    code, _, err = call(*arguments)
     assert code == 2
     assert len(err.splitlines()) == 1
-    assert "No space left on device" in err
+    assert os.strerror(number) in err
     assert all(record["status"] == "ok" for record in canonical(tmp_path / "out").values())
+    (tmp_path / "flag").touch()
+    code, said, _ = call(*arguments)
+    assert code == 0, said
+    assert "2 ok" in said
 
 
-def test_a_full_disk_is_recognised_in_the_words_of_libraries():
-    with pytest.raises(OSError, match="make room"):
-        raise_if_of_storage(RuntimeError(f"I/O error: {os.strerror(errno.ENOSPC)} (os error 28)"))
-    raise_if_of_storage(RuntimeError("something else"))
-    raise_if_of_storage(FileNotFoundError(errno.ENOENT, "no such file"))
+def test_a_trial_whose_process_always_dies_stays_pending_and_the_others_are_carried_out(call, tmp_path, trouble):
+    code, _, err = call(*sweep(troubled(tmp_path, "always"), tmp_path / "out", "--plugin", trouble, "--quiet"))
+    assert code == 2
+    assert "1 trial still pending" in err
+    assert "modl/always/at-init/0.9 seed 0" in err
+    assert [record["trial"]["pruner"] for record in canonical(tmp_path / "out").values()] == ["magnitude"]
+
+
+def wrapped(error):
+    """As a library wraps it."""
+    try:
+        try:
+            raise error
+        except type(error) as cause:
+            raise RuntimeError("could not save") from cause
+    except RuntimeError as outer:
+        return outer
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (RuntimeError(f"I/O error: {os.strerror(errno.ENOSPC)} (os error 28)"), "No space left on device"),
+        *(
+            (OSError(number, os.strerror(number)), os.strerror(number))
+            for number in (errno.EIO, errno.ESTALE, errno.EMFILE)
+        ),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "/gone"), "/gone"),
+        (wrapped(OSError(errno.EFBIG, os.strerror(errno.EFBIG))), os.strerror(errno.EFBIG)),
+        (MemoryError(), os.strerror(errno.ENOMEM)),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), os.strerror(errno.ENOMEM)),
+    ],
+)
+def test_faults_of_the_machine_are_recognised_also_in_the_words_of_libraries(error, words):
+    with pytest.raises(FaultError, match="give the same command") as caught:
+        raise_if_of_machine(error)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_errors_of_a_trial_are_no_faults_of_the_machine():
+    raise_if_of_machine(RuntimeError("something else"))
+    raise_if_of_machine(wrapped(ValueError("on purpose")))
+    raise_if_of_machine(torch.OutOfMemoryError("CUDA out of memory"))
 
 
 def test_one_driver_per_store(call, tmp_path):
@@ -198,7 +253,7 @@ def test_the_store_is_shown_verified_and_trimmed(call, tmp_path):
     assert "stages: 1 (1 Train)" in call("store", "--out", out)[1]
     code, said, _ = call("store", "verify", "--out", out)
     assert code == 0
-    assert "1 stages are as they were written, 0 are damaged" in said
+    assert "1 stages are as they were written, 0 stages, checkpoints or values are damaged" in said
     (folder,) = stage_folders(out / ".store")
     with (folder / "weights.safetensors").open("r+b") as file:
         file.seek(-1, os.SEEK_END)

@@ -1,0 +1,47 @@
+"""Telling faults of the machine from failed trials: storage, open files, memory."""
+
+import errno
+import os
+from collections.abc import Iterator
+
+import torch
+
+STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EFBIG, errno.EMFILE, errno.ENFILE)
+"""Libraries report these under types of their own, with the system's words."""
+MEMORY_WORDS = ("can't allocate memory", "cannot allocate memory")
+REMEDY = "what is finished is kept; remedy it and give the same command"
+
+
+class FaultError(OSError):
+    """A fault of the machine, in one line: no result of any trial."""
+
+
+def raise_if_of_machine(error: BaseException) -> None:
+    """Raise `FaultError` if an error, or what caused it, is of the operating system or of memory.
+
+    Memory of a GPU is not meant: a trial that does not fit has failed.
+    """
+    for cause in _chain(error):
+        if isinstance(cause, FaultError):
+            raise cause
+        if isinstance(cause, OSError):
+            where = f" ({cause.filename})" if cause.filename else ""
+            raise FaultError(cause.errno, f"{cause.strerror or cause}{where}; {REMEDY}") from None
+        words = str(cause).lower()
+        if isinstance(cause, torch.OutOfMemoryError):
+            continue
+        if isinstance(cause, MemoryError) or any(text in words for text in MEMORY_WORDS):
+            raise FaultError(errno.ENOMEM, f"{os.strerror(errno.ENOMEM)}; {REMEDY}") from None
+        for code in STORAGE:
+            if os.strerror(code).lower() in words:
+                raise FaultError(code, f"{os.strerror(code)}; {REMEDY}") from None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error, what caused it, and so on."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        cause = cause.__cause__ or cause.__context__
