@@ -11,7 +11,7 @@ def describe_numerics(device: torch.device, threads: int) -> dict[str, Any]:
 
 
 def capability(device: torch.device) -> str:
-    """What decides how sums are rounded besides `describe_numerics`; not a part of keys, as it changes with the node."""
+    """What decides how sums are rounded besides `describe_numerics`; no part of keys, as it changes with the node."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return str(torch.backends.cpu.get_cpu_capability())

@@ -1,6 +1,7 @@
 """The card beside a board: what its numbers can and cannot be used for."""
 
 from leaderboards.board.values import Board
+from leaderboards.output.escapes import markdown_text
 from leaderboards.output.formats import head_lines
 
 
@@ -16,9 +17,9 @@ def card(board: Board) -> str:
         else "The data are those of fastMRI; splits and undersampling are described in docs/data.md."
     )
     lines = [
-        f"# Board of track {head.track}",
+        f"# Board of track {markdown_text(head.track)}",
         "",
-        *(f"- {line}" for line in head_lines(head)),
+        *(f"- {markdown_text(line)}" for line in head_lines(head)),
         "",
         "## What is here",
         "",

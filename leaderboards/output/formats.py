@@ -9,6 +9,7 @@ import numpy as np
 from leaderboards.board.papers import Reference
 from leaderboards.board.questions import questions
 from leaderboards.board.values import Board, Head, Line, Panel, states, usual
+from leaderboards.output.escapes import csv_cell, latex_text, markdown_text
 from leaderboards.rows.compare import confirmed
 from leaderboards.rows.lengths import GATE
 from leaderboards.rows.rows import DEFAULT, Condition, scores
@@ -174,22 +175,27 @@ def markdown(board: Board, references: Sequence[Reference], figures: Sequence[tu
     references : sequence of Reference
     figures : sequence of (file name, caption)
     """
-    parts = [f"# Leaderboard: track {board.head.track}", *(f"- {line}" for line in head_lines(board.head)), ""]
+    parts = [f"# Leaderboard: track {markdown_text(board.head.track)}"]
+    parts += [*(f"- {markdown_text(line)}" for line in head_lines(board.head)), ""]
     parts.append("## The questions\n")
     for question, answers in questions(board):
-        parts += [f"**{question}**\n", *([f"- {answer}" for answer in answers] or ["- No records yet."]), ""]
+        parts += [
+            f"**{question}**\n",
+            *([f"- {markdown_text(answer)}" for answer in answers] or ["- No records yet."]),
+            "",
+        ]
     if board.contrasts:
         parts += ["## Confirmatory contrasts\n", _markdown(contrast_cells(board)), ""]
     if board.speeds:
         parts += ["## Quality beside measured speed\n", SPEED_WORDS, "", _markdown(speed_cells(board)), ""]
     for panel in board.panels:
-        parts.append(f"## {panel.setting}\n")
+        parts.append(f"## {markdown_text(str(panel.setting))}\n")
         parts.append(
             "PSNR in dB and paired change against dense, with 95 % intervals over seeds and patients (below ten seeds "
             "conditional on these trained networks). Ranks hold within an architecture.\n"
         )
         for arch in panel.archs:
-            parts += [f"### {arch}\n", _markdown(panel_cells(panel, panel.lines_of(arch))), ""]
+            parts += [f"### {markdown_text(arch)}\n", _markdown(panel_cells(panel, panel.lines_of(arch))), ""]
         parts += ["### Baselines, PSNR in dB, not ranked\n", _markdown(baseline_cells(panel)), ""]
         for split in dict.fromkeys(condition.split for condition in usual(panel.conditions)):
             cells = shift_cells(panel, split)
@@ -206,6 +212,10 @@ def results_csv(board: Board) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(COLUMNS)
+
+    def write(cells: Sequence[object]) -> None:
+        writer.writerow([csv_cell(cell) for cell in cells])
+
     for panel in board.panels:
         for line in panel.lines:
             name, seen = line.name, line.mask.seen if line.mask else ""
@@ -216,32 +226,26 @@ def results_csv(board: Board) -> str:
             costs = ("macs", "kept_macs", "relative", "latency_ms")
             end += [_plain(getattr(line.cost, cost, None)) for cost in costs] + ["; ".join(line.notes)]
             if not line.scores:
-                writer.writerow([*begin, "", "", "", *[""] * (6 + len(OTHERS)), *end])
+                write([*begin, "", "", "", *[""] * (6 + len(OTHERS)), *end])
             for condition, found in line.scores.items():
                 row = panel.rows[line.name]
                 others = [_plain(float(two_way(scores(row, condition, metric)).mean)) for metric in OTHERS]
                 values = [*_numbers(found), *_numbers(line.changes.get(condition)), *others]
-                writer.writerow([*begin, found.patients, condition.split, condition.shift, *values, *end])
+                write([*begin, found.patients, condition.split, condition.shift, *values, *end])
     return stream.getvalue()
 
 
 def latex(cells: Cells, caption: str) -> str:
     """Any table for a paper, with the rules of booktabs."""
     columns = "l" * len(cells[0])
-    body = [" & ".join(_escape(cell) for cell in row) + r" \\" for row in cells]
-    lines = [r"\begin{table}", r"\centering", rf"\caption{{{_escape(caption)}}}", rf"\begin{{tabular}}{{{columns}}}"]
+    body = [" & ".join(latex_text(cell) for cell in row) + r" \\" for row in cells]
+    lines = [r"\begin{table}", r"\centering", rf"\caption{{{latex_text(caption)}}}", rf"\begin{{tabular}}{{{columns}}}"]
     lines += [r"\toprule", body[0], r"\midrule", *body[1:], r"\bottomrule", r"\end{tabular}", r"\end{table}", ""]
     return "\n".join(lines)
 
 
-def _escape(text: str) -> str:
-    special = {"\\": r"\textbackslash{}", "−": "$-$", "×": r"$\times$", "±": r"$\pm$", "·": r"$\cdot$"}
-    special |= {character: f"\\{character}" for character in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\^{}"}
-    return "".join(special.get(character, character) for character in text)
-
-
 def _markdown(cells: Cells) -> str:
-    rows = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in cells]
+    rows = ["| " + " | ".join(markdown_text(cell) for cell in row) + " |" for row in cells]
     return "\n".join([rows[0], "|" + "---|" * len(cells[0]), *rows[1:]])
 
 

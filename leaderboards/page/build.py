@@ -1,8 +1,7 @@
 """From a board to one HTML file without any request to elsewhere."""
 
 import base64
-import html
-import json
+import hashlib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from leaderboards.board.papers import Reference
 from leaderboards.board.questions import questions
 from leaderboards.board.values import Board, Head, Line, Panel
+from leaderboards.output.escapes import html_text, script_json, shell_words
 from leaderboards.output.formats import (
     SPEED_WORDS,
     Cells,
@@ -43,27 +43,24 @@ def page(board: Board, references: Sequence[Reference], figures: Sequence[tuple[
     vendor = parts.joinpath("vendor")
     study = "Simulator study" if board.head.kind == "simulated" else "Real data"
     values = {
-        "title": html.escape(f"PUN-Bench: {board.head.track}"),
+        "title": html_text(f"PUN-Bench: {board.head.track}"),
         "study": study,
-        "head": "".join(f"<li>{html.escape(line)}</li>" for line in head_lines(board.head)),
+        "head": "".join(f"<li>{html_text(line)}</li>" for line in head_lines(board.head)),
         "questions": "".join(_question(*found) for found in questions(board)),
         "contrasts": _table(contrast_cells(board)) if board.contrasts else "<p>No contrast has its rows yet.</p>",
-        "speed": f"<p>{html.escape(SPEED_WORDS)}</p>{_table(speed_cells(board))}"
+        "speed": f"<p>{html_text(SPEED_WORDS)}</p>{_table(speed_cells(board))}"
         if board.speeds
         else "<p>Nothing was measured yet.</p>",
-        "baselines": "".join(
-            f"<h3>{html.escape(str(p.setting))}</h3>{_table(baseline_cells(p))}" for p in board.panels
-        ),
+        "baselines": "".join(f"<h3>{html_text(str(p.setting))}</h3>{_table(baseline_cells(p))}" for p in board.panels),
         "references": _table(reference_cells(references)),
         "figures": "".join(_figure(folder / f"{name}.png", caption, name) for name, caption in figures),
-        "data": json.dumps(_data(board), sort_keys=True, ensure_ascii=False, separators=(",", ":")).replace(
-            "</", "<\\/"
-        ),
+        "data": script_json(_data(board)),
         "library": vendor.joinpath("tabulator.min.js").read_text(encoding="utf-8"),
         "library_style": vendor.joinpath("tabulator.min.css").read_text(encoding="utf-8"),
         "style": parts.joinpath("page.css").read_text(encoding="utf-8"),
         "script": parts.joinpath("page.js").read_text(encoding="utf-8"),
     }
+    values["policy"] = html_text(_policy(values["library"], values["script"]))
     template = Template(parts.joinpath("page.html").read_text(encoding="utf-8"))
     return template.substitute(values)
 
@@ -118,39 +115,46 @@ def _faster(board: Board, panel: Panel, line: Line) -> float | None:
 def command(line: Line, setting: Setting, head: Head) -> str:
     """What runs a row again, for its first seed."""
     name = line.name
-    words = ["python -m bench run", f"--arch {name.arch}", f"--pruner {name.pruner}"]
-    if name.timing:
-        words += [f"--timing {name.timing}", f"--sparsity {name.sparsity}"]
-    if name.control:
-        words.append(f"--control {name.control}")
-    words += [f"--set {setting}={value}" for setting, value in name.settings]
-    words += [f"--size {setting.size}", f"--track {head.track}", f"--train-on {setting.train_on}"]
-    words += [f"--acceleration {setting.acceleration}", f"--seed {line.seeds[0] if line.seeds else 0}"]
+    words = ["python", "-m", "bench", "run", "--arch", name.arch, "--pruner", name.pruner]
+    words += ["--timing", name.timing, "--sparsity", name.sparsity] if name.timing else []
+    words += ["--control", name.control] if name.control else []
+    for setting_name, value in name.settings:
+        words += ["--set", f"{setting_name}={value}"]
+    words += ["--size", setting.size, "--track", head.track, "--train-on", setting.train_on]
+    words += ["--acceleration", str(setting.acceleration), "--seed", str(line.seeds[0] if line.seeds else 0)]
     shifts = list(dict.fromkeys(condition.shift for condition in line.scores if condition.shift != DEFAULT))
-    words += [f"--protocol {head.protocol}", f"--device {setting.device}"]
-    words += ["--data ROOT"] if head.kind == "real" else []
-    words += [f"--shifts {' '.join(shifts)}"] if shifts else []
-    return " ".join(words)
+    words += ["--protocol", head.protocol, "--device", setting.device]
+    words += ["--data", "ROOT"] if head.kind == "real" else []
+    words += ["--shifts", *shifts] if shifts else []
+    return shell_words(words)
+
+
+def _policy(*scripts: str) -> str:
+    """Content security: these very scripts, pictures of the page itself, nothing from elsewhere."""
+    hashes = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
+    here = "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src 'unsafe-inline'"
+    return f"{here}; script-src {allowed}"
 
 
 def _question(question: str, answers: Sequence[str]) -> str:
-    items = "".join(f"<li>{html.escape(answer)}</li>" for answer in answers) or "<li>No records yet.</li>"
-    return f"<details open><summary>{html.escape(question)}</summary><ul>{items}</ul></details>"
+    items = "".join(f"<li>{html_text(answer)}</li>" for answer in answers) or "<li>No records yet.</li>"
+    return f"<details open><summary>{html_text(question)}</summary><ul>{items}</ul></details>"
 
 
 def _table(cells: Cells) -> str:
     head, *body = cells
-    top = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in head)
-    rows = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in body)
+    top = "".join(f'<th scope="col">{html_text(cell)}</th>' for cell in head)
+    rows = "".join("<tr>" + "".join(f"<td>{html_text(cell)}</td>" for cell in row) + "</tr>" for row in body)
     return f'<div class="wide" tabindex="0"><table><thead><tr>{top}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
 def _figure(path: Path, caption: str, name: str) -> str:
     image = base64.b64encode(path.read_bytes()).decode()
-    words = html.escape(caption)
+    words = html_text(caption)
     return (
         f'<figure><img alt="{words}" loading="lazy" src="data:image/png;base64,{image}">'
-        f"<figcaption>{words} (figures/{html.escape(name)}.svg)</figcaption></figure>"
+        f"<figcaption>{words} (figures/{html_text(name)}.svg)</figcaption></figure>"
     )
 
 

@@ -31,7 +31,9 @@
   form.append(reset);
   form.addEventListener("submit", (event) => event.preventDefault());
 
-  const tip = (field) => (event, cell) => cell.getData()[field] || "";
+  // an element, as text given to the table would be read as HTML
+  const words = (text) => { const element = document.createElement("span"); element.textContent = text; return element; };
+  const tip = (field) => (event, cell) => { const text = cell.getData()[field]; return text ? words(text) : ""; };
   const figure = (digits, sign) => (cell) => {
     const value = cell.getValue();
     return value === null || value === undefined ? "" : (sign && value > 0 ? "+" : "") + value.toFixed(digits);

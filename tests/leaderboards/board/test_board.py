@@ -1,6 +1,9 @@
 """Boards from real toy records: nothing is lost, everything is shown, the same bytes come out again."""
 
+import base64
 import csv
+import hashlib
+import html
 import io
 import json
 import re
@@ -272,6 +275,38 @@ def test_the_page_asks_nobody_and_holds_every_row(published, board):
     assert figures[6] == pytest.approx(float(wanted.changes[Condition("brain")].mean), abs=1e-3)
     assert not re.search(r'(src|href)="(?!data:|#)', text)
     assert "Simulator study" in text
+
+
+def test_the_policy_of_the_page_allows_its_own_scripts_alone(published):
+    text = (published / "index.html").read_text(encoding="utf-8")
+    policy = html.unescape(re.search(r'Content-Security-Policy" content="([^"]*)"', text)[1])
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    assert re.findall(r"'sha256-([^']*)'", policy) == hashes
+    assert len(hashes) == 2
+    assert policy.startswith("default-src 'none'")
+
+
+CODE = "<img src=x onerror=alert(1)><!--<script>"
+
+
+def test_text_of_records_is_no_code_in_any_output(swept, tmp_path):
+    """In the name of a row, and as the reason of a failure."""
+    path, out = swept
+    changed = []
+    for record in read_records(out):
+        content = record.to_json()
+        if record.status == "failed":
+            content["reason"] = f"{CODE} $(touch x) | =1+1"
+        changed.append(Record.of(content))
+    folder = tmp_path / "records"
+    write_archive(folder, changed)
+    publish(outline(path), tmp_path / "tiny", [folder])
+    for name in ("index.html", "leaderboard.md"):
+        text = (tmp_path / "tiny" / name).read_text(encoding="utf-8")
+        assert "onerror" in text
+        assert "<img src=x" not in text
+        assert "<!--<script>" not in text
 
 
 def spoiled(records, change):
