@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+import traceback
 from pathlib import Path
 
 from registries.errors import RequestError
@@ -28,5 +29,9 @@ def load_plugin(path: Path) -> None:
         spec.loader.exec_module(module)
     except RequestError as error:
         raise RequestError(f"--plugin {path}: {error}") from None
-    except Exception as error:  # whatever somebody's file does
-        raise RequestError(f"--plugin {path}: cannot be imported: {type(error).__name__}: {error}") from None
+    except (Exception, SystemExit) as error:  # whatever somebody's file does
+        line = max(
+            (f.lineno or 0 for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)), default=0
+        )
+        where = f", line {line}" if line else ""
+        raise RequestError(f"--plugin {path}{where}: cannot be imported: {type(error).__name__}: {error}") from None

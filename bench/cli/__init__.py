@@ -1,9 +1,12 @@
 """The command line: one module per command; nothing heavy is imported before a command is known."""
 
 import argparse
+import faulthandler
+import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from bench.cli import check, compare, data, export, leaderboard, lengths, run, show, speed, status, store, sweep, verify
@@ -21,6 +24,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         0 done, 1 a trial failed, 2 a bad request or bad data.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal or a file that knows fewer letters
+            stream.reconfigure(errors="backslashreplace")
+    with suppress(OSError, ValueError):  # of streams without a file
+        faulthandler.enable(all_threads=False)  # a plug-in that crashes the process does not do so in silence
     parser = _parser()
     chosen = parser.parse_args(speed.completed(sys.argv[1:] if arguments is None else arguments))
     if not sys.stderr.isatty():
@@ -28,12 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _check_packages()
         code: int = chosen.execute(chosen)
+        sys.stdout.flush()  # whoever does not read is noticed here, not after the exit code is given
     except RequestError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # whoever reads has read enough
+    except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        print("bench: nobody reads the output any more; give the command again", file=sys.stderr)
+        return 1
     except OSError as error:  # a full disk, a cache that cannot be written
         print(f"bench: {error}", file=sys.stderr)
         return 2

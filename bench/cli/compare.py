@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from bench.cli import plugins
+
 if TYPE_CHECKING:
     from leaderboards.rows.compare import Comparison
     from records.record import Record
@@ -31,6 +33,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--acceleration", type=int, metavar="R", help="rows of this acceleration alone")
     parser.add_argument("--metric", default="psnr", metavar="M", help="psnr (default), ssim, nmse, hfen, …")
     parser.add_argument("--plot", metavar="FILE", help="forest plot (default: RESULTS/compare.png)")
+    plugins.add_option(parser)
     parser.set_defaults(execute=execute)
 
 
@@ -44,6 +47,7 @@ def execute(chosen: argparse.Namespace) -> int:
     from registries import RequestError
     from registries.text import aligned
 
+    plugins.load(chosen)
     folder = Path(chosen.results)
     plot = Path(chosen.plot) if chosen.plot else folder / "compare.png"
     if plot.suffix not in (".png", ".svg", ".pdf"):

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.cli import plugins
+
 if TYPE_CHECKING:
     from bench.tracks.track import Track
     from records.grid import Outline
@@ -21,6 +23,7 @@ def add(commands: Any) -> None:
     parser.add_argument("track", metavar="TRACK", help="name of a track, or the path of a .toml file")
     parser.add_argument("--records", nargs="+", default=[], metavar="DIR", help="folders of records or of boards")
     parser.add_argument("--out", metavar="DIR", help=f"where the board lies (default {PUBLISHED}/TRACK)")
+    plugins.add_option(parser)
     parser.set_defaults(execute=execute)
 
 
@@ -30,6 +33,7 @@ def execute(chosen: argparse.Namespace) -> int:
     from leaderboards.output.formats import head_lines
     from leaderboards.publish import publish
 
+    plugins.load(chosen)
     track = find_track(chosen.track)
     folder = Path(chosen.out) if chosen.out else Path(PUBLISHED) / track.name
     board = publish(outline_of(track, chosen.track), folder, [Path(source) for source in chosen.records], print)

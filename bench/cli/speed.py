@@ -128,7 +128,7 @@ def execute_networks(chosen: argparse.Namespace) -> int:
         threads = chosen.threads or record.trial.resolved.threads or 1
         shape = _shape(chosen, shape_of(record))
         batches, variants = tuple(sorted(set(chosen.batch))), tuple(chosen.variants)
-        conditions = Conditions(shape, batches, chosen.runs, threads, device, variants, chosen.plugin)
+        conditions = Conditions(shape, batches, chosen.runs, threads, device, variants, tuple(chosen.plugin))
         found = measure(path, conditions)
         print("\n".join(table(found)))
         print(f"kept in {write(path, found)}\n")

@@ -69,7 +69,7 @@ def execute(chosen: argparse.Namespace) -> int:
     cells = plan_cells(tqdm(requests, desc="planning", unit="trial", leave=False), data)
     finished = Finished(_records(chosen.records))
     out = Path(chosen.out)
-    sweep = Sweep(track, cells, out, tuple([str(Path(chosen.plugin).absolute())] if chosen.plugin else []))
+    sweep = Sweep(track, cells, out, tuple(str(Path(file).absolute()) for file in chosen.plugin))
     if chosen.dry_run:
         sweep.inventory(finished, chosen.retry_failed)
         print("\n".join(_dry_run(sweep, chosen.workers)))

@@ -57,7 +57,7 @@ class Conditions:
     device : str
     variants : tuple of str
         Of `VARIANTS`: dense and compacted networks are also measured in these.
-    plugin : str or None
+    plugins : tuple of str
         File that registers the architecture.
     """
 
@@ -67,7 +67,7 @@ class Conditions:
     threads: int
     device: str
     variants: tuple[str, ...] = ()
-    plugin: str | None = None
+    plugins: tuple[str, ...] = ()
 
 
 def shape_of(record: Record) -> Shape:
@@ -192,8 +192,7 @@ def _varied(networks: Mapping[str, Architecture], name: str, device: torch.devic
 
 def _prepared(folder: Path, name: str, conditions: Conditions, batch: int) -> Callable[[], object]:
     """One network alone, in a process of its own."""
-    if conditions.plugin:
-        load_plugins([conditions.plugin])
+    load_plugins(conditions.plugins)
     set_numerics(conditions.threads)
     device = torch.device(conditions.device)
     stored = StoredNetwork.of(folder)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from architectures.contract import Architecture
 from bench.machine.macs import ConvolutionCounter
+from bench.machine.process import kept_process
 from bench.machine.randomness import generator
 from bench.stages.learn_mask import learn_mask
 from bench.stages.loop import Progress
@@ -75,7 +76,8 @@ def run_recipe(
             say(f"{stage}: from the store")
         else:
             store.begin(key)
-            state, cost = advance(state, stage, workspace, visited, _progress(store, key, stage, say))
+            with kept_process(f"'{stage}'"):
+                state, cost = advance(state, stage, workspace, visited, _progress(store, key, stage, say))
             store.save(key, state, cost, values_of(stage))
         remember(visited, stage, state)
         costs.append(cost)

@@ -18,6 +18,8 @@ CHOICES = {
     "kind": ("low-resolution", "espirit"),
 }
 POSITIVE = ("steps", "batch", "learning_rate", "clip", "threads", "matrix", "coils", "seeds", "centre")
+MOST = 10**9
+"""Of any whole number."""
 Settings = TypeVar("Settings")
 
 
@@ -44,6 +46,8 @@ def settings_from(
             raise RequestError(f"{where}, {name}: '{value}' is none of {', '.join(CHOICES[name])}")
         if isinstance(value, int | float) and not (0 <= value < math.inf and (value > 0 or name not in POSITIVE)):
             raise RequestError(f"{where}, {name}: {value} is not positive")
+        if isinstance(value, int) and value > MOST:
+            raise RequestError(f"{where}, {name}: {value} is above {MOST}")
     return kind(**converted)
 
 

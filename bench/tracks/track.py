@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from architectures import architectures
+from bench.tracks.checks import check_evaluation, check_simulation, check_threads
 from bench.tracks.parsing import settings_from
 from bench.tracks.settings import EvaluationSettings, TrainingSettings
-from datasets.shifts import shifts
 from datasets.simulated import Simulation
-from datasets.splits import splits
 from datasets.undersampling import CENTRE_LINES_PER_ACCELERATION
 from records.grid import Contrast
 from records.trial import DEFAULT_SPARSITY, NO_CONTROL, PROTOCOLS
@@ -197,11 +196,15 @@ def load_track(path: Path) -> Track:
         raise RequestError(
             f"track {path.name}, [data], centre: {sections['data'].centre} leaves no other column; use 0.32"
         )
-    _check_evaluation(sections["evaluation"], sections["contrasts"], f"track {path.name}")
+    where = f"track {path.name}"
+    check_evaluation(sections["evaluation"], sections["contrasts"], where)
+    check_simulation(sections["simulation"], where)
     if "name" in content:
         raise RequestError(f"track {path.name}: unknown key 'name'; a track is called like its file")
     plain = {"name": path.stem, **content}
-    return settings_from(Track, {**plain, **sections}, f"track {path.name}", nested=tuple(sections))
+    track = settings_from(Track, {**plain, **sections}, where, nested=tuple(sections))
+    check_threads(track.threads, where)
+    return track
 
 
 def _combinations(entry: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
@@ -217,19 +220,6 @@ def _budget(name: str, usual: TrainingSettings, values: Mapping[str, Any], where
     if name not in architectures.names():
         raise RequestError(f"{where}: there is no architecture '{name}'; use {', '.join(architectures.names())}")
     return settings_from(TrainingSettings, {**vars(usual), **values}, where)
-
-
-def _check_evaluation(evaluation: EvaluationSettings, contrasts: tuple[Contrast, ...], where: str) -> None:
-    """Splits and shifts exist, and contrasts name those that are evaluated."""
-    for name in evaluation.splits:
-        splits.get(name)
-    for name in evaluation.shifts:
-        shifts.get(name)
-    for contrast in contrasts:
-        if contrast.split not in evaluation.splits:
-            raise RequestError(f"{where}: a contrast names split '{contrast.split}', which is not evaluated")
-        if contrast.shift not in ("none", *evaluation.shifts):
-            raise RequestError(f"{where}: a contrast names shift '{contrast.shift}', which is not evaluated")
 
 
 tracks: Registry[Track] = Registry("track", "bench.tracks")

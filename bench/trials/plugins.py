@@ -5,10 +5,11 @@ from pathlib import Path
 
 from architectures import architectures
 from bench.evaluation.metrics import metrics
+from bench.machine.process import MeddlingError, kept_process
 from datasets.shifts import shifts
 from datasets.splits import splits
 from pruners import pruners
-from registries import load_plugin
+from registries import RequestError, load_plugin
 
 CATALOGUES = (architectures, pruners, shifts, splits, metrics)
 
@@ -24,4 +25,8 @@ def load_plugins(files: Iterable[str | Path]) -> None:
     for file in files:
         for catalogue in CATALOGUES:
             catalogue.names()
-        load_plugin(Path(file))
+        try:
+            with kept_process("importing it"):
+                load_plugin(Path(file))
+        except MeddlingError as error:
+            raise RequestError(f"--plugin {file}: {error}") from None

@@ -23,6 +23,7 @@ from records.trial import DEFAULT_SPARSITY, PROTOCOLS, Trial
 from registries import RequestError, parse_options
 
 SECTIONS = ("pruner", "train", "maps", "arch")
+MOST_SEEDS = 2**31
 INIT = "init"
 """Set without a section: where the network starts."""
 
@@ -136,6 +137,8 @@ def resolve(request: Request) -> Resolved:
     timing, sparsity = _timing(request, entry), _sparsity(request, entry)
     if request.acceleration < 1:
         raise RequestError(f"--acceleration {request.acceleration}: give a whole number of at least 1, e.g. 4 or 8")
+    if not 0 <= request.seed < MOST_SEEDS:
+        raise RequestError(f"--seed {request.seed}: give a whole number of at least 0 and below {MOST_SEEDS}")
     protocol = request.protocol or track.protocol
     if protocol not in PROTOCOLS:
         raise RequestError(f"unknown protocol '{protocol}': there are {', '.join(PROTOCOLS)}")

@@ -26,6 +26,7 @@ from bench.machine.faults import raise_if_of_machine
 from bench.machine.macs import forward_macs, median_latency_ms
 from bench.machine.memory import forget_peak, peak_memory_mb
 from bench.machine.numerics import set_numerics
+from bench.machine.process import MeddlingError, place_of
 from bench.networks.reconstruct import reconstruct
 from bench.stages.carry_out import Outcome, run_recipe
 from bench.stages.loop import DivergedError
@@ -77,9 +78,10 @@ def run(planned: PlannedTrial, fresh: bool, say: Say, log: Say = lambda text: No
         results = _evaluated(planned, outcome, store, fresh)
     except RequestError:
         raise
-    except Exception as error:  # whatever goes wrong inside a trial keeps its row, with the reason
+    except (Exception, SystemExit) as error:  # whatever goes wrong inside a trial keeps its row, with the reason
         raise_if_of_machine(error)
-        reason = str(error) if isinstance(error, DivergedError) else f"{type(error).__name__}: {error}"
+        known = isinstance(error, DivergedError | MeddlingError)
+        reason = str(error) if known else f"{type(error).__name__}: {error}{place_of(error)}"
         log(traceback.format_exc())
         return fail(planned, reason)
     record = begun.finished(results)
@@ -89,7 +91,8 @@ def run(planned: PlannedTrial, fresh: bool, say: Say, log: Say = lambda text: No
 
 def fail(planned: PlannedTrial, reason: str) -> Record:
     """Write the record of a trial that failed: it keeps its row, with the reason in one line."""
-    record = empty_record(planned).failed(" ".join(reason.split()))
+    plain = reason.encode("utf-8", "backslashreplace").decode()  # no file of text holds a lone surrogate
+    record = empty_record(planned).failed(" ".join(plain.split()))
     record.write(planned.folder / FILE)
     return record
 

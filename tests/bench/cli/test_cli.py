@@ -17,6 +17,7 @@ import torch
 
 from architectures import architectures
 from bench.cli import main
+from pruners import pruners
 from records.record import FILE, Record
 from tests.bench.toy import toy_plan
 from tests.datasets.volumes import spoiled, write_volume
@@ -257,7 +258,7 @@ def test_any_exception_keeps_the_row_and_its_traceback_in_the_log(call, tmp_path
     code, out, err = call(*RUN, "--out", tmp_path)
     folder, record = only_record(tmp_path)
     assert code == 1
-    assert record.reason == "RuntimeError: out of luck"
+    assert re.fullmatch(r"RuntimeError: out of luck( \(test_cli\.py, line \d+\))?", record.reason)
     assert "Traceback" in (folder / "log.txt").read_text()
     assert "Traceback" not in out + err
     monkeypatch.undo()
@@ -532,3 +533,49 @@ def test_a_killed_training_continues_bit_equal(tmp_path):
     assert a.canonical() == b.canonical()
     assert (first / "weights.safetensors").read_bytes() == (second / "weights.safetensors").read_bytes()
     assert json.loads((first / FILE).read_text())["status"] == "ok"
+
+
+MEDDLING = """
+import os, sys, signal, torch
+from pruners import pruner
+
+{at_import}
+
+@pruner(timings=("at-init",), version=1, source="a test")
+def meddles(problem):
+    "Does what no pruner may."
+    scores = {{name: weight.abs() for name, weight in problem.weights.items()}}
+    {at_call}
+    return scores
+"""
+DEEDS = {
+    "raise SystemExit(0)": "SystemExit: 0",
+    "os.chdir('/')": "changes the working folder of the process",
+    "torch.set_grad_enabled(False)": "changes whether torch computes gradients of the process",
+    "torch.set_default_dtype(torch.float64)": "changes torch's default dtype of the process",
+    "signal.signal(signal.SIGTERM, signal.SIG_IGN)": "changes the handler of SIGTERM of the process",
+    "raise ValueError('a lone \\ud800')": "ValueError: a lone ",
+}
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+@pytest.mark.parametrize("when", ["at_import", "at_call"])
+def test_a_plug_in_that_meddles_with_the_process_is_named_in_one_line(call, tmp_path, deed, when, override):
+    """Nothing stays changed, whenever it happens."""
+    override(pruners)
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(MEDDLING.format(**{"at_import": "", "at_call": "", when: deed}))
+    before = (Path.cwd(), torch.is_grad_enabled(), torch.get_default_dtype(), signal.getsignal(signal.SIGTERM))
+    run = ["run", "--arch", "modl", "--pruner", "meddles", "--size", "toy", "--device", "cpu", "--plugin", plugin]
+    code, out, err = call(*run, "--out", tmp_path / "out")
+    assert (Path.cwd(), torch.is_grad_enabled(), torch.get_default_dtype(), signal.getsignal(signal.SIGTERM)) == before
+    if when == "at_import":
+        assert code == 2
+        lines = [line for line in err.splitlines() if line.startswith("bench:")]
+        assert len(lines) == 1
+        assert str(plugin) in lines[0]
+    else:
+        # a dry estimate of its cost may meet it before the trial does
+        assert code in (1, 2)
+        lines = [line for line in (out + err).splitlines() if DEEDS[deed] in line]
+    assert DEEDS[deed] in lines[0]

@@ -10,6 +10,8 @@ from registries import RequestError
 
 TOY = (Path(bench.tracks.__file__).parent / "toy.toml").read_text()
 
+CONTRAST = "\n[[contrasts]]\na = '{}'\nb = 'modl/dense'\nsplit = 'knee'\n"
+
 
 def test_built_in_tracks_are_valid():
     assert {"demo", "toy"} <= set(tracks.names())
@@ -37,6 +39,16 @@ def test_extended_is_on_the_data_and_the_budget_of_mini():
         (lambda text: text + "\n[training.modl]\nstep = 3", "[training.modl]: unknown key 'step'"),
         (lambda text: text + "\n[[contrasts]]\na = []\nb = 'modl/dense'\n", "'a' is an empty list"),
         (lambda text: text.replace("[training]", "[[training]]"), "write the training as one [training]"),
+        (lambda text: text.replace("matrix = 32", "matrix = 1"), "[simulation], matrix: 1 is below 16"),
+        (lambda text: text.replace("slices = 2", "slices = 0"), "[simulation], slices: 0 is not positive"),
+        (lambda text: text.replace("threads = 1", "threads = 1000000"), "threads: 1000000 is above 1024"),
+        (lambda text: text.replace("batch = 1", "batch = 10000000000"), "batch: 10000000000 is above"),
+        (lambda text: text + CONTRAST.format("modl/snipp/at-init/0.9"), "unknown pruner 'snipp': did you mean snip"),
+        (lambda text: text + CONTRAST.format("modll/dense"), "unknown architecture 'modll': did you mean modl"),
+        (lambda text: text + CONTRAST.format("modl/rigl/at-init/0.9"), "'rigl' has while"),
+        (lambda text: text + CONTRAST.format("modl/snip/at-init/0.90"), "write 'modl/snip/at-init/0.90' as"),
+        (lambda text: text + CONTRAST.format("modl/snip"), "contrast: 'modl/snip' does not exist"),
+        (lambda text: text + CONTRAST.format("modl/dense") + "metric = 'beauty'", "a contrast is in 'beauty'"),
         (lambda text: text + "[", "track"),
     ],
 )
