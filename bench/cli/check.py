@@ -3,13 +3,17 @@
 import argparse
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.cli import plugins
 from registries import RequestError
 from registries.checking import Outcome
+
+if TYPE_CHECKING:
+    from bench.check.undisturbed import Undisturbed
 
 
 def add(commands: Any) -> None:
@@ -27,11 +31,18 @@ def add(commands: Any) -> None:
     statistics = kinds.add_parser("statistics", help="measure how often the 95 %% interval holds the truth")
     statistics.add_argument("--repetitions", type=int, default=4000, metavar="N", help="of each design (default 4000)")
     statistics.set_defaults(execute=execute_statistics)
-    sweep = kinds.add_parser("sweep", help="kill a sweep again and again and compare it with an undisturbed one")
-    sweep.add_argument("track", nargs="?", default="stress", metavar="TRACK", help="a short one (default stress)")
+    sweep = kinds.add_parser("sweep", help="kill a sweep, let its machine fail, and compare it with an undisturbed one")
     sweep.add_argument("--kills", type=int, default=20, metavar="N", help="SIGKILLs at random moments (default 20)")
-    sweep.add_argument("--seed", type=int, default=0, metavar="N", help="of the moments (default 0)")
+    sweep.add_argument("--faults", type=int, default=10, metavar="N", help="faults of storage and memory (default 10)")
     sweep.set_defaults(execute=execute_sweep)
+    store = kinds.add_parser("store", help="damage files of a store and see whether each is noticed")
+    store.add_argument("--damages", type=int, default=10, metavar="N", help="files to damage (default 10)")
+    store.set_defaults(execute=execute_store)
+    for disturbed in (sweep, store):
+        disturbed.add_argument(
+            "track", nargs="?", default="stress", metavar="TRACK", help="a short one (default stress)"
+        )
+        disturbed.add_argument("--seed", type=int, default=0, metavar="N", help="seed of what happens when (default 0)")
 
 
 def execute_architecture(chosen: argparse.Namespace) -> int:
@@ -69,15 +80,46 @@ def execute_statistics(chosen: argparse.Namespace) -> int:
 
 
 def execute_sweep(chosen: argparse.Namespace) -> int:
-    """Sweep twice, once with kills."""
-    from bench.check.kills import compare_killed, lines
+    """Sweep undisturbed, then with kills, then with faults of the machine."""
+    from bench.check.faults import fault_lines, faulty_sweeps
+    from bench.check.kills import kill_lines, killed_sweeps
 
-    if chosen.kills < 0:
-        raise RequestError(f"--kills {chosen.kills}: at least 0")
-    with tempfile.TemporaryDirectory() as folder:
-        found = compare_killed(chosen.track, chosen.kills, Path(folder), chosen.seed)
-    print("\n".join(lines(found)))
-    return 0 if found.holds else 1
+    for name in ("kills", "faults"):
+        if getattr(chosen, name) < 0:
+            raise RequestError(f"--{name} {getattr(chosen, name)}: at least 0")
+    with _undisturbed(chosen) as (whole, folder):
+        killed = list(killed_sweeps(whole, chosen.kills, folder, chosen.seed))
+        for line in kill_lines(killed):
+            print(line, flush=True)
+        faulty = faulty_sweeps(whole, chosen.faults, folder, chosen.seed)
+        for line in fault_lines(faulty):
+            print(line)
+    return 0 if all(sweep.holds for sweep in killed) and not faulty.wrong else 1
+
+
+def execute_store(chosen: argparse.Namespace) -> int:
+    """Sweep undisturbed, then again and again from a store of which files are damaged."""
+    from bench.check.damage import damage_lines, damaged_stores
+
+    if chosen.damages < 1:
+        raise RequestError(f"--damages {chosen.damages}: at least 1")
+    with _undisturbed(chosen) as (whole, folder):
+        stores = damaged_stores(whole, chosen.damages, folder, chosen.seed)
+        for line in damage_lines(stores):
+            print(line)
+    return 1 if stores.wrong else 0
+
+
+@contextmanager
+def _undisturbed(chosen: argparse.Namespace) -> "Iterator[tuple[Undisturbed, Path]]":
+    """An undisturbed sweep in a folder that goes afterwards."""
+    from bench.check.undisturbed import undisturbed
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name).resolve()
+        whole = undisturbed(chosen.track, folder / "whole")
+        print(f"{chosen.track}, undisturbed: {len(whole.records)} trials", flush=True)
+        yield whole, folder
 
 
 def _report(what: str, outcomes: Iterable[Outcome]) -> int:

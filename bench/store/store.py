@@ -25,6 +25,7 @@ LEFTOVER_SECONDS = 24 * 3600
 WEIGHTS, MASK = "weights.safetensors", "mask.safetensors"
 STAGE = "stage.json"
 JOURNAL = "journal.txt"
+ASIDE = ".damaged-*"
 TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 ATTEMPTS = 20
 
@@ -149,7 +150,7 @@ class Store:
 
     def _set_aside(self, path: Path, problem: str) -> None:
         """Move away what is damaged, for somebody to look at; a day later it is removed."""
-        aside = path.with_name(f".damaged-{os.getpid()}-{time.time_ns()}-{path.name}")
+        aside = path.with_name(ASIDE.replace("*", f"{os.getpid()}-{time.time_ns()}-{path.name}"))
         with suppress(FileNotFoundError):
             path.replace(aside)
             os.utime(aside)

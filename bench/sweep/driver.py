@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +13,7 @@ from tqdm import tqdm
 from bench.machine import signals
 from bench.sweep.cells import Cell, skipped_record
 from bench.sweep.finished import Finished
+from bench.sweep.lock import check_held
 from bench.sweep.sharing import Queue
 from bench.sweep.status import OUTCOMES, Status, summary
 from bench.sweep.task import Result, Task
@@ -115,13 +117,17 @@ class Sweep:
         queue = Queue(needs)
         loop = _Loop(self, executor, queue, numbers)
         try:
-            return loop.run()
+            to_the_end = loop.run()
         except BaseException:
             executor.interrupt()
-            raise
-        finally:
             executor.close()
-            self.write_status({}, None)
+            with suppress(OSError, RequestError):  # of a machine that fails
+                check_held(self.out / ".store")
+                self.write_status({}, None)
+            raise
+        executor.close()
+        self.write_status({}, None)
+        return to_the_end
 
     def write_status(self, running: dict[str, float], left: float | None) -> None:
         """Leave where the sweep stands for other processes: names under way since when, and seconds left."""
@@ -153,6 +159,7 @@ class _Loop:
                     self._leave()
                 if time.monotonic() - written > STATUS_SECONDS:
                     written = time.monotonic()
+                    check_held(self.sweep.out / ".store")
                     names = {self._cell(place).name: begun for place, begun in self.running.items()}
                     words = f"failed {len(self.sweep.reasons)} · {'; '.join(names)}"
                     bar.set_postfix_str(words, refresh=sys.stderr.isatty())

@@ -56,6 +56,21 @@ def is_driven(store: Path) -> bool:
     return False
 
 
+def check_held(store: Path) -> None:
+    """Make sure that this process still drives the store where it began.
+
+    Raises
+    ------
+    RequestError
+        If the folder was moved or removed: what is written there from now on would not be found with the rest.
+    """
+    if holder(store).get("pid") != os.getpid():
+        raise RequestError(
+            f"{store.parent}: was moved or removed while the sweep ran, or cannot be read; "
+            "put it back and give the same command"
+        )
+
+
 def holder(store: Path) -> dict[str, Any]:
     """Who holds the lock, or held it last."""
     try:
