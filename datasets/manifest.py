@@ -15,7 +15,7 @@ from datasets.roots import DataRoot
 from datasets.volumes import Volume, inspect_volume
 from registries.files import write_json
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)

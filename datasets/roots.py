@@ -1,6 +1,7 @@
 """Where the data lies: fastMRI's own folders, named by the user or found."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ ANATOMIES = ("knee", "brain")
 FOLDERS = ("multicoil_train", "multicoil_val")
 VARIABLE = "PUNBENCH_DATA"
 FASTMRI_FILE = "fastmri_dirs.yaml"
+OTHER_SETS = ("singlecoil_", "multicoil_test", "multicoil_challenge")
+"""Folders of fastMRI that are known to hold nothing for this suite: a single coil, or no targets."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +45,42 @@ class DataRoot:
         return "python -m bench data check" + ("" if self.origin == FASTMRI_FILE else f" {self.place}")
 
     def files(self) -> list[tuple[str, Path]]:
-        """Every ``.h5`` file as (name, path), sorted by name; other files are ignored."""
+        """Every ``.h5`` file as (name, path), sorted by name; other files, and hidden ones, are ignored."""
         return sorted(
             (f"{anatomy}/{folder}/{path.name}", path)
             for anatomy, base in self.anatomies
             for folder in FOLDERS
             if (base / folder).is_dir()
             for path in (base / folder).iterdir()
-            if path.suffix == ".h5"
+            if path.suffix == ".h5" and not path.name.startswith(".")  # macOS leaves ._file.h5 beside file.h5
         )
+
+
+def left_out(root: DataRoot) -> Iterator[str]:
+    """What looks like volumes, lies in or beside the folders that are read, and is not read."""
+    siblings = _folders(root.place) if root.place.is_dir() else []
+    for path in siblings:
+        if path.name not in ANATOMIES and any((path / folder).is_dir() for folder in FOLDERS):
+            yield f"{path}: is not read, as it is called neither {' nor '.join(ANATOMIES)}"
+    for _, base in root.anatomies:
+        for path in sorted(base.glob("*.[hH]5")):
+            yield f"{path}: is not read; move it to {' or '.join(FOLDERS)}"
+        for path in _folders(base):
+            if path.name not in FOLDERS and not path.name.startswith(OTHER_SETS) and any(path.rglob("*.h5")):
+                yield f"{path}: holds volumes that are not read; move them to {' or '.join(FOLDERS)}"
+        for folder in FOLDERS:
+            for path in _folders(base / folder):
+                if any(path.rglob("*.h5")):
+                    yield f"{path}: holds volumes that are not read; move them up to {folder}"
+            for path in sorted((base / folder).glob("[!.]*.*")):
+                if path.suffix != ".h5" and path.suffix.lower() in (".h5", ".hdf5"):
+                    yield f"{path}: is not read; rename it to {path.stem}.h5"
+
+
+def _folders(path: Path) -> list[Path]:
+    """Folders inside, without hidden ones and those that are called like a volume."""
+    inside = sorted(path.iterdir()) if path.is_dir() else []
+    return [one for one in inside if one.is_dir() and not one.name.startswith(".") and one.suffix != ".h5"]
 
 
 def open_root(root: Path, annotations: Path | None = None, origin: str = "--data") -> DataRoot:
@@ -87,6 +117,9 @@ def _from_fastmri(file: Path, annotations: Path | None) -> DataRoot | None:
         folders = {name: Path(path).expanduser().resolve() for name, path in set_.items()}
     except (yaml.YAMLError, OSError, ValueError, AttributeError, RuntimeError) as error:
         raise DataError(file, None, f"is not fastMRI's table of data folders: {error}") from None
+    for name, path in folders.items():
+        if not path.is_dir():
+            raise DataError(file, f"{name}_path", f"there is no folder {path}; correct the line or delete it")
     return _checked(file, FASTMRI_FILE, folders, annotations, None) if folders else None
 
 
@@ -100,5 +133,14 @@ def _checked(
     anatomies = tuple((name, path) for name, path in folders.items() if path.is_dir())
     root = DataRoot(place, origin, anatomies, given_annotations or own_annotations)
     if not root.files():
-        raise DataError(place, None, f"holds no .h5 volume in {{{','.join(folders)}}}/{{{','.join(FOLDERS)}}}")
+        missing = f"holds no .h5 volume in {{{','.join(folders)}}}/{{{','.join(FOLDERS)}}}"
+        raise DataError(place, None, missing + _better_root(place))
     return root
+
+
+def _better_root(place: Path) -> str:
+    """The folder that was meant, where the one named is a few levels too deep or one too high."""
+    for candidate in (place.parent, place.parent.parent, *_folders(place)):
+        if any(any(candidate.glob(f"{name}/{folder}/*.h5")) for name in ANATOMIES for folder in FOLDERS):
+            return f"; use {candidate} as --data"
+    return ""

@@ -5,17 +5,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import h5py
 import numpy as np
 import numpy.typing as npt
-from fastmri.data.mri_data import et_query
 
 from datasets.errors import DataError
+from datasets.hdf5 import check_written, open_hdf5, own_dataset
+from datasets.header import read_header
 from registries.hashing import file_hash
 
 TARGET = "reconstruction_rss"
+SMALLEST_IMAGE = 7
+"""Rows and columns of fastMRI's window for SSIM."""
+SMALLEST_VALUE, LARGEST_VALUE = 1e-15, 1e15
+"""What single precision can square and sum over a slice."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class Volume:
         Contrast and patient.
     maximum : float
         Largest value of the target, as stored by fastMRI.
+    empty : tuple of int
+        Slices that are zero: they are neither trained on nor scored, since no figure of merit is defined there.
     """
 
     name: str
@@ -59,6 +65,12 @@ class Volume:
     acquisition: str
     patient: str
     maximum: float
+    empty: tuple[int, ...] = ()
+
+    @property
+    def filled(self) -> tuple[int, ...]:
+        """Slices that are not zero."""
+        return tuple(index for index in range(self.slices) if index not in self.empty)
 
     @property
     def anatomy(self) -> str:
@@ -82,7 +94,7 @@ class Volume:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Volume":
         """Read what `to_json` wrote."""
-        pairs = {key: tuple(value[key]) for key in ("target_shape", "recon_size", "acquired")}
+        pairs = {key: tuple(value[key]) for key in ("target_shape", "recon_size", "acquired", "empty")}
         return cls(**{**value, **pairs})
 
 
@@ -94,9 +106,11 @@ def inspect_volume(path: Path, name: str) -> Volume:
     DataError
         Naming file and key, if the file is not a valid fastMRI multi-coil volume.
     """
+    if not path.name.isprintable():  # records and tables are UTF-8, and one line is one line
+        raise DataError(path.parent, None, f"the file name {path.name!a} is not plain UTF-8 text; rename it")
     try:
         stat = path.stat()
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             description = _describe(path, file)
     except DataError:
         raise
@@ -130,7 +144,7 @@ def read_slices(volume: Volume, indices: Sequence[int]) -> tuple[npt.NDArray[np.
     path = Path(volume.path)
     check_unchanged(volume)
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             kspace = np.stack([file["kspace"][i] for i in indices]).astype(np.complex64, copy=False)
             target = np.stack([file[TARGET][i] for i in indices]).astype(np.float32, copy=False)
     except Exception as error:
@@ -156,7 +170,7 @@ def check_unchanged(volume: Volume) -> None:
 
 
 def _describe(path: Path, file: h5py.File) -> dict[str, Any]:
-    kspace, target = _dataset(path, file, "kspace"), _dataset(path, file, TARGET)
+    kspace, target = own_dataset(path, file, "kspace"), own_dataset(path, file, TARGET)
     if kspace.ndim != 4:
         raise DataError(path, "kspace", f"has {kspace.ndim} axes, not (slices, coils, rows, columns)")
     if kspace.dtype.kind != "c":
@@ -167,79 +181,80 @@ def _describe(path: Path, file: h5py.File) -> dict[str, Any]:
         raise DataError(path, TARGET, f"is {target.dtype} {target.shape}, not real (slices, rows, columns)")
     if target.shape[0] != kspace.shape[0]:
         raise DataError(path, TARGET, f"has {target.shape[0]} slices, kspace {kspace.shape[0]}")
-    for key, data in (("kspace", kspace), (TARGET, target)):
-        _check_values(path, key, data)
-    if any(float(target[index].min()) < 0 for index in range(target.shape[0])):
-        raise DataError(path, TARGET, "holds negative values: no root-sum-of-squares image")
     slices, coils, rows, columns = kspace.shape
-    recon_size, acquired = _read_header(path, file, columns)
     if target.shape[1] > rows:
         raise DataError(path, TARGET, f"has {target.shape[1]} rows, kspace only {rows}")
+    if min(*target.shape[1:], columns) < SMALLEST_IMAGE:
+        size = f"{target.shape[1]} × {min(target.shape[2], columns)}"
+        raise DataError(path, TARGET, f"gives images of {size}, too small for SSIM's window of {SMALLEST_IMAGE}")
+    header = read_header(path, file, columns)
     return {
         "slices": slices,
         "coils": coils,
         "rows": rows,
         "columns": columns,
         "target_shape": (target.shape[1], target.shape[2]),
-        "recon_size": recon_size,
-        "acquired": acquired,
+        "recon_size": header.recon,
+        "acquired": header.acquired,
         "acquisition": _text_attribute(path, file, "acquisition"),
         "patient": _text_attribute(path, file, "patient_id"),
         "maximum": _maximum(path, file),
+        "empty": _empty_slices(path, kspace, target),
     }
 
 
-def _dataset(path: Path, file: h5py.File, key: str) -> h5py.Dataset:
-    if key not in file or not isinstance(file[key], h5py.Dataset):
-        raise DataError(path, key, "is missing: not a fastMRI multi-coil volume")
-    return file[key]
+def _empty_slices(path: Path, kspace: h5py.Dataset, target: h5py.Dataset) -> tuple[int, ...]:
+    """Read all values, check them, and give the slices that are zero."""
+    measured, shown = (_largest_values(path, key, data) for key, data in (("kspace", kspace), (TARGET, target)))
+    for index, (of_kspace, of_target) in enumerate(zip(measured, shown, strict=True)):
+        if bool(of_kspace) != bool(of_target):
+            raise DataError(path, TARGET, f"slice {index} is {_zero(of_target)} and its k-space is {_zero(of_kspace)}")
+    return tuple(index for index, largest in enumerate(shown) if not largest)
 
 
-def _check_values(path: Path, key: str, data: h5py.Dataset) -> None:
-    energy = 0.0
+def _zero(largest: float) -> str:
+    return "not zero" if largest else "zero"
+
+
+def _largest_values(path: Path, key: str, data: h5py.Dataset) -> list[float]:
+    """Largest magnitude of each slice."""
+    check_written(path, key, data)
+    largest = []
     for index in range(data.shape[0]):
         values = data[index]
         if not np.isfinite(values).all():
             raise DataError(path, key, f"slice {index} holds values that are not finite")
-        energy = max(energy, float(np.abs(values).max()))
-    if energy == 0:
+        if data.dtype.kind == "f" and float(values.min()) < 0:
+            raise DataError(path, key, "holds negative values: no root-sum-of-squares image")
+        largest.append(float(np.abs(values).max()))
+    if not any(largest):
         raise DataError(path, key, "is zero everywhere")
-
-
-def _read_header(path: Path, file: h5py.File, columns: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Reconstruction size and acquired columns, as fastMRI's `SliceDataset` reads them."""
-    key = "ismrmrd_header"
-    if key not in file:
-        raise DataError(path, key, "is missing: not a fastMRI multi-coil volume")
-    try:
-        root = ElementTree.fromstring(file[key][()])
-        encoded = int(et_query(root, ["encoding", "encodedSpace", "matrixSize", "y"]))
-        recon = ["encoding", "reconSpace", "matrixSize"]
-        size = (int(et_query(root, [*recon, "x"])), int(et_query(root, [*recon, "y"])))
-        limits = ["encoding", "encodingLimits", "kspace_encoding_step_1"]
-        centre = int(et_query(root, [*limits, "center"]))
-        last = int(et_query(root, [*limits, "maximum"]))
-    except Exception as error:
-        raise DataError(path, key, f"is not a readable ISMRMRD header: {error}") from None
-    left = encoded // 2 - centre
-    acquired = (max(left, 0), min(left + last + 1, columns))
-    if min(size) < 1 or not acquired[0] <= columns // 2 < acquired[1]:
-        raise DataError(path, key, f"describes no image: reconstruction {size}, acquired columns {acquired}")
-    return size, acquired
+    if not SMALLEST_VALUE < max(largest) < LARGEST_VALUE:
+        bound = f"has values up to {max(largest):.1e}, beyond what single precision can square"
+        raise DataError(path, key, f"{bound}; rescale kspace, target and 'max' by the same factor")
+    return largest
 
 
 def _text_attribute(path: Path, file: h5py.File, key: str) -> str:
-    value = file.attrs.get(key)
-    if not isinstance(value, str) or not value:
-        raise DataError(path, key, "attribute is missing or no text")
-    return value
+    value = _only_element(file.attrs.get(key))
+    if isinstance(value, str):
+        value = value.encode("utf-8", "surrogateescape")
+    text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else ""
+    if not text.strip("\0 "):
+        raise DataError(path, key, "attribute is missing, empty or no text")
+    return text
 
 
 def _maximum(path: Path, file: h5py.File) -> float:
-    value = file.attrs.get("max")
+    value = _only_element(file.attrs.get("max"))
     if not isinstance(value, int | float | np.number) or not 0 < float(value) < np.inf:
         raise DataError(path, "max", "attribute is missing or not a positive number")
     return float(value)
+
+
+def _only_element(value: Any) -> Any:
+    """What an array of one element holds; some writers store numbers and texts so."""
+    return value.reshape(-1)[0] if isinstance(value, np.ndarray) and value.size == 1 else value
 
 
 def by_hash(volumes: Iterable[Volume]) -> list[Volume]:
@@ -247,8 +262,8 @@ def by_hash(volumes: Iterable[Volume]) -> list[Volume]:
     return sorted(volumes, key=lambda volume: hashlib.sha256(volume.name.encode()).hexdigest())
 
 
-def central_slices(slices: int, most: int) -> range:
-    """Indices of at most ``most`` slices in the middle of a volume; 0 means all."""
-    count = min(most, slices) if most else slices
-    first = (slices - count) // 2
-    return range(first, first + count)
+def central_slices(volume: Volume, most: int) -> tuple[int, ...]:
+    """At most ``most`` slices in the middle of those of a volume that show something; 0 means all."""
+    count = min(most, len(volume.filled)) if most else len(volume.filled)
+    first = (len(volume.filled) - count) // 2
+    return volume.filled[first : first + count]

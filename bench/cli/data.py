@@ -48,20 +48,30 @@ def add(commands: Any) -> None:
 
 
 def execute_check(chosen: argparse.Namespace) -> int:
-    """Inspect every volume of a data root; name every one that is wrong."""
+    """Inspect every volume of a data root; name every one that is wrong or contradicts itself."""
+    from datasets.consistency import contradictions, duplicates
     from datasets.manifest import inspect_root
+    from datasets.roots import left_out
     from registries.text import plural
 
-    volumes, problems = inspect_root(_root(chosen.root), reuse=False)
+    root = _root(chosen.root)
+    volumes, broken = inspect_root(root, reuse=False)
+    problems = [str(problem) for problem in broken]
+    problems += [f"{volume.path}: {words}" for volume in volumes for words in contradictions(volume)]
+    problems += [*duplicates(volumes), *left_out(root)]
     for problem in problems:
         print(f"bench: {problem}", file=sys.stderr)
     groups = Counter((v.anatomy, v.folder, v.acquisition, v.coils, v.rows, v.columns) for v in volumes)
     for (anatomy, folder, acquisition, coils, rows, columns), number in sorted(groups.items()):
         print(f"{anatomy}/{folder}: {number} × {acquisition}, {coils} coils, {rows} × {columns}")
+    for volume in volumes:
+        if volume.empty:
+            which = f"slice{'s' * (len(volume.empty) > 1)} {', '.join(map(str, volume.empty))}"
+            print(f"{volume.name}: {which}: zero, so neither trained on nor scored")
     patients = len({volume.patient for volume in volumes})
     slices = sum(volume.slices for volume in volumes)
     summary = f"{plural(len(volumes), 'volume')} of {plural(patients, 'patient')}, {plural(slices, 'slice')}"
-    print(f"{summary}, {plural(len(problems), 'problem')}; manifest {'not ' if problems else ''}complete")
+    print(f"{summary}, {plural(len(problems), 'problem')}; manifest {'not ' if broken else ''}complete")
     return 2 if problems else 0
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from dataclasses import fields
 from typing import Any
 
@@ -77,6 +78,8 @@ def execute(chosen: argparse.Namespace) -> int:
     }
     request = Request(**{field.name: given[field.name] for field in fields(Request)})
     planned = plan(request)
+    for remark in planned.data.remarks:
+        print(f"bench: {remark}", file=sys.stderr)
     if chosen.dry_run:
         print("\n".join([*report.heading(planned), *report.dry_run(planned)]))
         return 0

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,6 +63,8 @@ def execute(chosen: argparse.Namespace) -> int:
     plugins.load(chosen)
     track = find_track(chosen.track)
     data = open_data(track, chosen.data, chosen.annotations)  # what is wrong with it is no fault of single trials
+    for remark in data.remarks:
+        print(f"bench: {remark}", file=sys.stderr)
     named = None if data.root.origin == "embedded" else chosen.data
     device = choose_device(chosen.device).type  # the same for all workers
     options = SweepOptions(chosen.track, named, chosen.annotations, device, chosen.out).absolute()

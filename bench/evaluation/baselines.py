@@ -94,7 +94,7 @@ def _mean_psnr_by_iteration(slices: Sequence[Samples], weight: float) -> list[fl
 
 
 def _central(volume: Volume, preparation: Preparation) -> Samples:
-    kspace, target = read_slices(volume, central_slices(volume.slices, 1))
+    kspace, target = read_slices(volume, central_slices(volume, 1))
     return prepare(volume, kspace, target, preparation, seed_words(TUNING_SEED, "tuning", volume.name))
 
 

@@ -86,9 +86,12 @@ def choose_volumes(volumes: Iterable[Volume], settings: EvaluationSettings) -> t
 
 
 def choose_slices(volume: Volume, annotations: Iterable[Annotation], most: int) -> tuple[int, ...]:
-    """At most ``most`` slices of a volume (0 for all): those with boxes first, then those nearest to the middle."""
+    """At most ``most`` slices of a volume (0 for all): those with boxes first, then those nearest to the middle.
+
+    Slices that are zero are never among them.
+    """
     marked = {row.slice for row in annotations if row.has_area and row.marks_finding}
-    ordered = sorted(range(volume.slices), key=lambda i: (i not in marked, abs(i - (volume.slices - 1) / 2), i))
+    ordered = sorted(volume.filled, key=lambda i: (i not in marked, abs(i - (volume.slices - 1) / 2), i))
     return tuple(sorted(ordered[: most or None]))
 
 

@@ -68,7 +68,7 @@ class TrainingData:
         """Made when it is needed: a sweep plans thousands of trials."""
         most = self._most
         chosen = by_hash(self._volumes) if most.altogether else self._volumes
-        slices = [(v, index) for v in chosen for index in central_slices(v.slices, most.of_each)]
+        slices = [(v, index) for v in chosen for index in central_slices(v, most.of_each)]
         return slices[: most.altogether or None]
 
     def __len__(self) -> int:

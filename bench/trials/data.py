@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from datasets.annotations import Annotations, read_annotations
 from datasets.annotations_report import check_match
 from datasets.coil_maps import CoilMaps
 from datasets.manifest import Manifest, identity_of, open_manifest
-from datasets.roots import DataRoot, find_root
+from datasets.roots import DataRoot, find_root, left_out
 from datasets.samples import Preparation
 from datasets.shifts import Trained
 from datasets.simulated import embedded_root
@@ -30,6 +31,7 @@ from datasets.volumes import Volume
 from records.provenance import Amount, Data
 from registries import RequestError
 from registries.hashing import content_key
+from registries.text import plural
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,16 @@ class OpenData:
     root: DataRoot
     manifest: Manifest
     annotations: Annotations | None
+
+    @cached_property
+    def remarks(self) -> tuple[str, ...]:
+        """What of the data is not used, in a line for each kind."""
+        files, named = list(left_out(self.root)), f"`{self.root.check_command}`"
+        empty = [volume for volume in self.manifest.volumes if volume.empty]
+        slices = sum(len(volume.empty) for volume in empty)
+        more = f" (one of {len(files)}: {named} names them)" if len(files) > 1 else ""
+        zero = f"{plural(slices, 'slice')} of {plural(len(empty), 'volume')}: zero, so neither trained on nor scored"
+        return (*(one + more for one in files[:1]), *([f"{zero}; {named} names them"] if empty else []))
 
 
 def open_data(track: Track, data: str | None, annotations: str | None) -> OpenData:
@@ -80,6 +92,8 @@ class TrialData:
         What the record says of all this.
     identity : str
         What the training depends on: contents, or what was simulated and which of it is used.
+    remarks : tuple of str
+        See `OpenData`.
     """
 
     root: DataRoot
@@ -88,6 +102,7 @@ class TrialData:
     shifts: tuple[Shift, ...]
     summary: Data
     identity: str
+    remarks: tuple[str, ...]
 
     def batches(self, resolved: Resolved) -> TrainingData:
         """Of the training patients."""
@@ -143,7 +158,7 @@ def choose_data(resolved: Resolved, opened: OpenData, device: torch.device) -> T
         unavailable=unavailable | {f"shift {name}": reason for name, reason in missing.items()},
     )
     identity = content_key([simulated, names]) if simulated else identity_of(training.training)
-    return TrialData(opened.root, training, test, shifts, summary, identity)
+    return TrialData(opened.root, training, test, shifts, summary, identity, opened.remarks)
 
 
 def _preparation(resolved: Resolved) -> Preparation:

@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 
+from datasets.simulated.acquisition import root_sum_of_squares
 from datasets.simulated.generate import HEADER
 
 VALID_HEADER = HEADER.format(rows=32, columns=20, matrix=16, last=15, centre=8)
@@ -13,15 +14,22 @@ def write_volume(path, *, kspace=None, target=None, header=VALID_HEADER, attribu
     draw = np.random.default_rng(0)
     if kspace is None:
         kspace = (draw.standard_normal((2, 3, 32, 20)) + 1j * draw.standard_normal((2, 3, 32, 20))).astype(np.complex64)
+        kspace[..., 16, 10] = 60
+        kspace[..., :2] = kspace[..., 18:] = 0  # as the header says
     if target is None:
-        target = np.abs(draw.standard_normal((2, 16, 16))).astype(np.float32)
-    found = {"acquisition": "CORPD_FBK", "patient_id": path.stem, "max": 3.0, "norm": 1.0, **(attributes or {})}
+        target = root_sum_of_squares(kspace, 16)
+    own = {
+        "acquisition": "CORPD_FBK",
+        "patient_id": path.stem,
+        "max": float(np.nan_to_num(target).max(initial=0)) or 1.0,
+        "norm": 1.0,
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     with h5py.File(path, "w") as file:
         for key, value in (("kspace", kspace), ("reconstruction_rss", target), ("ismrmrd_header", header)):
             if key not in drop:
                 file[key] = value
-        for key, value in found.items():
+        for key, value in {**own, **(attributes or {})}.items():
             if key not in drop:
                 file.attrs[key] = value
     return path

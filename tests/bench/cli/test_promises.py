@@ -63,7 +63,7 @@ def test_mini_sizes_are_over_parameterised_for_the_mini_training_set(tmp_path, n
     model.load_state_dict(safetensors.torch.load_file(planned.folder / "weights.safetensors"))
     model.eval()
     seen = planned.data.training.training
-    slices = {v.name: tuple(central_slices(v.slices, 1)) for v in (*seen, *planned.test.splits["knee"])}
+    slices = {v.name: central_slices(v, 1) for v in (*seen, *planned.test.splits["knee"])}
     data = replace(planned.test, splits={"seen": seen, "knee": planned.test.splits["knee"]}, slices=slices)
     scores = score({"network": lambda s: model(s.kspace, s.mask, s.maps)}, data)["network"]
     found: dict[str, Any] = summarise(scores, data.splits)

@@ -1,0 +1,57 @@
+"""Opening HDF5 files, and the data sets in them that are wholly there."""
+
+import math
+from pathlib import Path
+
+import h5py
+
+from datasets.errors import DataError
+
+
+def open_hdf5(path: Path) -> h5py.File:
+    """Open a file for reading, without a lock: file systems of clusters often have none."""
+    return h5py.File(path, "r", locking=False)
+
+
+def own_dataset(path: Path, file: h5py.File, key: str) -> h5py.Dataset:
+    """A data set whose values lie in the file itself, whose hash would say nothing of any others.
+
+    Raises
+    ------
+    DataError
+        If it is missing or lies elsewhere.
+    """
+    if isinstance(file.get(key, getlink=True), h5py.ExternalLink):
+        raise DataError(path, key, _ELSEWHERE)
+    if key not in file or not isinstance(file[key], h5py.Dataset):
+        raise DataError(path, key, f"is missing: {_kind(file)}")
+    data = file[key]
+    if data.is_virtual or data.external or data.file.filename != file.filename:
+        raise DataError(path, key, _ELSEWHERE)
+    return data
+
+
+def check_written(path: Path, key: str, data: h5py.Dataset) -> None:
+    """Refuse data that were declared and never written, which HDF5 reads as zeros, however many are declared.
+
+    Raises
+    ------
+    DataError
+        If a part of the data has no place in the file.
+    """
+    if data.chunks is None:
+        parts, written = 1, int(data.id.get_storage_size() > 0)
+    else:
+        parts = math.prod(-(-size // chunk) for size, chunk in zip(data.shape, data.chunks, strict=True))
+        written = data.id.get_num_chunks()
+    if written < parts:
+        raise DataError(path, key, f"is incomplete: {written} of {parts} parts of its shape {data.shape} are written")
+
+
+_ELSEWHERE = "lies outside this file; copy its values into the file, e.g. by h5py"
+
+
+def _kind(file: h5py.File) -> str:
+    if "reconstruction_esc" in file:
+        return "'reconstruction_esc' says that this is a single-coil file, and only multi-coil volumes are read"
+    return "not a fastMRI multi-coil volume"
