@@ -8,7 +8,10 @@ class Entry(Part):
 
     name: str = about("of an architecture, pruner or stage")
     version: int = about("raised whenever its output changes")
-    origin: str = about("`built-in`, the SHA-256 of a plug-in file, or `distribution==version`")
+    origin: str = about(
+        "`built-in`; the SHA-256 of a plug-in file with what it imports outside of site-packages; or "
+        "`distribution==version`, with that of its sources if installed in editable mode"
+    )
 
 
 class Numerics(Part):

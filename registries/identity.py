@@ -1,17 +1,16 @@
 """Which code an entry is: part of every stage key, so that results of other code are never reused."""
 
-import hashlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from registries.errors import RequestError
+from registries.modules import SUITE, files_of, fingerprint, is_own, with_imported
 
 BUILT_IN = "built-in"
-SUITE = frozenset({"architectures", "bench", "datasets", "leaderboards", "pruners"})
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,9 @@ class Identity:
     version : int
         Raised by the author whenever the entry's output changes.
     origin : str
-        ``built-in``, ``sha256:…`` of a plug-in file, or ``distribution==version`` of an installed package.
+        ``built-in``; ``sha256:…`` of a plug-in file, together with the modules outside of site-packages that it imports
+        where there are any; ``distribution==version`` of an installed package, followed by the hash of its sources
+        where these lie outside of site-packages (an editable install).
     """
 
     name: str
@@ -54,10 +55,19 @@ def identify(name: str, version: int, code: Callable[..., Any]) -> Identity:
     package = module.partition(".")[0]
     if package in SUITE:
         return Identity(name, version, BUILT_IN)
+    files = files_of(module, "") or _file_of(code)
     owners = metadata.packages_distributions().get(package)
     if owners:
-        return Identity(name, version, f"{owners[0]}=={metadata.version(owners[0])}")
+        origin = f"{owners[0]}=={metadata.version(owners[0])}"
+        editable = bool(files) and all(is_own(file) for file in files.values())
+        return Identity(name, version, f"{origin} {_hash_of(files)}" if editable else origin)
+    return Identity(name, version, _hash_of(files) if files else f"module:{module}")
+
+
+def _file_of(code: Callable[..., Any]) -> dict[str, Path]:
     source = inspect.getsourcefile(code)
-    if source is None:
-        return Identity(name, version, f"module:{module}")
-    return Identity(name, version, f"sha256:{hashlib.sha256(Path(source).read_bytes()).hexdigest()}")
+    return {"": Path(source)} if source else {}
+
+
+def _hash_of(files: Mapping[str, Path]) -> str:
+    return f"sha256:{fingerprint(with_imported(files))}"

@@ -10,6 +10,7 @@ from importlib.metadata import entry_points
 from typing import Any, Generic, Protocol, TypeVar
 
 from registries.errors import RequestError
+from registries.modules import read_once
 
 
 class Named(Protocol):
@@ -100,6 +101,7 @@ class Registry(Generic[Entry]):
     def _load(self) -> None:
         if not self._loaded:
             self._loaded = True
+            read_once()
             package = importlib.import_module(self._package)
             for module in pkgutil.iter_modules(package.__path__):
                 importlib.import_module(f"{self._package}.{module.name}")

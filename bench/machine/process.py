@@ -11,6 +11,8 @@ from typing import TextIO
 
 import torch
 
+from registries.modules import is_own
+
 SUITE = Path(__file__).resolve().parents[2]
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -65,9 +67,7 @@ def place_of(error: BaseException) -> str:
     """File and line of the innermost code of somebody else's that an error passed, in brackets; empty without any."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path = Path(frame.filename)
-        if SUITE not in path.parents and "site-packages" not in path.parts and path.exists():
-            if "lib" in path.parts and f"python{sys.version_info.major}.{sys.version_info.minor}" in path.parts:
-                continue  # the standard library
+        if SUITE not in path.parents and is_own(path) and path.exists():
             return f" ({path.name}, line {frame.lineno})"
     return ""
 

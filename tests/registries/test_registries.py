@@ -1,9 +1,8 @@
-import importlib.util
 from dataclasses import dataclass
 
 import pytest
 
-from registries import Registry, RequestError, identify, options_of, parse_options
+from registries import Registry, RequestError, options_of, parse_options
 from registries.registry import key_of
 
 
@@ -63,20 +62,3 @@ def test_options_are_typed_by_their_defaults():
     for name, text in [("batches", "two"), ("batches", "1.5"), ("temperature", "nan"), ("hard", "yes"), ("nope", "1")]:
         with pytest.raises(RequestError):
             parse_options("x", defaults, {name: text})
-
-
-def test_identity_of_built_in_entries_and_of_files(tmp_path):
-    from pruners.methods.snip import snip
-
-    assert identify("snip", 1, snip).origin == "built-in"
-    origins = []
-    for text in ("def mine():\n    'Mine.'\n", "def mine():\n    'Mine, changed.'\n"):
-        path = tmp_path / "my_pruner.py"
-        path.write_text(text)
-        spec = importlib.util.spec_from_file_location("my_pruner", path)
-        assert spec is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        origins.append(identify("mine", 1, module.mine).origin)
-    assert origins[0].startswith("sha256:")
-    assert origins[0] != origins[1]
