@@ -14,9 +14,10 @@ def add_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load(chosen: argparse.Namespace) -> None:
-    """Register the entries of the files that are named."""
-    if chosen.plugin:
-        from bench.trials.plugins import load_plugins
+def load(chosen: argparse.Namespace) -> dict[str, str]:
+    """Register the entries of the files that are named; gives what `bench.trials.plugins.load_plugins` does."""
+    if not chosen.plugin:
+        return {}
+    from bench.trials.plugins import load_plugins
 
-        load_plugins(chosen.plugin)
+    return load_plugins(chosen.plugin)

@@ -60,7 +60,7 @@ def execute(chosen: argparse.Namespace) -> int:
     from bench.trials.data import open_data
     from bench.trials.plan import choose_device
 
-    plugins.load(chosen)
+    loaded = plugins.load(chosen)
     track = find_track(chosen.track)
     data = open_data(track, chosen.data, chosen.annotations)  # what is wrong with it is no fault of single trials
     for remark in data.remarks:
@@ -72,7 +72,7 @@ def execute(chosen: argparse.Namespace) -> int:
     cells = plan_cells(tqdm(requests, desc="planning", unit="trial", leave=False), data)
     finished = Finished(_records(chosen.records))
     out = Path(chosen.out)
-    sweep = Sweep(track, cells, out, tuple(str(Path(file).absolute()) for file in chosen.plugin))
+    sweep = Sweep(track, cells, out, loaded)
     if chosen.dry_run:
         sweep.inventory(finished, chosen.retry_failed)
         print("\n".join(_dry_run(sweep, chosen.workers)))

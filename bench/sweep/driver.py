@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,6 +56,8 @@ class Sweep:
     Attributes
     ----------
     cells : sequence of Cell
+    plugins : mapping of str to str
+        Files, and the SHA-256 of what was run of each.
     outcomes : list of str
         One of `OUTCOMES` for each cell.
     """
@@ -63,7 +65,7 @@ class Sweep:
     track: Track
     cells: Sequence[Cell]
     out: Path
-    plugins: tuple[str, ...]
+    plugins: Mapping[str, str]
     outcomes: list[str] = field(default_factory=list)
     reasons: dict[int, str] = field(default_factory=dict)
 

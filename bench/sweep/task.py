@@ -4,7 +4,9 @@ import multiprocessing
 import os
 import threading
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datasets.errors import DataError
@@ -40,14 +42,14 @@ class Task:
     Attributes
     ----------
     request : Request
-    plugins : tuple of str
-        Files.
+    plugins : mapping of str to str
+        Files, and the SHA-256 of what the driver ran of each.
     folder : str
         Where the record will lie, as the driver planned it; a worker that plans another trial has other data or code.
     """
 
     request: "Request"
-    plugins: tuple[str, ...]
+    plugins: Mapping[str, str]
     folder: str
 
 
@@ -71,7 +73,9 @@ def _carry_out(task: Task) -> Result:
     from bench.trials.plan import plan
     from bench.trials.run import answer_from_store, run
 
-    _load_plugins(task.plugins)
+    edited = _load_plugins(task.plugins)
+    if edited:
+        return Result("stopped", f"{Path(task.folder).name}: {edited}; give the same command, which begins with it")
     planned = plan(task.request)
     if str(planned.folder) != task.folder:
         return Result("stopped", f"a worker plans {planned.folder.name}: its data, code or versions are others")
@@ -83,12 +87,18 @@ def _carry_out(task: Task) -> Result:
     return Result(record.status, record.reason, recorded=True)
 
 
-def _load_plugins(files: tuple[str, ...]) -> None:
-    """Once in a process."""
+def _load_plugins(files: Mapping[str, str]) -> str | None:
+    """Once in a process; says so if it would run something else than the driver."""
     from bench.trials.plugins import load_plugins
 
-    load_plugins(file for file in files if file not in _loaded)
-    _loaded.update(files)
+    for file, sha256 in files.items():
+        try:
+            _loaded.update({} if file in _loaded else load_plugins([file]))
+        except RequestError as error:
+            return f"plug-in edited since the sweep began: {error}"
+        if _loaded[file] != sha256:
+            return f"--plugin {file}: edited since the sweep began, or what it imports"
+    return None
 
 
 def prepare_process(device: str | None = None) -> None:
@@ -115,4 +125,4 @@ def _leave_with_driver() -> None:
         os._exit(1)
 
 
-_loaded: set[str] = set()
+_loaded: dict[str, str] = {}

@@ -14,19 +14,26 @@ from registries import RequestError, load_plugin
 CATALOGUES = (architectures, pruners, shifts, splits, metrics)
 
 
-def load_plugins(files: Iterable[str | Path]) -> None:
+def load_plugins(files: Iterable[str | Path]) -> dict[str, str]:
     """Register the entries of files, after the built-in ones, so that none of these can be shadowed.
+
+    Returns
+    -------
+    dict of str to str
+        By absolute path the SHA-256 of the file and of what it imports, as they were run.
 
     Raises
     ------
     RequestError
         Naming the file that is absent, cannot be imported, or registers a name that is taken.
     """
+    loaded = {}
     for file in files:
         for catalogue in CATALOGUES:
             catalogue.names()
         try:
             with kept_process("importing it"):
-                load_plugin(Path(file))
+                loaded[str(Path(file).absolute())] = load_plugin(Path(file))
         except MeddlingError as error:
             raise RequestError(f"--plugin {file}: {error}") from None
+    return loaded

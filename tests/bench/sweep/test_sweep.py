@@ -17,6 +17,9 @@ from bench.machine.faults import FaultError, raise_if_of_machine
 from bench.store.maintenance import begun, stage_folders
 from bench.store.store import JOURNAL
 from bench.sweep.lock import only_driver
+from bench.sweep.task import Task, carry_out
+from bench.trials.plugins import load_plugins
+from bench.trials.request import Request
 from pruners import pruners
 from records.record import FILE, Record
 from tests.bench.sweep.tracks import GRID, write_track
@@ -296,3 +299,56 @@ def test_a_signal_leaves_a_checkpoint_and_the_same_command_continues(tmp_path, n
     (log,) = out.glob("*/log.txt")
     assert "continues from step" in log.read_text()
     assert set(json.loads((out / ".sweeps" / "tiny.json").read_text())["counts"]) >= {"ok", "pending"}
+
+
+PLUGIN = """
+import helper
+from pruners import pruner
+
+@pruner(timings=("at-init",), version=1, source="a test")
+def helped(problem):
+    "Scores by what stands beside it."
+    return {name: helper.SIGN * weight.abs() for name, weight in problem.weights.items()}
+"""
+
+
+@pytest.fixture
+def helped(tmp_path, monkeypatch):
+    """Of a folder that is not the working one, loaded as in a new process."""
+    folder = tmp_path / "plug"
+    folder.mkdir()
+    (folder / "mine.py").write_text(PLUGIN)
+    (folder / "helper.py").write_text("SIGN = 1\n")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield folder
+    sys.modules.pop("helper", None)
+
+
+def test_workers_run_what_lies_beside_a_plug_in(call, tmp_path, helped):
+    path = troubled(tmp_path, "helped")
+    code, said, _ = call(*sweep(path, tmp_path / "out", "--plugin", helped / "mine.py", "--quiet", "--workers", "1"))
+    assert code == 0, said
+    assert "2 ok" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("mine.py", PLUGIN.replace("helper.SIGN * ", ""), "edited since the sweep began"),
+        ("helper.py", "SIGN = -1\n", "edited since the sweep began"),
+        ("helper.py", "SIGN = \n", "SyntaxError"),
+    ],
+)
+def test_a_worker_ends_the_sweep_if_a_plug_in_was_edited_since_it_began(helped, monkeypatch, name, text, words):
+    monkeypatch.setattr("bench.sweep.task._loaded", {})
+    with pruners.override():
+        loaded = load_plugins([helped / "mine.py"])
+    (helped / name).write_text(text)
+    del sys.modules["helper"]  # a worker is a new process
+    monkeypatch.setattr("registries.modules._read", {})
+    with pruners.override():
+        result = carry_out(Task(Request("modl", "helped"), loaded, "out/modl-helped"))
+    assert (result.status, result.recorded) == ("stopped", False)
+    assert words in str(result.reason)
+    assert str(result.reason).startswith("modl-helped: ")
+    assert str(helped / "mine.py") in str(result.reason)
