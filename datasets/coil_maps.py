@@ -8,7 +8,7 @@ import fastmri
 import torch
 from torch import Tensor
 
-from datasets.cache import cache_folder
+from datasets.cache import computed_folder
 from datasets.undersampling import missing_sigpy
 from registries.sealed import DamagedError, load_tensors, save_tensors
 
@@ -86,7 +86,7 @@ def _espirit(lines: Tensor, first: int, last: int, reference: Tensor) -> Tensor:
     digest = hashlib.sha256(
         f"v{ESPIRIT_VERSION} {tuple(lines.shape)} {first}".encode() + content.numpy().tobytes()
     ).hexdigest()
-    path = cache_folder("maps", f"espirit-{digest}.safetensors")
+    path = computed_folder("maps", f"espirit-{digest}.safetensors")
     with suppress(FileNotFoundError, DamagedError, KeyError):  # what is damaged is computed and written anew
         return load_tensors(path)[0]["maps"]
     maps = torch.view_as_complex(torch.view_as_real(_run_espirit(lines, last - first)).contiguous())

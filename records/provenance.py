@@ -49,7 +49,8 @@ class Provenance(Part):
     """Code, versions, machine, data."""
 
     git: str | None = about("commit", role=Role.NOTE)
-    dirty: bool | None = about("whether the code differed from that commit", role=Role.NOTE)
+    dirty: bool | None = about("whether the suite's sources were edited since", role=Role.NOTE)
+    sources: str | None = about("SHA-256 of the suite's sources", role=Role.NOTE, default=None)
     date: str | None = about("of the record, UTC", role=Role.NOTE)
     versions: dict[str, str] = about("of this suite, Python and libraries", role=Role.NOTE)
     device: str = about("name of processor or GPU", role=Role.NOTE)

@@ -102,11 +102,12 @@ class Record(Part):
     def canonical(self) -> dict[str, Any]:
         """What must be the same whenever and wherever the trial is run with the same numerics.
 
-        Leaves out date, times, latency, memory, whether a stage was reused, host and git.
+        Leaves out date, times, latency, memory, whether a stage was reused, host, git and sources.
         """
         content = self.to_json()
         for key in ("git", "dirty", "date", "device"):
             del content["provenance"][key]
+        content["provenance"].pop("sources", None)  # older records have none
         if content["cost"] is not None:
             del content["cost"]["latency_ms"], content["cost"]["peak_memory_mb"]
             for stage in content["cost"]["stages"]:

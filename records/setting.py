@@ -16,6 +16,7 @@ from registries import RequestError
 from registries.hashing import content_key
 
 ENTRIES = "provenance.entries"
+EDITS = "edits of the suite's sources"
 TRAINING = "train."
 
 
@@ -213,8 +214,13 @@ def one_row(records: Sequence[Record], where: str) -> dict[int, Record]:
 
 
 def _values(record: Record, *roles: Role) -> dict[str, Any]:
-    """Fields of these roles by their name in the file; defaults and absent ones are the same."""
+    """Fields of these roles by their name in the file; defaults and absent ones are the same.
+
+    Part of the setting are the edits of the suite that made the record, where it was not that of a commit.
+    """
     values = {name: _plain(value) for name, role, value in leaves(record) if role in roles and name != ENTRIES}
+    if record.provenance.dirty and Role.SETTING in roles:
+        values[EDITS] = (record.provenance.sources or "unknown")[:12]
     return values | (_versions(record) if Role.ROW in roles else {})
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from registries.suite import PACKAGES, Sources
+
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -48,6 +50,17 @@ def simulated_root(tmp_path_factory):
     root = tmp_path_factory.mktemp("data") / "root"
     simulate(root, Simulation(3, 2, 1, 2, slices=2, matrix=32, coils=3, seed=4))
     return root
+
+
+@pytest.fixture
+def suite_of(monkeypatch):
+    """The suite's sources are what is given, in this process: ``suite_of("fingerprint", edited=True)``."""
+
+    def put(fingerprint, edited):
+        found = Sources(fingerprint, "a commit", edited)
+        monkeypatch.setattr("registries.suite.sources", lambda packages=PACKAGES: found)
+
+    return put
 
 
 @pytest.fixture

@@ -29,6 +29,8 @@ from registries import RequestError
 
 MASK = "mask.safetensors"
 SAME, WITHIN, DIFFERENT, UNKNOWN = "same", "within tolerance", "different", "cannot tell"
+MAY_DIFFER = ("numerics", "dirty", "sources")
+"""Of the provenance: whether the same comes out all the same is what is asked."""
 FEWEST_SEEDS = 3
 """To say where one more seed of a row would lie."""
 
@@ -123,9 +125,8 @@ def plan_again(record: Record, request: Request) -> PlannedTrial:
     """
     planned = plan(request)
     again = empty_record(planned)
-    again = again.model_copy(
-        update={"provenance": again.provenance.model_copy(update={"numerics": record.provenance.numerics})}
-    )
+    given = {name: getattr(record.provenance, name) for name in MAY_DIFFER}
+    again = again.model_copy(update={"provenance": again.provenance.model_copy(update=given)})
     if trial_key(again) != trial_key(record):
         changed = ", ".join(apart_in_row(record, again)) or "threads"
         raise RequestError(

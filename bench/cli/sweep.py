@@ -59,6 +59,7 @@ def execute(chosen: argparse.Namespace) -> int:
     from bench.tracks.track import find_track
     from bench.trials.data import open_data
     from bench.trials.plan import choose_device
+    from bench.trials.report import edited_sources
 
     loaded = plugins.load(chosen)
     track = find_track(chosen.track)
@@ -81,7 +82,7 @@ def execute(chosen: argparse.Namespace) -> int:
         sweep.inventory(finished, chosen.retry_failed)
         sweep.record_skipped()
         if not chosen.quiet:
-            print("\n".join(_skipped(cells)))
+            print("\n".join([*edited_sources(), *_skipped(cells)]))
         done = True
         if "pending" in sweep.outcomes:
             executor = _executor(chosen, track, cells)  # Ray sets signal handlers of its own
@@ -142,8 +143,10 @@ def _dry_run(sweep: "Sweep", workers: int | None) -> Iterator[str]:
     from bench.sweep.placement import available_cores, gpu_slots
     from bench.sweep.sharing import share
     from bench.sweep.status import duration, summary
+    from bench.trials.report import edited_sources
     from registries.text import plural
 
+    yield from edited_sources()
     yield from _skipped(sweep.cells)
     yield f"track {sweep.track.name}: {plural(len(sweep.cells), 'trial')}: {summary(sweep.counts())}"
     outcomes = zip(sweep.cells, sweep.outcomes, strict=True)

@@ -45,6 +45,7 @@ def execute(chosen: argparse.Namespace) -> int:
     os.environ.setdefault("TQDM_MININTERVAL", "1")
     from bench.check.rerun import SAME, WITHIN, plan_again, verify_run, verify_weights
     from bench.machine.numerics import set_numerics
+    from bench.trials.report import edited_sources
     from records.record import FILE, Record
 
     plugins.load(chosen)
@@ -58,6 +59,7 @@ def execute(chosen: argparse.Namespace) -> int:
         record = _of_seed(seeds, asked)
     planned = plan_again(record, _request(chosen, record))
     print(f"{record.row}, seed {record.seed}, track {record.trial.resolved.track}")
+    print("".join(f"{line}\n" for line in edited_sources()), end="")
     weights = path.with_name(WEIGHTS)
     if path.is_file() and weights.is_file() and not chosen.rerun:
         set_numerics(planned.resolved.track.threads)

@@ -1,20 +1,17 @@
 """Where a record comes from."""
 
 import platform
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import cache
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from bench.machine.numerics import capability
 from records.provenance import Data, Entry, Numerics, Provenance
-from registries import Identity
+from registries import Identity, suite
 
 LIBRARIES = ("torch", "numpy", "fastmri", "deepinv", "h5py")
 
@@ -29,11 +26,11 @@ def provenance(
     libraries: Sequence[str] = (),
 ) -> Provenance:
     """The record's ``provenance``: code, versions, device, data and entries."""
-    commit = _git("rev-parse", "HEAD")
-    changes = _git("status", "--porcelain")
+    code = suite.sources()
     return Provenance(
-        git=commit,
-        dirty=None if changes is None else bool(changes),
+        git=code.commit,
+        dirty=code.edited,
+        sources=code.fingerprint,
         date=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         versions={
             "pun-bench": metadata.version("pun-bench"),
@@ -46,14 +43,3 @@ def provenance(
         seeds={"trial": seed},
         entries=tuple(Entry(**asdict(entry)) for entry in entries),
     )
-
-
-@cache
-def _git(*command: str) -> str | None:
-    """Output of git on the suite's own checkout, or None where there is none."""
-    here = Path(__file__).resolve().parent
-    try:
-        done = subprocess.run(["git", *command], cwd=here, capture_output=True, text=True, check=True, timeout=10)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()

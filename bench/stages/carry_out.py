@@ -23,6 +23,7 @@ from pruners.granularity import granularity_of
 from pruners.mask import growing_counts, round_counts
 from pruners.scoring import scores_by
 from pruners.stages import values_of
+from registries import suite
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def run_recipe(
             store.begin(key)
             with kept_process(f"'{stage}'"):
                 state, cost = advance(state, stage, workspace, visited, _progress(store, key, stage, say))
-            store.save(key, state, cost, values_of(stage))
+            store.save(key, state, cost, {**values_of(stage), "sources": suite.sources().fingerprint})
         remember(visited, stage, state)
         costs.append(cost)
     return Outcome(state, tuple(costs), key)

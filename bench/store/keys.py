@@ -35,6 +35,8 @@ class Context:
     protocol : str
     numerics : dict
         Device type, threads, version of torch.
+    edits : str
+        Fingerprint of the suite's sources where they are not those of a commit; otherwise empty, and in no key.
     """
 
     architecture: Identity
@@ -49,13 +51,15 @@ class Context:
     seed: int
     protocol: str
     numerics: dict[str, Any]
+    edits: str = ""
 
     @property
     def key(self) -> str:
         """Key of the state before the first stage."""
         values = asdict(self)
-        if not self.variant:
-            del values["variant"]
+        for name in ("variant", "edits"):
+            if not values[name]:
+                del values[name]
         return content_key(values)
 
 

@@ -28,7 +28,7 @@ from pruners.channels import Channels
 from pruners.contract import identities_of
 from pruners.granularity import granularity_of
 from pruners.paths import last_convolutions
-from registries import RequestError
+from registries import RequestError, suite
 from registries.hashing import content_key
 
 
@@ -100,6 +100,7 @@ class PlannedTrial:
             "annotations": {name: [asdict(row) for row in rows] for name, rows in test.annotations.items()},
             "preparation": self.context.preparation,
             "numerics": self.context.numerics,
+            **({"edits": self.context.edits} if self.context.edits else {}),
         }
 
 
@@ -181,6 +182,7 @@ def _context(resolved: Resolved, data: TrialData, workspace: Workspace) -> Conte
         seed=workspace.seed,
         protocol=trial.protocol,
         numerics=describe_numerics(workspace.device, track.threads),
+        edits=suite.edits(),
     )
 
 

@@ -10,6 +10,7 @@ from pruners.stages import sparsity_after
 from records.provenance import Amount
 from records.record import Record, present
 from records.results import BASELINE_WORDS, BySplit, Search
+from registries import suite
 from registries.text import aligned, plural
 
 TO_BEAT = ("zero_filled", "cg_sense", "empty")
@@ -40,6 +41,14 @@ def heading(planned: PlannedTrial) -> Iterator[str]:
     options = [f"{name}={value}" for name, value in planned.resolved.variant.options]
     yield f"initialisation: {', '.join([planned.resolved.init, *options])}"
     yield f"device: {planned.workspace.device}, {track.threads} threads"
+    yield from edited_sources()
+
+
+def edited_sources() -> Iterator[str]:
+    """A line if the suite is not that of its commit."""
+    if edits := suite.edits():
+        commit = str(suite.sources().commit)[:12]
+        yield f"sources of the suite are edited ({edits[:12]}): results are kept apart from those of commit {commit}"
 
 
 def dry_run(planned: PlannedTrial) -> Iterator[str]:

@@ -16,7 +16,7 @@ from scipy import ndimage
 from tqdm import tqdm
 
 from datasets.annotations import COLUMNS
-from datasets.cache import cache_folder
+from datasets.cache import computed_folder
 from datasets.errors import DataError
 from datasets.manifest import Manifest
 from datasets.roots import DataRoot, open_root
@@ -100,7 +100,7 @@ def identity_of_simulation(simulation: Simulation) -> str:
 def embedded_root(simulation: Simulation, annotations: Path | None = None) -> DataRoot:
     """The simulated data in the user cache, made on first use."""
     name = "-".join(f"{key[0]}{value}" for key, value in asdict(simulation).items())
-    root = cache_folder("simulated", f"v{GENERATOR_VERSION}-{name}")
+    root = computed_folder("simulated", f"v{GENERATOR_VERSION}-{name}")
     if not (root / DESCRIPTION).exists():
         simulate(root, simulation)
     return open_root(root, annotations, "embedded")

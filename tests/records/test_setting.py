@@ -72,6 +72,33 @@ def test_each_field_does_what_its_role_says(record, path, value, row, pair):
     assert not apart_in_row(record, record)
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "words"),
+    [
+        ((False, "1"), (False, "2"), None),  # of two commits
+        ((False, "1"), (False, None), None),  # of an older record
+        ((False, "1"), (None, "2"), None),  # without git
+        ((True, "1"), (True, "1"), None),
+        ((True, "1"), (True, "2"), "1 / 2"),
+        ((True, "1"), (False, "1"), "1 / nothing"),
+        ((False, None), (True, None), "nothing / unknown"),
+    ],
+)
+def test_edited_sources_of_the_suite_part_pairs_rows_and_tables(record, a, b, words):
+    one, other = (
+        record.model_copy(
+            update={"provenance": record.provenance.model_copy(update={"dirty": dirty, "sources": sources})}
+        )
+        for dirty, sources in (a, b)
+    )
+    wanted = () if words is None else (f"edits of the suite's sources {words}",)
+    assert apart_in_row(one, other) == apart_in_pair(one, other) == wanted
+    assert (trial_key(one) == trial_key(other)) == (words is None)
+    if words:
+        with pytest.raises(RequestError, match=f"cannot share a table: edits of the suite's sources {words}"):
+            check_tables([one, other], "here")
+
+
 def test_another_version_of_the_network_parts_pairs_and_rows(record):
     content = record.to_json()
     content["provenance"]["entries"][0]["version"] += 1

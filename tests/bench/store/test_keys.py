@@ -1,17 +1,22 @@
 """Whatever can change a result changes the key."""
 
+import json
 from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 
 from bench.store.keys import Context, stage_key
+from bench.store.store import STAGE
 from bench.tracks.track import tracks
+from bench.trials.report import heading
+from bench.trials.run import run
 from pruners import Given, LearnMask, Prune, Rewind, Stage, Train, Transform
 from pruners.gradual import Gradual
 from pruners.methods.rigl import GrowByGradient
 from pruners.methods.set import GrowAtRandom
 from registries import Identity
+from registries.hashing import content_key
 from tests.bench.toy import toy_plan
 
 CONTEXT = Context(
@@ -41,6 +46,7 @@ OTHER: dict[str, Any] = {
     "seed": 1,
     "protocol": "equal-total",
     "numerics": {"device": "cuda", "threads": 1},
+    "edits": "some",
 }
 
 
@@ -214,3 +220,33 @@ def test_the_trial_id_knows_what_is_evaluated_and_the_track(tmp_path, changed_to
     folders.append(toy_plan(tmp_path, track="other").folder)
     folders += [toy_plan(tmp_path, pruner="random").folder, toy_plan(tmp_path, sparsity="0.8").folder]
     assert len(set(folders)) == len(folders)
+
+
+def test_edited_sources_of_the_suite_share_nothing_with_those_of_a_commit(tmp_path, suite_of):
+    """Neither stages nor scores of baselines, nor records, nor data and maps that the suite computes."""
+
+    def kept(fingerprint, edited):
+        suite_of(fingerprint, edited=edited)
+        planned = toy_plan(tmp_path)
+        simulated = planned.data.root.place
+        return planned.context.key, content_key(planned.evaluation_inputs), planned.folder, simulated
+
+    clean, edited, edited_again = kept("1", False), kept("2", True), kept("3", True)
+    assert all(len(set(values)) == 3 for values in zip(clean, edited, edited_again, strict=True))
+    assert kept("2", True) == edited
+    assert kept("2", False) == kept("2", None) == clean  # committed; and without git, where nobody can tell
+
+
+def test_edits_are_said_in_one_line_and_kept_in_stages_and_records(tmp_path, suite_of):
+    suite_of("0123456789abcdef", edited=True)
+    planned = toy_plan(tmp_path)
+    (line,) = [line for line in heading(planned) if line.startswith("sources")]
+    assert line == (
+        "sources of the suite are edited (0123456789ab): results are kept apart from those of commit a commit"
+    )
+    record = run(planned, False, lambda said: None)
+    assert (record.provenance.dirty, record.provenance.sources) == (True, "0123456789abcdef")
+    stages = [json.loads(path.read_text())["stage"] for path in planned.store.glob(f"*/{STAGE}")]
+    assert {stage["sources"] for stage in stages} == {"0123456789abcdef"}
+    suite_of("0123456789abcdef", edited=False)
+    assert not [line for line in heading(planned) if line.startswith("sources")]

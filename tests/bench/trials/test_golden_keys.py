@@ -16,7 +16,9 @@ GOLDEN = json.loads(Path(__file__).with_name("golden_keys.json").read_text())
 
 
 @pytest.mark.parametrize("name", sorted(GOLDEN))
-def test_keys_are_golden(name, tmp_path, monkeypatch):
+def test_keys_are_golden(name, tmp_path, monkeypatch, suite_of):
+    suite_of("those of a commit", edited=False)
+
     def numerics(device, threads):
         return {"device": "cpu", "dtype": "float32", "tf32": False, "threads": threads, "torch": "golden"}
 

@@ -13,8 +13,9 @@ NAMES = json.loads(Path(__file__).with_name("published_ids.json").read_text())
 
 
 @pytest.mark.show
-def test_trial_ids_of_published_rows_stay(tmp_path, monkeypatch):
+def test_trial_ids_of_published_rows_stay(tmp_path, monkeypatch, suite_of):
     """Those that were published when this was written; it takes the data of the track, which are simulated first."""
+    suite_of("those of a commit", edited=False)
     names = set()
     for record in read_archive(PUBLISHED):
         numerics = record.provenance.numerics.to_json()

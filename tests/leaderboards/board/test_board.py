@@ -322,6 +322,7 @@ def spoiled(records, change):
         (lambda c: c["trial"].update(protocol="equal-total"), "mixes the protocols"),
         (lambda c: c["provenance"]["data"].update(kind="real"), "mixes simulated and real data"),
         (lambda c: c["provenance"]["data"].update(identity="another"), "2 different sets of data"),
+        (lambda c: c["provenance"].update(dirty=True, sources="another"), "edits of the suite's sources"),
     ],
 )
 def test_records_that_do_not_belong_together_are_refused(swept, change, message):

@@ -186,6 +186,16 @@ def test_rows_that_cannot_be_paired_are_refused(template):
         row_of([*dense, Record.of(content)], DENSE, "here")
 
 
+def test_rows_of_edited_sources_are_not_paired_with_those_of_a_commit(template):
+    dense = [make(template, seed, "dense") for seed in range(2)]
+    contents = [make(template, seed, "snip").to_json() for seed in range(2)]
+    for content in contents:
+        content["provenance"].update(dirty=True, sources="another")
+    records = [*dense, *map(Record.of, contents)]
+    with pytest.raises(RequestError, match="cannot be paired: edits of the suite's sources another / "):
+        compare(row_of(records, SNIP, "here"), row_of(records, DENSE, "here"), "psnr")
+
+
 @pytest.fixture
 def folder(template, tmp_path):
     for seed in range(3):
