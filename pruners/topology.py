@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pruners.entries import Plan
 from pruners.mask import Mask
-from registries import RequestError
+from registries.bounds import Bounds
 
 
 def exchanged(mask: Mask, weights: Mapping[str, Tensor], growth: Mapping[str, Tensor], fraction: float) -> Mask:
@@ -51,8 +51,7 @@ def update_steps(plan: Plan, updates: int, fraction: float) -> tuple[int, ...]:
     RequestError
         If the fraction to exchange is none.
     """
-    if not 0 < fraction <= 1:
-        raise RequestError(f"--set pruner.fraction={fraction}: give the part to exchange, above 0 and at most 1")
+    Bounds(0, 1, above=True).check(fraction, "--set pruner.fraction")
     last = plan.at(0.75)
     number = max(0, min(updates, last - 1))
     return tuple(last * u // (number + 1) for u in range(1, number + 1))

@@ -6,11 +6,14 @@ from pydantic import JsonValue
 
 from records.fields import Part, Role, Value, about, sequence
 from records.row_name import RowName
+from registries.bounds import Bounds
 
 PROTOCOLS = ("standard", "equal-total")
 DEFAULT_SPARSITY = "0.9"
 NO_CONTROL = "none"
 """How a list of controls names the trial without one."""
+SEEDS = Bounds(0, 2**31, below=True)
+ACCELERATIONS = Bounds(1, 1000)
 
 SettingValue = bool | int | float | str
 

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, get_args, get_origin
 
+from registries.bounds import COUNT
 from registries.errors import RequestError
 
 Option = bool | int | float | str
@@ -34,7 +35,7 @@ def parse_options(what: str, defaults: Mapping[str, Option], given: Mapping[str,
     defaults : mapping
         All options there are.
     given : mapping
-        Name to text. Whole numbers count something and are at least 1.
+        Name to text. Whole numbers count something: there is at least 1 of it.
 
     Raises
     ------
@@ -56,8 +57,8 @@ def _parse(what: str, name: str, defaults: Mapping[str, Option], text: str) -> O
         value = type(default)(text)
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError
-        if isinstance(value, int) and value < 1:
-            raise RequestError(f"{what}.{name}: {text} is not positive")
+        if isinstance(value, int):
+            COUNT.check(value, f"{what}.{name}")
         return value
     except ValueError:
         raise RequestError(

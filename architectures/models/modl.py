@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from architectures.contract import Architecture, architecture
 from architectures.operators import NormalOperator, conjugate_gradient, magnitude, sense_adjoint
 from architectures.unet import as_channels, as_complex
-from registries import RequestError
+from registries.bounds import Bounds
 
 
 class ConvolutionalDenoiser(nn.Module):
@@ -87,8 +87,7 @@ class MoDL(Architecture):
         fixed_lambda: bool = False,
     ) -> None:
         super().__init__()
-        if initial_lambda <= 0:
-            raise RequestError(f"--set arch.initial_lambda={initial_lambda}: give a positive weight, e.g. 0.05")
+        Bounds(1e-12, 1e6).check(initial_lambda, "--set arch.initial_lambda")
         self.denoiser = denoiser
         self.unrolls = unrolls
         self.iterations = iterations

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.cli import plugins
-from registries import RequestError
+from bench.cli.numbers import whole
+from registries.bounds import Bounds
 from registries.checking import Outcome
 
 if TYPE_CHECKING:
@@ -29,20 +30,30 @@ def add(commands: Any) -> None:
     plugins.add_option(pruner)
     pruner.set_defaults(execute=execute_pruner)
     statistics = kinds.add_parser("statistics", help="measure how often the 95 %% interval holds the truth")
-    statistics.add_argument("--repetitions", type=int, default=4000, metavar="N", help="of each design (default 4000)")
+    statistics.add_argument(
+        "--repetitions",
+        type=whole(Bounds(1, 1_000_000)),
+        default=4000,
+        metavar="N",
+        help="of each design (default 4000)",
+    )
     statistics.set_defaults(execute=execute_statistics)
     sweep = kinds.add_parser("sweep", help="kill a sweep, let its machine fail, and compare it with an undisturbed one")
-    sweep.add_argument("--kills", type=int, default=20, metavar="N", help="SIGKILLs at random moments (default 20)")
-    sweep.add_argument("--faults", type=int, default=10, metavar="N", help="faults of storage and memory (default 10)")
-    sweep.set_defaults(execute=execute_sweep)
     store = kinds.add_parser("store", help="damage files of a store and see whether each is noticed")
-    store.add_argument("--damages", type=int, default=10, metavar="N", help="files to damage (default 10)")
+    for parser, name, least, default, words in (
+        (sweep, "--kills", 0, 20, "SIGKILLs at random moments"),
+        (sweep, "--faults", 0, 10, "faults of storage and memory"),
+        (store, "--damages", 1, 10, "files to damage"),
+    ):
+        number = whole(Bounds(least, 10_000))
+        parser.add_argument(name, type=number, default=default, metavar="N", help=f"{words} (default {default})")
+    sweep.set_defaults(execute=execute_sweep)
     store.set_defaults(execute=execute_store)
     for disturbed in (sweep, store):
         disturbed.add_argument(
             "track", nargs="?", default="stress", metavar="TRACK", help="a short one (default stress)"
         )
-        disturbed.add_argument("--seed", type=int, default=0, metavar="N", help="seed of what happens when (default 0)")
+        disturbed.add_argument("--seed", type=whole(Bounds(0)), default=0, metavar="N", help="seed of what happens when (default 0)")
 
 
 def execute_architecture(chosen: argparse.Namespace) -> int:
@@ -71,8 +82,6 @@ def execute_statistics(chosen: argparse.Namespace) -> int:
     from leaderboards.statistics.coverage import coverage_table
     from registries.text import aligned
 
-    if chosen.repetitions < 1:
-        raise RequestError(f"--repetitions {chosen.repetitions}: at least 1")
     print(f"share of 95 % intervals that hold the true mean, {chosen.repetitions} simulated data sets each;")
     print("variances between seeds and between patients in units of the residual one")
     print("\n".join(aligned(coverage_table(chosen.repetitions))))
@@ -84,9 +93,6 @@ def execute_sweep(chosen: argparse.Namespace) -> int:
     from bench.check.faults import fault_lines, faulty_sweeps
     from bench.check.kills import kill_lines, killed_sweeps
 
-    for name in ("kills", "faults"):
-        if getattr(chosen, name) < 0:
-            raise RequestError(f"--{name} {getattr(chosen, name)}: at least 0")
     with _undisturbed(chosen) as (whole, folder):
         killed = list(killed_sweeps(whole, chosen.kills, folder, chosen.seed))
         for line in kill_lines(killed):
@@ -101,8 +107,6 @@ def execute_store(chosen: argparse.Namespace) -> int:
     """Sweep undisturbed, then again and again from a store of which files are damaged."""
     from bench.check.damage import damage_lines, damaged_stores
 
-    if chosen.damages < 1:
-        raise RequestError(f"--damages {chosen.damages}: at least 1")
     with _undisturbed(chosen) as (whole, folder):
         stores = damaged_stores(whole, chosen.damages, folder, chosen.seed)
         for line in damage_lines(stores):

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from bench.cli import plugins
+from bench.cli.numbers import whole
+from records.trial import ACCELERATIONS
 
 if TYPE_CHECKING:
     from leaderboards.rows.compare import Comparison
@@ -30,7 +32,9 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--track", metavar="TRACK", help="its confirmatory contrasts instead of --a and --b")
     parser.add_argument("--train-on", metavar="SET", help="rows of this training set alone")
-    parser.add_argument("--acceleration", type=int, metavar="R", help="rows of this acceleration alone")
+    parser.add_argument(
+        "--acceleration", type=whole(ACCELERATIONS), metavar="R", help="rows of this acceleration alone"
+    )
     parser.add_argument("--metric", default="psnr", metavar="M", help="psnr (default), ssim, nmse, hfen, …")
     parser.add_argument("--plot", metavar="FILE", help="forest plot (default: RESULTS/compare.png)")
     plugins.add_option(parser)

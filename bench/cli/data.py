@@ -6,20 +6,23 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.cli.numbers import whole
 from registries import RequestError
+from registries.bounds import Bounds
 
 if TYPE_CHECKING:
     from datasets.roots import DataRoot
 
+PATIENTS = Bounds(0, 1_000_000)
 SIZES = {
-    "knee-train": (12, "knee patients for training"),
-    "knee-val": (6, "knee patients for test"),
-    "brain-train": (2, "brain patients for training"),
-    "brain-val": (6, "brain patients for test"),
-    "slices": (10, "slices per volume"),
-    "matrix": (160, "rows and columns of the images"),
-    "coils": (8, "receive coils"),
-    "seed": (0, "of all randomness"),
+    "knee-train": (12, PATIENTS, "knee patients for training"),
+    "knee-val": (6, PATIENTS, "knee patients for test"),
+    "brain-train": (2, PATIENTS, "brain patients for training"),
+    "brain-val": (6, PATIENTS, "brain patients for test"),
+    "slices": (10, Bounds(1, 1000), "slices per volume"),
+    "matrix": (160, Bounds(16, 640), "rows and columns of the images"),
+    "coils": (8, Bounds(1, 32), "receive coils"),
+    "seed": (0, Bounds(0, 1_000_000), "of all randomness"),
 }
 ROOT_HELP = "folder with fastMRI's knee/ and brain/"
 
@@ -33,13 +36,16 @@ def add(commands: Any) -> None:
     check.set_defaults(execute=execute_check)
     simulate = actions.add_parser("simulate", help="write simulated knees and brains in fastMRI's layout")
     simulate.add_argument("root", metavar="ROOT", help="folder to make")
-    for name, (default, what) in SIZES.items():
-        simulate.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"{what} (default {default})")
+    for name, (usual, bounds, what) in SIZES.items():
+        words = f"{what} (default {usual})"
+        simulate.add_argument(f"--{name}", type=whole(bounds), default=usual, metavar="N", help=words)
     simulate.set_defaults(execute=execute_simulate)
     preview = actions.add_parser("preview", help="write a montage of some volumes as PNG")
     preview.add_argument("root", metavar="ROOT", help=ROOT_HELP)
     preview.add_argument("--out", default="preview.png", metavar="FILE", help="picture to write (default preview.png)")
-    preview.add_argument("--volumes", type=int, default=8, metavar="N", help="at most so many (default 8)")
+    preview.add_argument(
+        "--volumes", type=whole(Bounds(1, 10_000)), default=8, metavar="N", help="at most so many (default 8)"
+    )
     preview.set_defaults(execute=execute_preview)
     annotations = actions.add_parser("annotations", help="say what fastMRI+ tables hold, and what matches the volumes")
     annotations.add_argument("folder", metavar="DIR", help="folder of the CSV files")
@@ -80,11 +86,6 @@ def execute_simulate(chosen: argparse.Namespace) -> int:
     from datasets.simulated import Simulation, simulate
 
     sizes = {name.replace("-", "_"): getattr(chosen, name.replace("-", "_")) for name in SIZES}
-    bounds = {"slices": (1, 1000), "matrix": (16, 640), "coils": (1, 32)}
-    for name, value in sizes.items():
-        least, most = bounds.get(name, (0, 10**6))
-        if not least <= value <= most:
-            raise RequestError(f"--{name.replace('_', '-')} {value}: from {least} to {most}")
     if chosen.matrix % 2:
         raise RequestError(f"--matrix {chosen.matrix}: give an even number")
     if not any(Simulation(**sizes).patients.values()):
@@ -100,8 +101,6 @@ def execute_preview(chosen: argparse.Namespace) -> int:
     from datasets.manifest import open_manifest
     from datasets.preview import montage, spread
 
-    if chosen.volumes < 1:
-        raise RequestError(f"--volumes {chosen.volumes}: at least 1")
     root = _root(chosen.root)
     volumes = open_manifest(root).volumes
     out = Path(chosen.out)

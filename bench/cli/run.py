@@ -7,7 +7,8 @@ from dataclasses import fields
 from typing import Any
 
 from bench.cli import plugins
-from records.trial import DEFAULT_SPARSITY
+from bench.cli.numbers import whole
+from records.trial import ACCELERATIONS, DEFAULT_SPARSITY, SEEDS
 
 
 def add(commands: Any) -> None:
@@ -31,8 +32,10 @@ def add(commands: Any) -> None:
         metavar="SET",
         help="knee, brain, knee+brain, knee-clean, …; knee-12 for 12 of its patients",
     )
-    parser.add_argument("--acceleration", type=int, default=4, metavar="R", help="of undersampling (default 4)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the trial (default 0)")
+    parser.add_argument(
+        "--acceleration", type=whole(ACCELERATIONS), default=4, metavar="R", help="of undersampling (default 4)"
+    )
+    parser.add_argument("--seed", type=whole(SEEDS), default=0, metavar="N", help="of the trial (default 0)")
     parser.add_argument("--protocol", metavar="P", help="standard or equal-total (default: the track's)")
     parser.add_argument(
         "--control",

@@ -7,14 +7,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.cli import plugins
+from bench.cli.numbers import real, whole
 from registries import RequestError
+from registries.bounds import Bounds
 
 if TYPE_CHECKING:
     from bench.speed.inputs import Shape
 
 NETWORKS = "networks"
-SMALLEST = 16
-"""Rows and columns; fewer leave no line of calibration."""
+SIDE = whole(Bounds(16, 4096))
+"""Fewer rows or columns leave no line of calibration."""
+UP_TO_1024 = whole(Bounds(1, 1024))
+COUNTS = {
+    "coils": UP_TO_1024,
+    "rows": SIDE,
+    "columns": SIDE,
+    "runs": whole(Bounds(1, 1_000_000)),
+    "threads": UP_TO_1024,
+}
 ACTIONS = (NETWORKS, "channels", "pruners", "architectures", "packing")
 
 
@@ -39,7 +49,9 @@ def add(commands: Any) -> None:
     _add_architectures(actions)
     packing = actions.add_parser("packing", help="trials per minute with several workers side by side")
     packing.add_argument("track", nargs="?", default="toy", metavar="TRACK", help="a short one (default toy)")
-    packing.add_argument("--workers", nargs="+", type=int, default=[1, 2, 4, 8], metavar="N", help="default 1 2 4 8")
+    packing.add_argument(
+        "--workers", nargs="+", type=UP_TO_1024, default=[1, 2, 4, 8], metavar="N", help="default 1 2 4 8"
+    )
     _add_device(packing)
     packing.set_defaults(execute=execute_packing)
 
@@ -52,11 +64,13 @@ def _add_networks(actions: Any) -> None:
         "beside each record, where `leaderboard` finds it.",
     )
     parser.add_argument("records", nargs="+", metavar="RECORD", help="record.json or its folder")
-    parser.add_argument("--batch", nargs="+", type=int, default=[1, 8], metavar="N", help="of slices (default 1 8)")
+    parser.add_argument(
+        "--batch", nargs="+", type=UP_TO_1024, default=[1, 8], metavar="N", help="of slices (default 1 8)"
+    )
     for name in ("coils", "rows", "columns"):
-        parser.add_argument(f"--{name}", type=int, metavar="N", help="of k-space (default: of the data)")
-    parser.add_argument("--runs", type=int, default=15, metavar="N", help="default 15")
-    parser.add_argument("--threads", type=int, metavar="N", help="default: as the record's track")
+        parser.add_argument(f"--{name}", type=COUNTS[name], metavar="N", help="of k-space (default: of the data)")
+    parser.add_argument("--runs", type=COUNTS["runs"], default=15, metavar="N", help="default 15")
+    parser.add_argument("--threads", type=COUNTS["threads"], metavar="N", help="default: as the record's track")
     plugins.add_option(parser)
     _add_device(parser)
     _add_variants(parser)
@@ -67,8 +81,8 @@ def _add_channels(actions: Any) -> None:
     parser = actions.add_parser("channels", help="what removing channels buys, on untrained networks")
     parser.add_argument("--arch", nargs="+", default=[], metavar="A", help="architectures (default all)")
     parser.add_argument("--size", default="mini", metavar="SIZE", help="of the networks (default mini)")
-    ratios = [0.3, 0.5, 0.7]
-    parser.add_argument("--removed", nargs="+", type=float, default=ratios, metavar="F", help="default 0.3 0.5 0.7")
+    ratio, usual = real(Bounds(0, 1, below=True)), [0.3, 0.5, 0.7]
+    parser.add_argument("--removed", nargs="+", type=ratio, default=usual, metavar="F", help="default 0.3 0.5 0.7")
     _add_counts(parser, (("coils", 6), ("rows", 80), ("columns", 88), ("runs", 15), ("threads", 1)))
     _add_device(parser)
     parser.set_defaults(execute=execute_channels)
@@ -80,7 +94,7 @@ def _add_pruners(actions: Any) -> None:
     parser.add_argument("--track", default="demo", metavar="T", help="data and steps (default demo)")
     parser.add_argument("--only", nargs="+", default=[], metavar="P", help="pruners (default all)")
     parser.add_argument("--sparsity", default="0.9", metavar="S", help="default 0.9")
-    parser.add_argument("--runs", type=int, default=3, metavar="N", help="default 3")
+    parser.add_argument("--runs", type=COUNTS["runs"], default=3, metavar="N", help="default 3")
     _add_device(parser)
     parser.set_defaults(execute=execute_pruners)
 
@@ -96,7 +110,7 @@ def _add_architectures(actions: Any) -> None:
 
 def _add_counts(parser: Any, counts: Sequence[tuple[str, int]]) -> None:
     for name, default in counts:
-        parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"default {default}")
+        parser.add_argument(f"--{name}", type=COUNTS[name], default=default, metavar="N", help=f"default {default}")
 
 
 def _add_device(parser: Any) -> None:
@@ -116,10 +130,6 @@ def execute_networks(chosen: argparse.Namespace) -> int:
     from records.record import FILE, Record
 
     plugins.load(chosen)
-    _check_counts(chosen, ("runs", "threads"))
-    for number in chosen.batch:
-        if number < 1:
-            raise RequestError(f"--batch {number}: at least 1")
     _check_variants(chosen.variants)
     device = choose_device(chosen.device).type
     for name in chosen.records:
@@ -142,12 +152,8 @@ def execute_channels(chosen: argparse.Namespace) -> int:
     from bench.speed.inputs import Shape
     from bench.trials.plan import choose_device
 
-    _check_counts(chosen, ("coils", "rows", "columns", "runs", "threads"))
     for name in chosen.arch or architectures.names():
         architectures.get(name).arguments(chosen.size)
-    for ratio in chosen.removed:
-        if not 0 <= ratio < 1:
-            raise RequestError(f"--removed {ratio}: give a fraction of the channels, at least 0 and below 1")
     shape = _shape(chosen, Shape(0, 0, 0))
     device = choose_device(chosen.device).type
     names, ratios = tuple(chosen.arch), tuple(chosen.removed)
@@ -160,7 +166,6 @@ def execute_pruners(chosen: argparse.Namespace) -> int:
     os.environ["TQDM_DISABLE"] = "1"  # trainings of a few steps
     from bench.speed.mask_costs import pruners_table
 
-    _check_counts(chosen, ("runs",))
     lines = pruners_table(chosen.arch, chosen.track, chosen.sparsity, chosen.only, chosen.runs, chosen.device)
     for line in lines:
         print(line, flush=True)
@@ -174,9 +179,6 @@ def execute_packing(chosen: argparse.Namespace) -> int:
     from bench.trials.plan import choose_device
 
     find_track(chosen.track)
-    for number in chosen.workers:
-        if number < 1:
-            raise RequestError(f"--workers {number}: at least 1")
     print("\n".join(packing_table(chosen.track, chosen.workers, choose_device(chosen.device).type)))
     return 0
 
@@ -187,7 +189,6 @@ def execute_architectures(chosen: argparse.Namespace) -> int:
     from bench.speed.peers import Case, measure
     from bench.trials.plan import choose_device
 
-    _check_counts(chosen, ("coils", "rows", "columns", "runs", "threads"))
     for name in architectures.names():
         architectures.get(name).arguments(chosen.size)
     _check_variants(chosen.variants)
@@ -195,13 +196,6 @@ def execute_architectures(chosen: argparse.Namespace) -> int:
     case = Case(chosen.size, chosen.coils, chosen.rows, chosen.columns, device, chosen.threads)
     print("\n".join(measure(case, chosen.runs, chosen.variants)))
     return 0
-
-
-def _check_counts(chosen: argparse.Namespace, names: Sequence[str]) -> None:
-    for name in names:
-        value = getattr(chosen, name)
-        if value is not None and value < 1:
-            raise RequestError(f"--{name} {value}: at least 1")
 
 
 def _check_variants(variants: Sequence[str]) -> None:
@@ -216,9 +210,5 @@ def _shape(chosen: argparse.Namespace, usual: "Shape") -> "Shape":
     """What was asked for, else that of the data."""
     from dataclasses import replace
 
-    _check_counts(chosen, ("coils", "rows", "columns"))
-    for name in ("rows", "columns"):
-        if (getattr(chosen, name) or SMALLEST) < SMALLEST:
-            raise RequestError(f"--{name} {getattr(chosen, name)}: at least {SMALLEST}")
     asked = {name: getattr(chosen, name) for name in ("coils", "rows", "columns")}
     return replace(usual, **{name: value for name, value in asked.items() if value is not None})

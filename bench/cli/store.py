@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from registries import RequestError
+from bench.cli.numbers import real
+from registries.bounds import Bounds
 
 MIB = 2**20
 
@@ -22,7 +23,13 @@ def add(commands: Any) -> None:
         _add_folder(action, default=argparse.SUPPRESS)  # else it would undo what stands before the action
         action.set_defaults(execute=execute)
         if name == "trim":
-            action.add_argument("--days", type=float, default=30.0, metavar="D", help="unused for so long (default 30)")
+            action.add_argument(
+                "--days",
+                type=real(Bounds(0, 36_500)),
+                default=30.0,
+                metavar="D",
+                help="unused for so long (default 30)",
+            )
     _add_folder(parser)
     parser.set_defaults(execute=execute_show)
 
@@ -58,8 +65,6 @@ def execute_trim(chosen: argparse.Namespace) -> int:
     from bench.sweep.lock import only_driver
 
     store = _store(chosen)
-    if chosen.days < 0:
-        raise RequestError(f"--days {chosen.days}: at least 0")
     stage_folders(store)  # it exists
     with only_driver(store, "store trim"):
         number, size = trim(store, chosen.days)

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.cli import plugins
+from bench.cli.numbers import real, whole
 from registries import RequestError
+from registries.bounds import Bounds
 
 if TYPE_CHECKING:
     from bench.sweep.cells import Cell
@@ -33,9 +35,11 @@ def add(commands: Any) -> None:
     parser.add_argument("--retry-failed", action="store_true", help="carry out failed trials again")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done and how long it takes")
     parser.add_argument("--executor", default="local", choices=EXECUTORS, help="local processes (default) or ray")
-    parser.add_argument("--workers", type=int, metavar="N", help="trials at once (default: as many as fit)")
+    parser.add_argument(
+        "--workers", type=whole(Bounds(1, 1024)), metavar="N", help="trials at once (default: as many as fit)"
+    )
     parser.add_argument("--address", metavar="A", help="of a Ray cluster (default: one on this machine)")
-    parser.add_argument("--gpus", type=float, metavar="F", help="GPUs of each trial on Ray, e.g. 0.25")
+    parser.add_argument("--gpus", type=real(Bounds(0, 1024)), metavar="F", help="GPUs of each trial on Ray, e.g. 0.25")
     plugins.add_option(parser)
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda")
     parser.add_argument("--out", default="results", metavar="DIR", help="where outputs go (default results)")
@@ -95,8 +99,6 @@ def execute(chosen: argparse.Namespace) -> int:
 
 
 def _check(chosen: argparse.Namespace) -> None:
-    if chosen.workers is not None and chosen.workers < 1:
-        raise RequestError(f"--workers {chosen.workers}: at least 1")
     if chosen.executor != "ray" and (chosen.address or chosen.gpus is not None):
         raise RequestError("--address and --gpus are for --executor ray")
     if chosen.gpus is not None and not (0 <= chosen.gpus <= 1 or chosen.gpus == int(chosen.gpus) > 0):

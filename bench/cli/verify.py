@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench.cli import plugins
 from bench.cli.leaderboard import PUBLISHED
+from bench.cli.numbers import whole
+from records.trial import ACCELERATIONS, SEEDS
 from registries import RequestError
 
 if TYPE_CHECKING:
@@ -27,9 +29,11 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("target", metavar="ROW|RECORD", help="row name, or the path of a record or its folder")
     parser.add_argument("--records", metavar="DIR", help=f"board or folder that holds the row (default {PUBLISHED}/*)")
-    parser.add_argument("--seed", type=int, metavar="N", help="of a row (default: its first)")
+    parser.add_argument("--seed", type=whole(SEEDS), metavar="N", help="of a row (default: its first)")
     parser.add_argument("--train-on", metavar="SET", help="of a row, where it stands on several training sets")
-    parser.add_argument("--acceleration", type=int, metavar="R", help="of a row, where it stands at several")
+    parser.add_argument(
+        "--acceleration", type=whole(ACCELERATIONS), metavar="R", help="of a row, where it stands at several"
+    )
     parser.add_argument("--track", metavar="FILE", help="of the record, if it is no built-in one")
     parser.add_argument("--data", metavar="ROOT", help="folder with fastMRI's knee/ and brain/ (default: simulated)")
     parser.add_argument("--annotations", metavar="DIR", help="fastMRI+ tables (default: ROOT/fastmri_plus)")

@@ -7,6 +7,7 @@ from itertools import product
 from pathlib import Path
 
 from architectures import architectures
+from bench.tracks.parsing import BOUNDS
 from bench.tracks.track import SUFFIX, Grid, Track
 from bench.trials.controls import OF_DENSE
 from bench.trials.request import Request, resolve
@@ -90,8 +91,8 @@ def _check(block: Grid, track: Track) -> None:
     for training_set in block.train_on:
         parse_training_set(training_set)
     where = f"track '{track.name}', grid"
-    if any(steps < 1 for steps in block.steps):
-        raise RequestError(f"{where}: steps {min(block.steps)} is not positive")
+    for steps in block.steps:
+        BOUNDS["steps"].check(steps, f"{where}, steps")
     for setting in block.settings:
         if "=" not in setting or "," in setting:
             raise RequestError(f"{where}: setting '{setting}': write NAME=VALUE, without a comma")

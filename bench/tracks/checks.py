@@ -9,10 +9,8 @@ from pruners import pruners
 from records.grid import Contrast
 from records.row_name import RowName
 from registries import RequestError
+from registries.bounds import COUNT
 
-SMALLEST_MATRIX = 16
-"""Rows and columns that the simulated anatomy and the poolings of the smallest networks need."""
-MOST_THREADS = 1024
 METRIC = "psnr"
 """What boards show contrasts in."""
 
@@ -65,15 +63,6 @@ def check_simulation(simulation: Simulation | None, where: str) -> None:
     """
     if simulation is None:
         return
-    if simulation.matrix < SMALLEST_MATRIX:
-        raise RequestError(f"{where}, [simulation], matrix: {simulation.matrix} is below {SMALLEST_MATRIX}")
-    if simulation.slices < 1:
-        raise RequestError(f"{where}, [simulation], slices: {simulation.slices} is not positive")
+    COUNT.check(simulation.slices, f"{where}, [simulation], slices")
     if not simulation.knee_train + simulation.brain_train:
         raise RequestError(f"{where}, [simulation]: no patient to train on; raise knee_train or brain_train")
-
-
-def check_threads(threads: int, where: str) -> None:
-    """Raises `RequestError` for more threads than any machine has."""
-    if threads > MOST_THREADS:
-        raise RequestError(f"{where}, threads: {threads} is above {MOST_THREADS}")

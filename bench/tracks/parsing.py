@@ -1,6 +1,5 @@
 """From the values of a file or of a command line to settings of the declared types."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
@@ -9,6 +8,7 @@ from bench.tracks.settings import LOSSES, PRECISIONS
 from datasets.undersampling import PATTERNS
 from records.trial import PROTOCOLS
 from registries import RequestError
+from registries.bounds import MOST, Bounds, shortened
 
 CHOICES = {
     "loss": LOSSES,
@@ -17,9 +17,22 @@ CHOICES = {
     "pattern": tuple(PATTERNS),
     "kind": ("low-resolution", "espirit"),
 }
-POSITIVE = ("steps", "batch", "learning_rate", "clip", "threads", "matrix", "coils", "seeds", "centre")
-MOST = 10**9
-"""Of any whole number."""
+PATIENTS = Bounds(0, 100_000)
+BOUNDS = {
+    "steps": Bounds(1, 10_000_000),
+    "batch": Bounds(1, 256),  # slices; more than the data hold repeat them
+    "learning_rate": Bounds(0, 100, above=True),
+    "warm_up": Bounds(0, 1),
+    "clip": Bounds(0, MOST, above=True),
+    "weight_decay": Bounds(0, 1000),
+    "threads": Bounds(1, 1024),  # no machine has more
+    "centre": Bounds(0, 1, above=True, below=True),  # at 1 no other column is left
+    "matrix": Bounds(16, 2048),  # what the simulated anatomy and the poolings of the smallest networks need
+    "coils": Bounds(1, 128),
+    "seeds": Bounds(1, 1000),
+    **dict.fromkeys(("knee_train", "knee_val", "brain_train", "brain_val"), PATIENTS),
+}
+"""Of numbers by the name of their key, wherever it stands; others are at least 0."""
 Settings = TypeVar("Settings")
 
 
@@ -40,14 +53,13 @@ def settings_from(
     for name, field in declared.items():
         if name not in values and field.default is MISSING:
             raise RequestError(f"{where}: key '{name}' is missing")
+    for name, value in values.items():
+        if isinstance(value, int | float):
+            BOUNDS.get(name, Bounds(0)).check(value, f"{where}, {name}")
     converted = {n: v if n in nested else _convert(declared[n].type, v, f"{where}, {n}") for n, v in values.items()}
     for name, value in converted.items():
         if name in CHOICES and value not in CHOICES[name]:
             raise RequestError(f"{where}, {name}: '{value}' is none of {', '.join(CHOICES[name])}")
-        if isinstance(value, int | float) and not (0 <= value < math.inf and (value > 0 or name not in POSITIVE)):
-            raise RequestError(f"{where}, {name}: {value} is not positive")
-        if isinstance(value, int) and value > MOST:
-            raise RequestError(f"{where}, {name}: {value} is above {MOST}")
     return kind(**converted)
 
 
@@ -58,5 +70,5 @@ def _convert(declared: Any, value: Any, where: str) -> Any:
         if declared == listed and isinstance(value, list) and all(type(v) is kind for v in value):
             return tuple(value)
     if type(value) is not declared:
-        raise RequestError(f"{where}: {value!r} is not of type {getattr(declared, '__name__', declared)}")
+        raise RequestError(f"{where}: '{shortened(value)}' is not of type {getattr(declared, '__name__', declared)}")
     return value

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from architectures import architectures
-from bench.tracks.checks import check_evaluation, check_simulation, check_threads
+from bench.tracks.checks import check_evaluation, check_simulation
 from bench.tracks.parsing import settings_from
 from bench.tracks.settings import EvaluationSettings, TrainingSettings
 from datasets.simulated import Simulation
@@ -192,19 +192,13 @@ def load_track(path: Path) -> Track:
             for number, entry in enumerate(given, start=1)
             for single in (_combinations(entry, f"track {path.name}, {name} {number}") if kind is Contrast else [entry])
         )
-    if sections["data"].centre >= 1:
-        raise RequestError(
-            f"track {path.name}, [data], centre: {sections['data'].centre} leaves no other column; use 0.32"
-        )
     where = f"track {path.name}"
     check_evaluation(sections["evaluation"], sections["contrasts"], where)
     check_simulation(sections["simulation"], where)
     if "name" in content:
         raise RequestError(f"track {path.name}: unknown key 'name'; a track is called like its file")
     plain = {"name": path.stem, **content}
-    track = settings_from(Track, {**plain, **sections}, where, nested=tuple(sections))
-    check_threads(track.threads, where)
-    return track
+    return settings_from(Track, {**plain, **sections}, where, nested=tuple(sections))
 
 
 def _combinations(entry: Mapping[str, Any], where: str) -> list[dict[str, Any]]:

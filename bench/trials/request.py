@@ -19,11 +19,12 @@ from pruners import Plan, PrunerEntry, Stage, pruners
 from pruners.contract import checked
 from pruners.granularity import granularity_of
 from records.row_name import parse_sparsity
-from records.trial import DEFAULT_SPARSITY, PROTOCOLS, Trial
+from records.trial import ACCELERATIONS, DEFAULT_SPARSITY, PROTOCOLS, SEEDS, Trial
 from registries import RequestError, parse_options
+from registries.bounds import Bounds
 
 SECTIONS = ("pruner", "train", "maps", "arch")
-MOST_SEEDS = 2**31
+ROUNDS = Bounds(1, 1000)
 INIT = "init"
 """Set without a section: where the network starts."""
 
@@ -135,10 +136,8 @@ def resolve(request: Request) -> Resolved:
     if missing := granularity_of(entry).missing():
         raise missing
     timing, sparsity = _timing(request, entry), _sparsity(request, entry)
-    if request.acceleration < 1:
-        raise RequestError(f"--acceleration {request.acceleration}: give a whole number of at least 1, e.g. 4 or 8")
-    if not 0 <= request.seed < MOST_SEEDS:
-        raise RequestError(f"--seed {request.seed}: give a whole number of at least 0 and below {MOST_SEEDS}")
+    ACCELERATIONS.check(request.acceleration, "--acceleration")
+    SEEDS.check(request.seed, "--seed")
     protocol = request.protocol or track.protocol
     if protocol not in PROTOCOLS:
         raise RequestError(f"unknown protocol '{protocol}': there are {', '.join(PROTOCOLS)}")
@@ -210,6 +209,7 @@ def _common_options(entry: PrunerEntry, timing: str | None, given: dict[str, str
     has_rounds = entry.in_rounds and timing != "while"
     asked = {"rounds": given.pop("rounds")} if has_rounds and "rounds" in given else {}
     rounds = parse_options(f"pruner '{entry.name}'", {"rounds": entry.rounds}, asked)
+    ROUNDS.check(int(rounds["rounds"]), "--set pruner.rounds")
     return {"scope": scope, "groups": groups, **rounds}
 
 

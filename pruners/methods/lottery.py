@@ -5,7 +5,7 @@ from decimal import Decimal
 from pruners.contract import recipe
 from pruners.entries import TIMINGS, Plan
 from pruners.stages import Prune, Rewind, Stage, Train
-from registries import RequestError
+from registries.bounds import Bounds
 
 
 @recipe(
@@ -30,10 +30,8 @@ def lottery(timing: str, plan: Plan, per_round: float = 0.5, rewind: float = 0.0
     rewind : float
         Fraction of T of the early step (one at least), for while; the learning rate of after is rewound to it, too.
     """
-    if not 0 < per_round < 1:
-        raise RequestError(f"--set pruner.per_round={per_round}: the fraction kept per round is above 0 and below 1")
-    if not 0 <= rewind < 1:
-        raise RequestError(f"--set pruner.rewind={rewind}: give a fraction of the training, at least 0 and below 1")
+    Bounds(0, 0.99, above=True).check(per_round, "--set pruner.per_round")  # nearer to 1 rounds never end
+    Bounds(0, 1, below=True).check(rewind, "--set pruner.rewind")
     early = 0 if timing == "at-init" else max(1, plan.at(rewind))
     rungs = _ladder(plan.sparsity, per_round)
     if not rungs:

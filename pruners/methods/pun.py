@@ -7,7 +7,11 @@ from pruners.contract import fine_tuning, recipe
 from pruners.entries import TIMINGS, Plan
 from pruners.stages import LearnMask, Rewind, Stage, Train
 from registries import RequestError
+from registries.bounds import Bounds
 from registries.options import DECIMALS
+
+TEMPERATURES = Bounds(0.001, 1000)
+"""Beyond them samples are hard, or all alike."""
 
 
 @recipe(
@@ -68,17 +72,16 @@ def pun(
     protect_last : bool
         Keep the last convolution of each network whole (ours).
     """
-    for name, value, good in (
-        ("search", search, search > 0),
-        ("warmup", warmup, 0 <= warmup < 1),
-        ("temperature", temperature, temperature > 0),
-        ("final_temperature", final_temperature, final_temperature >= 0),
-        ("kl", kl, kl >= 0),
-        ("probability", probability, 0 <= probability < 1),
-        ("rate", rate, rate > 0),
+    for name, value, bounds in (
+        ("search", search, Bounds(0, 100, above=True)),
+        ("warmup", warmup, Bounds(0, 1, below=True)),
+        ("temperature", temperature, TEMPERATURES),
+        ("final_temperature", final_temperature or temperature, TEMPERATURES),
+        ("kl", kl, Bounds(0, 1e6)),
+        ("probability", probability, Bounds(0, 1, below=True)),
+        ("rate", rate, Bounds(0, 100, above=True)),
     ):
-        if not good:
-            raise RequestError(f"--set pruner.{name}={value}: is out of range")
+        bounds.check(value, f"--set pruner.{name}")
     if warmup and timing != "at-init":
         raise RequestError(f"--set pruner.warmup={warmup}: belongs to timing 'at-init'; elsewhere weights are trained")
 

@@ -8,6 +8,7 @@ from pruners.contract import pruner
 from pruners.entries import TIMINGS
 from pruners.paths import linearised
 from pruners.problem import Problem, Scores
+from registries.bounds import Bounds
 
 
 @pruner(
@@ -28,6 +29,7 @@ def synflow(problem: Problem, pixels: int = 32) -> Scores:
     pixels : int
         Rows and columns of the image of ones (ours; only zero padding at the border sees it).
     """
+    Bounds(1, 1024).check(pixels, "--set pruner.pixels")
     scores: Scores = {name: torch.zeros_like(weight, dtype=torch.float64) for name, weight in problem.weights.items()}
     for prefix, network in problem.networks().items():
         inside = {name for name, _ in network.named_parameters()}

@@ -129,13 +129,6 @@ def test_what_is_wrong_stands_in_the_report():
     assert "EIO: traceback" in said
 
 
-@pytest.mark.parametrize("option", [("sweep", "--kills"), ("sweep", "--faults"), ("store", "--damages")])
-def test_bad_numbers_are_refused(option, capsys):
-    kind, name = option
-    assert main(["check", kind, name, "-1"]) == 2
-    assert f"bench: {name} -1: at least" in capsys.readouterr().err
-
-
 @pytest.mark.show
 def test_disturbed_sweeps_end_where_an_undisturbed_one_ends(capsys):
     assert main(["check", "sweep", "--kills", "4", "--faults", "10"]) == 0

@@ -317,8 +317,8 @@ BAD = {
     "timing": (["--timing", "later"], "does not exist at timing 'later'"),
     "sparsity": (["--sparsity", "1.0"], "--sparsity 1.0"),
     "sparsity NaN": (["--sparsity", "NaN"], "--sparsity NaN"),
-    "acceleration": (["--acceleration", "0"], "--acceleration 0"),
-    "acceleration text": (["--acceleration", "four"], "invalid int value: 'four'"),
+    "acceleration": (["--acceleration", "0"], "--acceleration: 0 is out of range: it must be at least 1"),
+    "acceleration text": (["--acceleration", "four"], "'four' is not a whole number"),
     "missing root": (["--data", "nowhere"], "no such data folder"),
     "training set": (["--train-on", "elbow"], "unknown training set 'elbow'"),
     "annotations": (["--annotations", "nowhere"], "no such folder of fastMRI+ annotations"),
@@ -466,17 +466,17 @@ def test_simulated_data_are_made_shown_and_described(call, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["simulate", "root", "--matrix", "7"], "--matrix 7"),
-        (["simulate", "root", "--slices", "0"], "--slices 0"),
+        (["simulate", "root", "--matrix", "7"], "--matrix: 7"),
+        (["simulate", "root", "--slices", "0"], "--slices: 0"),
         (["simulate", "root", *[f"--{a}-{p}=0" for a in ("knee", "brain") for p in ("train", "val")]], "no patients"),
         (["simulate", "taken"], "is not empty"),
         (["preview", "nowhere"], "no such data folder"),
-        (["preview", "taken", "--volumes", "0"], "--volumes 0"),
+        (["preview", "taken", "--volumes", "0"], "--volumes: 0"),
         (["annotations", "nowhere"], "holds no fastMRI+ table"),
         (["annotations", "broken"], "lacks the columns"),
         (["annotations", "foreign", "taken"], "matches none of the knee volumes"),
         (["preview", "taken", "--out", "."], "name a file"),
-        (["simulate", "root", "--matrix", "1000000"], "--matrix 1000000"),
+        (["simulate", "root", "--matrix", "1000000"], "--matrix: 1000000"),
     ],
 )
 def test_bad_data_requests_end_in_one_line(call, tmp_path, monkeypatch, arguments, message):

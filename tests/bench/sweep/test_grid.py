@@ -129,7 +129,7 @@ def test_what_a_track_cannot_be_swept_for_is_said(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("steps = [0]", "steps 0 is not positive"),
+        ("steps = [0]", "steps: 0 is out of range"),
         ('settings = ["init"]', "setting 'init': write NAME=VALUE"),
         ('settings = ["init=torch,train.batch=2"]', "write NAME=VALUE, without a comma"),
         ('settings = ["train.steps=6"]\nsteps = [6]', "stands beside steps"),
