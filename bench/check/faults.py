@@ -3,6 +3,7 @@
 import errno
 import os
 import random
+import shutil
 import subprocess
 import tempfile
 import time
@@ -16,6 +17,7 @@ from tqdm import tqdm
 from bench.check.injection import FAULTS, VARIABLE
 from bench.check.kills import kill
 from bench.check.undisturbed import CHECKPOINTS, Undisturbed, finish, start
+from bench.sweep.lock import holder
 from records.record import FILE, Record
 from registries import RequestError
 
@@ -25,7 +27,8 @@ OPERATIONS = 120
 """At most so many operations on files go well before the fault."""
 BYTES = (2_000, 60_000)
 """Sizes of files from which on a limit hits."""
-SECONDS = (4.0, 9.0)
+SECONDS = (0.0, 5.0)
+"""From the begin of a sweep to the move of its folder."""
 PATIENCE = 300.0
 """Seconds until a sweep whose machine fails should have noticed."""
 IN_VAIN = 5
@@ -117,24 +120,18 @@ def _injected(track: str, out: Path, kind: str, draw: random.Random) -> tuple[in
 
 
 def _gone(track: str, out: Path, draw: random.Random) -> tuple[int, str]:
-    """Move the folder away and back once the sweep has noticed."""
+    """Move the folder away while a driver is at work, and back once the sweep has ended."""
     aside = out.with_name(f"{out.name}-aside")
     sweep = start(track, out)
+    while holder(out / ".store").get("pid") != sweep.pid and sweep.poll() is None:
+        time.sleep(0.1)
     time.sleep(draw.uniform(*SECONDS))
-    moved = out.is_dir()
-    if moved:
-        out.rename(aside)
+    out.rename(aside)
     ended = _ended(sweep)
-    if moved:
-        _merge(aside, out)
-    return ended
-
-
-def _merge(aside: Path, out: Path) -> None:
-    """Put back what was moved away; what the sweep still wrote meanwhile goes."""
-    if out.exists():
-        out.rename(out.with_name(f"{out.name}-meanwhile-{time.time_ns()}"))
+    if out.exists():  # what was still written meanwhile
+        shutil.rmtree(out)
     aside.rename(out)
+    return ended
 
 
 def _ended(sweep: subprocess.Popen[str]) -> tuple[int, str]:

@@ -1,6 +1,7 @@
 """The command line: one module per command; nothing heavy is imported before a command is known."""
 
 import argparse
+import errno
 import faulthandler
 import io
 import os
@@ -46,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except OSError as error:  # a full disk, a cache that cannot be written
         print(f"bench: {error}", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print(f"bench: {os.strerror(errno.ENOMEM)}; give the same command with more of it", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("bench: interrupted; the same command continues", file=sys.stderr)

@@ -53,7 +53,9 @@ def add(commands: Any) -> None:
         disturbed.add_argument(
             "track", nargs="?", default="stress", metavar="TRACK", help="a short one (default stress)"
         )
-        disturbed.add_argument("--seed", type=whole(Bounds(0)), default=0, metavar="N", help="seed of what happens when (default 0)")
+        disturbed.add_argument(
+            "--seed", type=whole(Bounds(0)), default=0, metavar="N", help="seed of what happens when (default 0)"
+        )
 
 
 def execute_architecture(chosen: argparse.Namespace) -> int:

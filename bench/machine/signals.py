@@ -31,5 +31,6 @@ def check() -> None:
 
 
 def _ask(number: int, frame: FrameType | None) -> None:
+    if asked() and number == signal.SIGINT:
+        raise KeyboardInterrupt
     _asked.set()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
