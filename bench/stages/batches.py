@@ -78,6 +78,16 @@ class TrainingData:
         """Number of batches in which every slice is seen once."""
         return len(self._order(purpose, 0))
 
+    def shapes(self, purpose: str) -> dict[int, int]:
+        """One step for each shape of batches in the first epoch, and how many batches there have that shape.
+
+        The manifest knows; nothing is read.
+        """
+        steps: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for step, indices in enumerate(self._order(purpose, 0)):
+            steps[_shape(self._slices[indices[0]][0])].append(step)
+        return {alike[0]: len(alike) for alike in steps.values()}
+
     def batch(self, step: int, purpose: str = "training") -> Samples:
         """The batch of a step; other purposes see other orders and sampling masks."""
         epoch, position = divmod(step, len(self._order(purpose, 0)))
@@ -99,8 +109,7 @@ class TrainingData:
         draw = generator(self._seed, purpose, "order", epoch)
         groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for index in torch.randperm(len(self._slices), generator=draw).tolist():
-            volume = self._slices[index][0]
-            groups[volume.coils, volume.rows, volume.columns, *volume.target_shape].append(index)
+            groups[_shape(self._slices[index][0])].append(index)
         size = self._batch_size
         batches = [
             [group[(first + i) % len(group)] for i in range(size)]
@@ -108,6 +117,11 @@ class TrainingData:
             for first in range(0, len(group), size)
         ]
         return [batches[i] for i in torch.randperm(len(batches), generator=draw).tolist()]
+
+
+def _shape(volume: Volume) -> tuple[int, ...]:
+    """Slices of equal ones can be a batch."""
+    return (volume.coils, volume.rows, volume.columns, *volume.target_shape)
 
 
 @dataclass(frozen=True)

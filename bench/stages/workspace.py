@@ -134,10 +134,9 @@ class Workspace:
     def step_macs(self) -> float:
         """Executed multiply–accumulates of one dense training step of the full-width network, mean over an epoch."""
         model = build(self.architecture, self.size, generator(0, "cost"), variant=self.variant).to(self.device)
-        loss_of, macs = TrainingLoss(self.training.loss), []
-        by_shape: dict[torch.Size, int] = {}
-        for batch in self.data.batches(self.data.epoch("training"), "training"):
-            if batch.kspace.shape not in by_shape:
-                by_shape[batch.kspace.shape] = gradient_macs(partial(loss_of, model, batch.to(self.device)), model)
-            macs.append(by_shape[batch.kspace.shape])
-        return sum(macs) / len(macs)
+        loss_of, numbers = TrainingLoss(self.training.loss), self.data.shapes("training")
+        macs = 0
+        for step, batches in numbers.items():
+            samples = self.data.batch(step).to(self.device)
+            macs += batches * gradient_macs(partial(loss_of, model, samples), model)
+        return macs / sum(numbers.values())

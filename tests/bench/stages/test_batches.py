@@ -1,0 +1,36 @@
+"""What is known of training batches without reading them."""
+
+import statistics
+from functools import partial
+
+import pytest
+
+from architectures import build
+from bench.machine.macs import gradient_macs
+from bench.machine.randomness import generator
+from bench.stages import batches
+from bench.stages.losses import TrainingLoss
+from tests.bench.toy import toy_plan
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    """Trained on both anatomies, whose volumes differ in shape."""
+    return toy_plan(tmp_path, train_on="knee+brain").workspace
+
+
+def test_every_batch_of_an_epoch_counts_by_its_shape(workspace):
+    numbers = workspace.data.shapes("training")
+    order = [tuple(workspace.data.batch(step).kspace.shape) for step in range(workspace.data.epoch("training"))]
+    assert {order[step]: number for step, number in numbers.items()} == {s: order.count(s) for s in set(order)}
+    assert len(numbers) > 1
+
+
+def test_the_cost_of_a_step_is_the_mean_over_an_epoch_of_which_one_batch_a_shape_is_read(workspace, monkeypatch):
+    reads = []
+    monkeypatch.setattr(batches, "read_slices", lambda *a, read=batches.read_slices: reads.append(a) or read(*a))
+    cost = workspace.step_macs
+    assert len(reads) == len(workspace.data.shapes("training")) * workspace.training.batch
+    model, loss = build(workspace.architecture, workspace.size, generator(0, "cost")), TrainingLoss("l1")
+    every = workspace.data.batches(workspace.data.epoch("training"), "training")
+    assert cost == statistics.fmean(gradient_macs(partial(loss, model, batch), model) for batch in every)
