@@ -10,6 +10,7 @@ from bench.machine.macs import gradient_macs
 from bench.machine.randomness import generator
 from bench.stages import batches
 from bench.stages.losses import TrainingLoss
+from datasets.volumes import read_slices
 from tests.bench.toy import toy_plan
 
 
@@ -28,7 +29,12 @@ def test_every_batch_of_an_epoch_counts_by_its_shape(workspace):
 
 def test_the_cost_of_a_step_is_the_mean_over_an_epoch_of_which_one_batch_a_shape_is_read(workspace, monkeypatch):
     reads = []
-    monkeypatch.setattr(batches, "read_slices", lambda *a, read=batches.read_slices: reads.append(a) or read(*a))
+
+    def read(*arguments):
+        reads.append(arguments)
+        return read_slices(*arguments)
+
+    monkeypatch.setattr(batches, "read_slices", read)
     cost = workspace.step_macs
     assert len(reads) == len(workspace.data.shapes("training")) * workspace.training.batch
     model, loss = build(workspace.architecture, workspace.size, generator(0, "cost")), TrainingLoss("l1")
