@@ -1,7 +1,7 @@
 """The contract of a pruner as checks that anybody can run: ``python -m bench check pruner NAME``."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from architectures import architectures, build
+from bench.check.killed import REMEDY, ends_elsewhere, leave_killed
 from bench.machine.numerics import set_numerics
 from bench.stages.carry_out import advance, remember
 from bench.stages.loop import Progress
@@ -50,6 +51,11 @@ class Run:
         """The state after the last stage."""
         return self.steps[-1].after
 
+    @property
+    def states(self) -> tuple[State, ...]:
+        """The states before, between and after the stages."""
+        return (self.steps[0].before, *(step.after for step in self.steps))
+
     def __str__(self) -> str:
         return self.planned.resolved.trial.row
 
@@ -65,11 +71,14 @@ class Subject:
         For scratch.
     names : tuple of str
         Of the architectures.
+    files : sequence of str, optional
+        Plug-ins that another process has to load to know the entry; None if it cannot know it.
     """
 
     entry: PrunerEntry
     folder: Path
     names: tuple[str, ...]
+    files: Sequence[str] | None = None
 
     @cached_property
     def runs(self) -> tuple[Run, ...]:
@@ -83,17 +92,19 @@ class Subject:
 
     def plan(self, architecture: str, timing: str | None, data: Path | None = None) -> PlannedTrial:
         """One trial, by default on the simulated data."""
-        return plan(
-            Request(
-                arch=architecture,
-                pruner=self.entry.name,
-                timing=timing,
-                sparsity=None if granularity_of(self.entry).exact else CHANNEL_SPARSITY,
-                size="toy",
-                device="cpu",
-                data=str(data or embedded_root(tracks.get("toy").simulated()).place),
-                out=str(self.folder / "out"),
-            )
+        return plan(self.request(architecture, timing, data))
+
+    def request(self, architecture: str, timing: str | None, data: Path | None = None) -> Request:
+        """That of the trial."""
+        return Request(
+            arch=architecture,
+            pruner=self.entry.name,
+            timing=timing,
+            sparsity=None if granularity_of(self.entry).exact else CHANNEL_SPARSITY,
+            size="toy",
+            device="cpu",
+            data=str(data or embedded_root(tracks.get("toy").simulated()).place),
+            out=str(self.folder / "out"),
         )
 
     def run(self, architecture: str, timing: str | None, data: Path | None = None) -> Run:
@@ -210,10 +221,25 @@ def cost(subject: Subject) -> None:
                 require("overlap" not in bill.findings, f"{run}: '{stage}' draws batches and says uses_data=False")
 
 
-CHECKS = (valid_scores, exact_counts, reproducibility, evaluation_data, zeros, other_parameters, cost)
+def continuation(subject: Subject) -> None:
+    """A trial that is killed and continued by another process ends in the same mask and weights, bit for bit."""
+    if subject.files is None:
+        raise NotApplicableError("no other process knows this entry")
+    name = subject.names[0]
+    runs = [run for run in subject.runs if run.planned.resolved.trial.arch == name]
+    killed = [leave_killed(subject.plan(name, timing), runs[i].states) for i, timing in enumerate(subject.timings)]
+    requests = [subject.request(name, timing) for timing in subject.timings]
+    for run, where, end in zip(runs, killed, ends_elsewhere(requests, subject.files), strict=True):
+        event = f"{run}: killed {where} and continued by another process"
+        require(end.mask == run.end.mask, f"{event}, it finds another mask; {REMEDY}")
+        same = all(torch.equal(end.weights[part], value) for part, value in run.end.weights.items())
+        require(same, f"{event}, it ends in other weights; {REMEDY}")
 
 
-def run_checks(entry: PrunerEntry, folder: Path) -> Iterator[Outcome]:
+CHECKS = (valid_scores, exact_counts, reproducibility, evaluation_data, zeros, other_parameters, cost, continuation)
+
+
+def run_checks(entry: PrunerEntry, folder: Path, files: Sequence[str] | None = None) -> Iterator[Outcome]:
     """The outcome of each check, at the default sparsity.
 
     Parameters
@@ -221,8 +247,10 @@ def run_checks(entry: PrunerEntry, folder: Path) -> Iterator[Outcome]:
     entry : PrunerEntry
     folder : Path
         For scratch.
+    files : sequence of str, optional
+        Plug-ins that another process has to load to know the entry; None if it cannot know it.
     """
-    return carry_out(CHECKS, Subject(entry, folder, tuple(_suitable(entry))))
+    return carry_out(CHECKS, Subject(entry, folder, tuple(_suitable(entry)), files))
 
 
 def _suitable(entry: PrunerEntry) -> Iterator[str]:

@@ -73,10 +73,10 @@ def execute_pruner(chosen: argparse.Namespace) -> int:
     from bench.check.pruner import run_checks
     from pruners import pruners
 
-    plugins.load(chosen)
+    loaded = plugins.load(chosen)
     entry = pruners.get(chosen.name)
     with tempfile.TemporaryDirectory() as folder:
-        return _report(f"pruner {chosen.name}", run_checks(entry, Path(folder)))
+        return _report(f"pruner {chosen.name}", run_checks(entry, Path(folder), tuple(loaded)))
 
 
 def execute_statistics(chosen: argparse.Namespace) -> int:

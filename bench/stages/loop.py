@@ -64,10 +64,13 @@ class Progress:
         Where an interrupted run stopped.
     save : callable
         Keeps a checkpoint.
+    pause : float, optional
+        Seconds between checkpoints, instead of the usual ones.
     """
 
     found: Checkpoint | None
     save: Callable[[Checkpoint], None]
+    pause: float | None = None
 
 
 def optimise(learner: Learner, steps: tuple[int, int], source: BatchSource, progress: Progress) -> Spent:
@@ -87,7 +90,7 @@ def optimise(learner: Learner, steps: tuple[int, int], source: BatchSource, prog
         learner.restore(progress.found.tensors)
     macs_by_shape: dict[torch.Size, int] = {}
     begun = saved = time.monotonic()
-    pause = CHECKPOINT_SECONDS
+    pause = CHECKPOINT_SECONDS if progress.pause is None else progress.pause
     with tqdm(total=stop - start, initial=first - start, desc=learner.purpose, unit="step", leave=False) as bar:
         for step in range(first, stop):
             samples = source.batch(step)

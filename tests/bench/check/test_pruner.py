@@ -7,9 +7,10 @@ import h5py
 import pytest
 import torch
 
-from bench.check.pruner import CHECKS, Subject, run_checks
+from bench.check.pruner import CHECKS, Subject, continuation, reproducibility, run_checks
 from bench.stages import carry_out as stages_carried_out
 from bench.store.state import State
+from bench.trials.plugins import load_plugins
 from pruners import Prune, Train, pruners
 from registries.checking import carry_out
 
@@ -131,11 +132,75 @@ def test_a_free_score_is_found(registered, tmp_path):
     assert "uses_data=False" in failures(registered(uses_data=False), tmp_path)["cost"]
 
 
+STATEFUL = '''
+from dataclasses import dataclass, fields
+from pruners import Train, recipe
+from pruners.gradual import Gradual
+
+STATE = {}
+
+@dataclass(frozen=True)
+class Remembers(Gradual):
+    """Keeps what it kept first, as long as it knows."""
+
+    def state(self):
+        return {}
+
+    def __call__(self, moment):
+        state = self.state()
+        if moment.step == self.steps[0]:
+            state["first"] = {name: weight.abs() for name, weight in moment.problem.weights.items()}
+        scores = state.get("first", moment.problem.weights)
+        return moment.problem.mask.to("cpu").from_scores(
+            scores, self.keep(moment.step, moment.problem.mask.total), self.scope, moment.problem.mask.to("cpu")
+        )
+
+class InAnAttribute(Remembers):
+    def state(self):
+        return self.__dict__.setdefault("state_", {})
+
+class InAGlobal(Remembers):
+    def state(self):
+        return STATE
+
+def stages(update, plan):
+    usual = Gradual.over(plan, "magnitude", ())
+    return (Train(0, plan.steps, update(**{field.name: getattr(usual, field.name) for field in fields(usual)})),)
+
+@recipe(timings=("while",), version=1, source="a test")
+def attribute(timing, plan):
+    "Keeps state in its mask update."
+    return stages(InAnAttribute, plan)
+
+@recipe(timings=("while",), version=1, source="a test")
+def globally(timing, plan):
+    "Keeps state in its module."
+    return stages(InAGlobal, plan)
+'''
+
+
+@pytest.mark.parametrize("name", ["attribute", "globally"])
+def test_state_that_no_checkpoint_holds_is_found(override, tmp_path, name):
+    """It is the same the second time, but not after a kill."""
+    override(pruners)
+    (tmp_path / "stateful.py").write_text(STATEFUL)
+    files = tuple(load_plugins([tmp_path / "stateful.py"]))
+    subject = Subject(pruners.get(name), tmp_path, ("modl",), files)
+    outcomes = {outcome.name: outcome for outcome in carry_out((reproducibility, continuation), subject)}
+    assert outcomes["reproducibility"].verdict == "ok"
+    found = outcomes["continuation"]
+    assert found.verdict == "FAIL"
+    assert found.message.startswith(f"modl/{name}/while/0.9: killed at step ")
+    assert "finds another mask; derive everything from" in found.message
+
+
 def test_every_check_is_tested_above():
     tested = {"valid scores", "exact counts", "reproducibility", "evaluation data", "zeros", "other parameters", "cost"}
-    assert tested == {check.__name__.replace("_", " ") for check in CHECKS}
+    assert tested | {"continuation"} == {check.__name__.replace("_", " ") for check in CHECKS}
 
 
-@pytest.mark.parametrize("name", ["pun", "rigl"])
-def test_built_in_pruners_keep_their_contract(name, tmp_path):
-    assert [o for o in run_checks(pruners.get(name), tmp_path) if o.verdict == "FAIL"] == []
+@pytest.mark.parametrize(("name", "files"), [("pun", None), ("rigl", ())])
+def test_built_in_pruners_keep_their_contract(name, files, tmp_path):
+    verdicts = {o.name: (o.verdict, o.message) for o in run_checks(pruners.get(name), tmp_path, files)}
+    assert {verdict for verdict, _ in verdicts.values()} <= {"ok", "skip"}, verdicts
+    assert verdicts["continuation"][0] == ("skip" if files is None else "ok")
