@@ -14,6 +14,9 @@ from registries.sealed import DamagedError, load_tensors, save_tensors
 
 KINDS = ("low-resolution", "espirit")
 ESPIRIT_VERSION = 1
+ECHO_TOLERANCE = 1
+"""Rows by which k-space may peak off mid-readout while the echo counts as being there: noise, the phase of the object
+and an even number of rows move the peak by one, on simulated and on real data whose echo is in the middle."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,9 @@ class CoilMaps:
         first, last = calibration
         lines = torch.zeros_like(kspace)
         lines[..., first:last] = kspace[..., first:last]
-        smooth = _low_resolution(lines, first, last)
-        return smooth if self.kind == "low-resolution" else _espirit(lines, first, last, smooth)
+        echo = echo_row(lines)
+        smooth = _low_resolution(lines, first, last, echo)
+        return smooth if self.kind == "low-resolution" else _espirit(lines, first, last, echo, smooth)
 
 
 def inverse_fft(kspace: Tensor) -> Tensor:
@@ -69,27 +73,35 @@ def unit_norm(coils: Tensor) -> Tensor:
     return torch.where(present, coils / torch.where(present, norm, 1), coils.shape[0] ** -0.5)
 
 
-def _low_resolution(lines: Tensor, first: int, last: int) -> Tensor:
+def echo_row(lines: Tensor) -> int:
+    """Row of the echo: where ``(C, H, W)`` calibration lines have most energy, or the middle if that is close to it."""
+    energy = lines.abs().square().sum((0, 2))
+    peak, middle = int(energy.argmax()), len(energy) // 2
+    return peak if energy[peak] > 0 and abs(peak - middle) > ECHO_TOLERANCE else middle
+
+
+def _low_resolution(lines: Tensor, first: int, last: int, echo: int) -> Tensor:
     _, rows, columns = lines.shape
     across = torch.zeros(columns)
     across[first:last] = torch.hann_window(last - first + 2, periodic=False)[1:-1]
     # the same resolution along the readout, which is fully sampled
     height = min(rows, max(1, round((last - first) * rows / columns)))
-    top = (rows - height + 1) // 2
+    top = min(max((rows - height + 1) // 2 + echo - rows // 2, 0), rows - height)
     along = torch.zeros(rows)
     along[top : top + height] = torch.hann_window(height + 2, periodic=False)[1:-1]
     return unit_norm(inverse_fft(lines * along[:, None] * across))
 
 
-def _espirit(lines: Tensor, first: int, last: int, reference: Tensor) -> Tensor:
-    content = lines[..., first:last].contiguous()
+def _espirit(lines: Tensor, first: int, last: int, echo: int, reference: Tensor) -> Tensor:
+    content, shift = lines[..., first:last].contiguous(), lines.shape[-2] // 2 - echo
+    place = f"{first} moved by {shift} rows" if shift else f"{first}"
     digest = hashlib.sha256(
-        f"v{ESPIRIT_VERSION} {tuple(lines.shape)} {first}".encode() + content.numpy().tobytes()
+        f"v{ESPIRIT_VERSION} {tuple(lines.shape)} {place}".encode() + content.numpy().tobytes()
     ).hexdigest()
     path = computed_folder("maps", f"espirit-{digest}.safetensors")
     with suppress(FileNotFoundError, DamagedError, KeyError):  # what is damaged is computed and written anew
         return load_tensors(path)[0]["maps"]
-    maps = torch.view_as_complex(torch.view_as_real(_run_espirit(lines, last - first)).contiguous())
+    maps = torch.view_as_complex(torch.view_as_real(_run_espirit(lines.roll(shift, -2), last - first)).contiguous())
     inside = maps.abs().square().sum(0, keepdim=True) > 0
     turn = torch.sgn((reference.conj() * maps).sum(0, keepdim=True))
     result = unit_norm(torch.where(inside, maps * turn.conj(), reference))

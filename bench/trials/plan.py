@@ -171,7 +171,7 @@ def _context(resolved: Resolved, data: TrialData, workspace: Workspace) -> Conte
         data=data.identity,
         train_on=trial.train_on,
         preparation={
-            "version": samples.VERSION,
+            "version": samples.VERSION if data.summary.kind == "simulated" else samples.VERSION_OF_REAL_DATA,
             **asdict(preparation),
             "undersampling": preparation.undersampling.to_json(),
             "train_slices": track.data.train_slices,

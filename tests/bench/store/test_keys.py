@@ -18,6 +18,7 @@ from pruners.methods.set import GrowAtRandom
 from registries import Identity
 from registries.hashing import content_key
 from tests.bench.toy import toy_plan
+from tests.datasets.volumes import write_volume
 
 CONTEXT = Context(
     architecture=Identity("modl", 1, "built-in"),
@@ -170,6 +171,17 @@ def test_versions_reach_the_key(tmp_path, monkeypatch):
     after = toy_plan(tmp_path)
     assert after.context.key == before.context.key
     assert after.folder != folder
+
+
+def test_the_version_of_samples_of_real_data_reaches_their_keys_alone(tmp_path, monkeypatch):
+    """What is published stands on simulated data, whose samples are what they were."""
+    for name in ("knee/multicoil_train/a", "knee/multicoil_val/b"):
+        write_volume(tmp_path / "data" / f"{name}.h5")
+    roots = (None, str(tmp_path / "data"))
+    before = [toy_plan(tmp_path / "out", data=root).context.key for root in roots]
+    monkeypatch.setattr("datasets.samples.VERSION_OF_REAL_DATA", 99)
+    after = [toy_plan(tmp_path / "out", data=root).context.key for root in roots]
+    assert [key == other for key, other in zip(before, after, strict=True)] == [True, False]
 
 
 def test_what_decides_nothing_leaves_the_key_alone(tmp_path):
