@@ -15,6 +15,8 @@ COLUMNS = ("file", "slice", "study_level", "x", "y", "width", "height", "label")
 NOT_FILES = frozenset({"Knee data", "Brain data"})
 """A stray last line of the official ``knee_file_list.csv``."""
 
+MOST = 10_000
+"""No volume has so many slices, no image so many rows."""
 NORMAL = frozenset({"Normal for age", "Normal variant"})
 """Labels that say there is nothing."""
 ARTIFACTS = frozenset({"artifact", "Possible artifact", "Motion artifact"})
@@ -153,14 +155,12 @@ def read_table(path: Path) -> tuple[Annotation, ...]:
     DataError
         Naming the line that cannot be read.
     """
-    reader = csv.DictReader(_text(path))
-    try:
-        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-        if missing:
-            raise DataError(path, None, f"lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}")
-        return tuple(_parse(row, reader.line_num) for row in reader)
-    except (ValueError, KeyError, TypeError, AttributeError, csv.Error):
-        raise DataError(path, None, f"line {reader.line_num} is no fastMRI+ annotation") from None
+    lines = _lines(path)
+    header = _fields(path, *lines[0]) if lines else []
+    missing = [name for name in COLUMNS if name not in header]
+    if missing:
+        raise DataError(path, None, f"lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}")
+    return tuple(_parse(path, line, header, _fields(path, line, text)) for line, text in lines[1:] if text.strip())
 
 
 def read_file_list(path: Path) -> set[str]:
@@ -173,24 +173,52 @@ def read_file_list(path: Path) -> set[str]:
     """
     if not path.is_file():
         raise DataError(path, None, "is missing: without it nobody knows which volumes were reviewed")
-    return {name for line in _text(path) if (name := line.strip()) and name not in NOT_FILES}
+    names = {text.strip(): line for line, text in _lines(path)}
+    for name, line in names.items():
+        if '"' in name:
+            raise DataError(path, None, f"line {line} is no name of a volume: {name}")
+    return names.keys() - NOT_FILES - {""}
 
 
-def _text(path: Path) -> list[str]:
+def _lines(path: Path) -> list[tuple[int, str]]:
+    """Lines with their numbers; a mark of the byte order, which spreadsheets write, is no part of the first."""
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(path, None, f"cannot be read as text: {error}") from None
+    lines = list(enumerate(text.splitlines(), start=1))
+    for line, content in lines:
+        if "\0" in content:
+            raise DataError(path, None, f"line {line} holds NUL bytes; write the table anew")
+    return lines
 
 
-def _parse(row: dict[str, str], line: int) -> Annotation:
-    study_level = row["study_level"].strip() == "Yes"
-    numbers = {key: 0 if study_level and not row[key] else int(row[key]) for key in COLUMNS[3:7]}
-    return Annotation(
-        file=row["file"].strip(),
-        slice=int(row["slice"]),
-        study_level=study_level,
-        label=row["label"].strip(),
-        line=line,
-        **numbers,
-    )
+def _fields(path: Path, line: int, text: str) -> list[str]:
+    """Fields of one line: no value goes over several, so that a quote that is not closed swallows nothing."""
+    try:
+        return next(csv.reader([text], strict=True), [])
+    except csv.Error:
+        raise DataError(path, None, f"line {line} is no fastMRI+ annotation: are its quotes closed?") from None
+
+
+def _parse(path: Path, line: int, header: list[str], fields: list[str]) -> Annotation:
+    fault = f"line {line} is no fastMRI+ annotation"
+    if len(fields) != len(header):
+        raise DataError(path, None, f"{fault}: {len(fields)} fields under {len(header)} columns")
+    row = {name: field.strip() for name, field in zip(header, fields, strict=True)}
+    if row["study_level"] not in ("Yes", "No"):
+        raise DataError(path, None, f"{fault}: study_level is '{row['study_level']}', neither Yes nor No")
+    study_level = row["study_level"] == "Yes"
+    for name in ("file", "label"):
+        if not row[name]:
+            raise DataError(path, None, f"{fault}: its {name} is empty")
+    try:
+        numbers = {name: 0 if study_level and not row[name] else int(row[name]) for name in COLUMNS[3:7]}
+        index = int(row["slice"])
+    except ValueError as error:
+        raise DataError(path, None, f"{fault}: {error}") from None
+    if not study_level and not 0 <= index < MOST:
+        raise DataError(path, None, f"{fault}: no volume has a slice {index}")
+    if any(abs(number) >= MOST for number in numbers.values()):
+        raise DataError(path, None, f"{fault}: no image has the box {', '.join(map(str, numbers.values()))}")
+    return Annotation(file=row["file"], slice=index, study_level=study_level, label=row["label"], line=line, **numbers)

@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from bench.cli import main
 from datasets.annotations import Annotation, read_annotations, read_table
 from datasets.annotations_report import check_match, describe_tables
 from datasets.errors import DataError
@@ -53,6 +54,59 @@ def test_broken_tables_are_named_with_their_line(tmp_path, text, message):
     (tmp_path / "knee.csv").write_text(text)
     with pytest.raises(DataError, match=message):
         read_table(tmp_path / "knee.csv")
+
+
+ROW = "a,1,No,1,2,3,4,Mass\n"
+UNREADABLE = {
+    "quote": (ROW + 'a,1,No,1,2,3,4,"Mass\n' + ROW, "line 3 is no fastMRI+ annotation: are its quotes closed?"),
+    "NUL": (ROW + "a,1,No,1,2,3,4,Ma\0ss\n", "line 3 holds NUL bytes"),
+    "slice below": ("a,-1,No,1,2,3,4,Mass\n", "line 2 is no fastMRI+ annotation: no volume has a slice -1"),
+    "slice beyond": ("\na,1000000000,No,1,2,3,4,Mass\n", "line 3 is no fastMRI+ annotation: no volume has a slice 10"),
+    "box beyond": (
+        "a,1,No,1,2,3,1000000000,Mass\n",
+        "line 2 is no fastMRI+ annotation: no image has the box 1, 2, 3, 10",
+    ),
+    "no label": (ROW + "a,1,No,1,2,3,4, \n", "line 3 is no fastMRI+ annotation: its label is empty"),
+    "no file": (",1,No,1,2,3,4,Mass\n", "line 2 is no fastMRI+ annotation: its file is empty"),
+    "a comma in the label": (
+        "a,1,No,1,2,3,4,Mass, large\n",
+        "line 2 is no fastMRI+ annotation: 9 fields under 8 columns",
+    ),
+    "level": ("a,1,maybe,1,2,3,4,Mass\n", "line 2 is no fastMRI+ annotation: study_level is 'maybe'"),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_bytes_that_a_table_should_not_hold_are_named_with_their_line(tmp_path, name, capsys):
+    rows, words = UNREADABLE[name]
+    write_tables(tmp_path, rows)
+    assert main(["data", "annotations", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"knee.csv: {words}" in line
+
+
+@pytest.mark.parametrize(("text", "words"), [("a\n\0b\n", "line 2 holds NUL"), ('a\nb\n"c\nd\n', "line 3 is no name")])
+def test_so_are_those_of_a_list_of_files(tmp_path, text, words, capsys):
+    write_tables(tmp_path, ROW, text)
+    assert main(["data", "annotations", str(tmp_path)]) == 2
+    assert f"knee_file_list.csv: {words}" in capsys.readouterr().err
+
+
+def test_a_mark_of_the_byte_order_is_no_part_of_a_table(tmp_path):
+    """Spreadsheets write it."""
+    write_tables(tmp_path, ROW)
+    plain = read_annotations(tmp_path)
+    for name in ("knee.csv", "knee_file_list.csv"):
+        (tmp_path / name).write_text((tmp_path / name).read_text(), encoding="utf-8-sig")
+    assert read_annotations(tmp_path) == plain
+    (tmp_path / "knee_file_list.csv").write_bytes("a\n".encode("utf-16"))
+    with pytest.raises(DataError, match=r"knee_file_list\.csv: cannot be read as text"):
+        read_annotations(tmp_path)
+
+
+def test_quoted_labels_may_hold_commas(tmp_path):
+    write_tables(tmp_path, 'a,1,No,1,2,3,4,"Mass, large"\n')
+    assert read_annotations(tmp_path).rows["a"][0].label == "Mass, large"
 
 
 def test_tables_that_are_missing_are_named(tmp_path):
