@@ -130,6 +130,9 @@ def _checked(
         given_annotations = given_annotations.expanduser().resolve()
         if not given_annotations.is_dir():
             raise DataError(given_annotations, None, "no such folder of fastMRI+ annotations")
+    for path in folders.values():
+        if not str(path).isprintable():  # records and logs are UTF-8, and one line is one line
+            raise DataError(Path(ascii(str(path))), None, "the path is not plain UTF-8 text; rename its folders")
     anatomies = tuple((name, path) for name, path in folders.items() if path.is_dir())
     root = DataRoot(place, origin, anatomies, given_annotations or own_annotations)
     if not root.files():

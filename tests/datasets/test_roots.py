@@ -85,6 +85,13 @@ def test_file_names_that_are_no_plain_text_are_refused(root, name, tmp_path, cap
         assert "is not plain UTF-8 text; rename it" in line
 
 
+def test_so_are_folders(root, tmp_path, capsys):
+    renamed = root.rename(tmp_path / os.fsdecode(b"data_\xff"))
+    assert main([*RUN, "--data", str(renamed), "--out", str(tmp_path / "out")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "data_\\udcff/knee': the path is not plain UTF-8 text; rename its folders" in line
+
+
 def test_fastmris_table_may_name_one_anatomy_alone_and_no_folder_that_is_missing(root, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     table = tmp_path / "fastmri_dirs.yaml"
