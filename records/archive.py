@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from records.record import Record, upgraded
 from registries import RequestError
+from registries.reading import parse_json
 
 RECORDS, VOLUMES = "records", "volumes"
 MOST_BYTES = 1_900_000
@@ -56,10 +57,10 @@ def from_rows(of_records: Sequence[Mapping[str, Any]], of_volumes: Sequence[Mapp
     """
     volumes: dict[int, list[dict[str, Any]]] = {}
     for row in of_volumes:
-        absent = {"record", "absent", *json.loads(row["absent"])}
+        absent = {"record", "absent", *parse_json(row["absent"])}
         volumes.setdefault(row["record"], []).append({n: v for n, v in row.items() if n not in absent})
     return [
-        Record.of(upgraded({**json.loads(row["content"]), "volumes": volumes.get(row["record"], [])}))
+        Record.of(upgraded({**parse_json(row["content"]), "volumes": volumes.get(row["record"], [])}))
         for row in of_records
     ]
 

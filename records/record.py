@@ -1,6 +1,5 @@
 """Records: one validated JSON file per trial."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from records.row_name import RowName
 from records.trial import RecordedTrial
 from registries import RequestError
 from registries.files import write_json
+from registries.reading import read_json
 
 SCHEMA = 2
 FILE = "record.json"
@@ -89,7 +89,7 @@ class Record(Part):
             Naming the file.
         """
         try:
-            return cls.of(upgraded(json.loads(path.read_text())))
+            return cls.of(upgraded(read_json(path)))
         except (OSError, ValueError) as error:
             raise RequestError(f"{path}: is not a valid record: {error}") from None
         except RequestError as error:
@@ -165,6 +165,8 @@ class Record(Part):
             raise ValueError(f"a trial that is {self.status} has a reason")
         if self.ok and (self.mask is None or self.cost is None or self.trial.resolved.budget is None):
             raise ValueError("a trial that is ok has mask, cost and budget")
+        if self.ok and not self.volumes:
+            raise ValueError("a trial that is ok has scores of volumes")
         if self.mask and self.mask.requested != self.trial.sparsity:
             raise ValueError(f"mask.requested is {self.mask.requested}, but the trial's sparsity {self.trial.sparsity}")
         listed = {volume.split for volume in self.volumes if volume.shift is None}

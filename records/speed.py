@@ -9,6 +9,7 @@ from typing import Any
 from records.row_name import RowName
 from records.setting import CellKey
 from registries import RequestError
+from registries.reading import read_json
 
 FILE = "speed.json"
 """Beside a record what was measured of it, beside a board the ratios of all its rows."""
@@ -161,7 +162,7 @@ def read_speeds(folders: Iterable[Path], track: str) -> tuple[Speed, ...]:
     for folder in folders:
         for path in sorted(folder.glob(f"**/{FILE}")):
             try:
-                content = json.loads(path.read_text(encoding="utf-8"))
+                content = read_json(path)
             except (OSError, ValueError) as error:
                 raise RequestError(f"{path}: is not a valid measurement of speed: {error}") from None
             for part in content if isinstance(content, list) else [content]:

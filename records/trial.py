@@ -35,8 +35,8 @@ class Trial(Part):
         pattern=r"^0(\.[0-9]+)?$",
     )
     train_on: str = about("training set, as `--train-on` names it")
-    acceleration: int = about("undersampling factor", ge=1)
-    seed: int = about("of everything that is drawn", role=Role.TRIAL)
+    acceleration: int = about("undersampling factor", ge=1, le=1000)
+    seed: int = about("of everything that is drawn", role=Role.TRIAL, ge=0, lt=2**31)
     protocol: str = about("`standard` or `equal-total`", default="standard", pattern="^(standard|equal-total)$")
     control: str | None = about("what is controlled for, null for nothing", role=Role.ROW, default=None)
     options: dict[str, SettingValue] = about("options of the pruner, resolved", role=Role.ROW, default={})

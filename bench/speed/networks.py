@@ -1,7 +1,6 @@
 """Latency, memory and size of a trained network: whole, with zeros, and without the channels that do nothing."""
 
 import copy
-import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from records.record import Record
 from records.speed import FILE, SCHEMA
 from registries import RequestError
 from registries.files import write_json
+from registries.reading import read_json
 from registries.text import aligned, plural
 
 NETWORKS = ("dense", "masked", "compacted")
@@ -243,7 +243,7 @@ def write(path: Path, found: Mapping[str, Any]) -> Path:
     """Keep the measurements beside a record, one of each device."""
     file = (path if path.is_dir() else path.parent) / FILE
     try:
-        known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+        known = read_json(file) if file.exists() else []
         others = [one for one in known if (one["device"], one["mask"]) != (found["device"], found["mask"])]
     except (OSError, ValueError, KeyError, TypeError):
         raise RequestError(f"{file}: holds no measurements of speed; remove it") from None

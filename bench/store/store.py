@@ -195,7 +195,7 @@ def read_stage(folder: Path) -> tuple[State, StageCost]:
 
 def _about(path: Path) -> dict[str, Any]:
     """Of a stage; earlier versions hashed the tensors alone."""
-    with suppress(ValueError, AttributeError, TypeError):
+    with suppress(ValueError, AttributeError, TypeError, RecursionError):
         content = json.loads(path.read_bytes())
         if isinstance(content.get(SEAL), dict):
             return {"files": content.pop(SEAL), **content}

@@ -15,7 +15,7 @@ from datasets.splits.training import parse_training_set
 from pruners import pruners
 from pruners.controls import OF_MASK
 from records.row_name import TIMINGS, RowName, parse_sparsity
-from records.trial import NO_CONTROL
+from records.trial import ACCELERATIONS, NO_CONTROL
 from registries import RequestError
 
 CONTROLS = (NO_CONTROL, *OF_MASK, *OF_DENSE)
@@ -91,6 +91,8 @@ def _check(block: Grid, track: Track) -> None:
     for training_set in block.train_on:
         parse_training_set(training_set)
     where = f"track '{track.name}', grid"
+    for acceleration in block.accelerations:
+        ACCELERATIONS.check(acceleration, f"{where}, accelerations")
     for steps in block.steps:
         BOUNDS["steps"].check(steps, f"{where}, steps")
     for setting in block.settings:

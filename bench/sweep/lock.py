@@ -1,20 +1,24 @@
 """One driver per store."""
 
-import json
+import errno
 import os
 import platform
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from registries import RequestError
 from registries.files import write_json
+from registries.reading import read_json
 
-LOCK, HOLDER = "driver.lock", "driver.json"
+LOCK, SOFT_LOCK, HOLDER = "driver.lock", "driver.soft-lock", "driver.json"
+WITHOUT_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What network file systems say that have no locks."""
 PATIENCE = 1.0
 """Seconds: somebody may only be looking whether the lock is held."""
 
@@ -29,14 +33,16 @@ def only_driver(store: Path, track: str) -> Iterator[None]:
         If another driver holds it.
     """
     store.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(store / LOCK)
-    try:
-        lock.acquire(timeout=PATIENCE)
-    except Timeout:
+    lock = _take(store, PATIENCE)
+    if lock is None:
+        left = store / SOFT_LOCK
+        after_a_kill = f"; if it was killed, remove {left}" if left.exists() else ""
         raise RequestError(
-            f"{store} is in use by {describe(holder(store))}: wait for it, or sweep into another --out"
-        ) from None
+            f"{store} is in use by {describe(holder(store))}: wait for it, or sweep into another --out{after_a_kill}"
+        )
     try:
+        if isinstance(lock, SoftFileLock):
+            print(f"bench: {store}: this file system has no locks; a file stands for one", file=sys.stderr)
         write_json(store / HOLDER, {"track": track, "pid": os.getpid(), "host": platform.node(), "since": time.time()})
         yield
     finally:
@@ -47,10 +53,8 @@ def is_driven(store: Path) -> bool:
     """Whether a driver holds the lock of a store now."""
     if not (store / LOCK).exists():
         return False
-    lock = FileLock(store / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
+    lock = _take(store, 0)
+    if lock is None:
         return True
     lock.release()
     return False
@@ -71,13 +75,27 @@ def check_held(store: Path) -> None:
         )
 
 
+def _take(store: Path, patience: float, kind: type[BaseFileLock] = FileLock) -> BaseFileLock | None:
+    """The lock of a store, or a file in its place where the file system has none; None if somebody holds it."""
+    lock = kind(store / (LOCK if kind is FileLock else SOFT_LOCK))
+    try:
+        lock.acquire(timeout=patience)
+    except Timeout:
+        return None
+    except OSError as error:
+        if kind is FileLock and error.errno in WITHOUT_LOCKS:
+            return _take(store, patience, SoftFileLock)
+        raise
+    return lock
+
+
 def holder(store: Path) -> dict[str, Any]:
     """Who holds the lock, or held it last."""
     try:
-        found: dict[str, Any] = json.loads((store / HOLDER).read_text())
+        found = read_json(store / HOLDER)
     except (OSError, ValueError):
         return {}
-    return found
+    return found if isinstance(found, dict) and found.keys() >= {"track", "pid", "host"} else {}
 
 
 def describe(found: dict[str, Any]) -> str:

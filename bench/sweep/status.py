@@ -1,15 +1,16 @@
 """Where a sweep stands, in a small file that other processes read."""
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+
+from pydantic import TypeAdapter
 
 from bench.sweep.lock import describe, holder, is_driven
 from registries import RequestError
 from registries.files import write_json
+from registries.reading import read_json
 
 FOLDER = ".sweeps"
 OUTCOMES = ("ok", "failed", "skipped", "recorded", "pending")
@@ -52,15 +53,16 @@ def read_status(out: Path, track: str) -> Status:
     Raises
     ------
     RequestError
-        If there is none.
+        If there is none, or it is damaged.
     """
     path = _path(out, track)
     try:
-        found: Any = json.loads(path.read_text())
-    except (OSError, ValueError):
+        return TypeAdapter(Status).validate_python(read_json(path))
+    except ValueError:
+        raise RequestError(f"{path}: is not a valid status of a sweep; the next sweep writes it anew") from None
+    except OSError:
         known = ", ".join(sorted(file.stem for file in path.parent.glob("*.json"))) or "none"
         raise RequestError(f"{out}: holds no sweep of track '{track}'; there are {known}") from None
-    return Status(**found)
 
 
 def lines(status: Status, out: Path) -> Iterator[str]:

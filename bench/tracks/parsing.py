@@ -54,7 +54,7 @@ def settings_from(
         if name not in values and field.default is MISSING:
             raise RequestError(f"{where}: key '{name}' is missing")
     for name, value in values.items():
-        if isinstance(value, int | float):
+        if declared[name].type in (int, float) and isinstance(value, int | float):
             BOUNDS.get(name, Bounds(0)).check(value, f"{where}, {name}")
     converted = {n: v if n in nested else _convert(declared[n].type, v, f"{where}, {n}") for n, v in values.items()}
     for name, value in converted.items():

@@ -17,6 +17,7 @@ from datasets.undersampling import CENTRE_LINES_PER_ACCELERATION
 from records.grid import Contrast
 from records.trial import DEFAULT_SPARSITY, NO_CONTROL, PROTOCOLS
 from registries import Registry, RequestError
+from registries.reading import MIB, read_text
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,8 @@ SECTIONS = {
 }
 LISTS: Mapping[str, type[Any]] = {"grid": Grid, "contrasts": Contrast}
 SUFFIX = ".toml"
+MOST_BYTES = MIB
+"""Of a file."""
 
 
 def load_track(path: Path) -> Track:
@@ -165,9 +168,11 @@ def load_track(path: Path) -> Track:
         For a file that is no TOML, an unknown or missing key, or a value of the wrong type.
     """
     try:
-        content = tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        content = tomllib.loads(read_text(path, MOST_BYTES))
+    except (OSError, ValueError) as error:
         raise RequestError(f"track {path}: {error}") from None
+    except RecursionError:
+        raise RequestError(f"track {path}: is nested too deeply") from None
     simulates = "simulation" in content
     training = content.get("training", {})
     if not isinstance(training, dict):

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,52 @@ def test_no_json_is_named(tmp_path):
             Record.read(tmp_path / "record.json")
 
 
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda text: b"[" * 100_000, "is nested too deeply"),
+        (lambda text: b'{"a":' * 100_000, "is nested too deeply"),
+        (lambda text: text.replace(b'"seed": 0', b'"seed": 1' + 400 * b"0", 1), "holds a whole number of 401 digits"),
+        (lambda text: text.replace(b'"seed": 0', b'"seed": ' + 5000 * b"1", 1), "holds a whole number of 5000 digits"),
+        (lambda text: text.replace(b'"seed": 0', b'"seed": 2147483648', 1), "trial.seed: Input should be less than"),
+        (lambda text: text.replace(b'"seed": 0', b'"seed": NaN', 1), "holds NaN, which is no JSON"),
+        (lambda text: text.replace(b'"seed": 0', b'"seed": -Infinity', 1), "holds -Infinity, which is no JSON"),
+        (lambda text: text.replace(b'"seed": 0', b'"seed": 1e999', 1), "holds the number 1e999, which is too large"),
+        (lambda text: text.replace(b'"seed": 0', b'"seed": 1, "seed": 0', 1), "holds the key 'seed' twice"),
+        (lambda text: text + b"\xff", "can't decode byte 0xff"),
+        (lambda text: text + b"\0", "Extra data"),
+        (lambda text: text.decode().encode("utf-16"), "can't decode byte"),
+        (lambda text: b"", "Expecting value"),
+    ],
+)
+def test_text_that_nobody_expects_is_named_in_one_line(record, tmp_path, spoil, message):
+    path = tmp_path / "record.json"
+    record.write(path)
+    path.write_bytes(spoil(path.read_bytes()))
+    with pytest.raises(RequestError, match=message) as caught:
+        Record.read(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_file_without_end_is_not_read(record, tmp_path):
+    record.write(tmp_path / "record.json")
+    os.truncate(tmp_path / "record.json", 10**9)
+    os.mkfifo(tmp_path / "pipe")
+    for name, message in (
+        ("record.json", "is larger than 256 MiB"),
+        ("pipe", "is not a regular file"),
+        (".", "regular"),
+    ):
+        with pytest.raises(RequestError, match=message):
+            Record.read(tmp_path / name)
+
+
+def test_a_byte_order_mark_is_no_fault(record, tmp_path):
+    record.write(tmp_path / "record.json")
+    (tmp_path / "record.json").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "record.json").read_bytes())
+    assert Record.read(tmp_path / "record.json") == record
+
+
 def test_old_records_keep_loading():
     (path,) = (Path(__file__).parent / "old_records").glob("*.json")
     record = Record.read(path)
@@ -76,6 +123,7 @@ def test_old_records_keep_loading():
         (lambda content: content["mask"].update(achieved=0.5), "achieved is 0.5, but"),
         (lambda content: content["mask"].update(compression=99.0), "compression is 99, but"),
         (lambda content: content["metrics"]["knee"].update(hfen=99.0), "hfen of knee is 99, but"),
+        (lambda content: content.update(volumes=[], metrics={}), "a trial that is ok has scores of volumes"),
         (lambda content: content["metrics"].pop("brain"), "metrics are of other splits than the volumes"),
         (
             lambda content: content["metrics"]["knee"].update(psnr=None),

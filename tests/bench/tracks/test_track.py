@@ -1,3 +1,4 @@
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,6 +69,44 @@ def test_wrong_tracks_are_named(tmp_path, change, message):
         load_track(path)
     assert message in str(caught.value)
     assert "mine" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (TOY.encode() + b"\0", "mine.toml: "),
+        (TOY.encode() + b'summary = "caf\xe9"', "can't decode byte 0xe9"),
+        (TOY.encode("utf-16"), "can't decode byte"),
+        (TOY.encode() + b'x = "unclosed', "mine.toml: "),
+        (TOY.encode() + b"x = " + 100_000 * b"[", "is nested too deeply"),
+        (TOY.encode() + b"x = " + 100_000 * b"{a=", "is nested too deeply"),
+        (TOY.replace("steps = 12", "steps = 1" + 400 * "0").encode(), "steps: 1000"),
+        (TOY.replace("steps = 12", "steps = 1" + 5000 * "0").encode(), "mine.toml: "),
+        (TOY.replace("steps = 12", "steps = 0x" + 5000 * "f").encode(), "a number of thousands of digits is out of"),
+        (TOY.replace("2e-3", "1" + 400 * "0").encode(), "learning_rate: 1000"),
+        (TOY.replace('"l1"', "0x" + 5000 * "f").encode(), "loss: 'a number of thousands of digits' is not of type str"),
+        (TOY.replace("2e-3", "1e999").encode(), "learning_rate: inf is out of range"),
+        (2**21 * b"#", "is larger than 1 MiB"),
+    ],
+    ids=range(13),
+)
+def test_bytes_that_nobody_expects_are_named_in_one_line(tmp_path, content, message):
+    path = tmp_path / "mine.toml"
+    path.write_bytes(content)
+    with pytest.raises(RequestError) as caught:
+        load_track(path)
+    assert message in str(caught.value)
+    assert "track " in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_a_byte_order_mark_is_no_fault_and_a_pipe_is_not_read(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + TOY.encode())
+    assert load_track(path).training == tracks.get("toy").training
+    os.mkfifo(tmp_path / "pipe.toml")
+    with pytest.raises(RequestError, match=r"pipe\.toml: is not a regular file"):
+        load_track(tmp_path / "pipe.toml")
 
 
 def test_an_architecture_may_have_a_budget_of_its_own(tmp_path):
