@@ -1,5 +1,7 @@
 """Trials as tasks of a Ray cluster; all nodes share the code and the output folder."""
 
+import subprocess
+import sys
 import time
 
 import torch
@@ -10,6 +12,10 @@ from registries import RequestError
 
 LOST = 5
 """How often Ray starts a task anew whose node or process was lost."""
+LOCAL = "local"
+PATIENCE = 20.0
+"""Seconds for a cluster to answer, where Ray itself tries for a quarter of an hour; importing Ray included."""
+PROBE = "import sys, ray; ray.init(address=sys.argv[1], log_to_driver=False)"
 
 
 class RayExecutor:
@@ -43,8 +49,10 @@ class RayExecutor:
         self._ray = ray
         self._ours = not ray.is_initialized()
         if self._ours:
+            if address and address != LOCAL:
+                _check_answer(address)
             try:
-                ray.init(address=address or "local", log_to_driver=False)
+                ray.init(address=address or LOCAL, log_to_driver=False)
             except (ConnectionError, ValueError, RuntimeError) as error:
                 words = " ".join(str(error).split())
                 raise RequestError(f"--address {address}: no Ray cluster answers there ({words})") from None
@@ -102,6 +110,17 @@ class RayExecutor:
         """Leave the cluster, or end the one that was started here."""
         if self._ours:
             self._ray.shutdown()
+
+
+def _check_answer(address: str) -> None:
+    """Raises `RequestError` if no cluster answers in time; an attempt of Ray can only be ended with its process."""
+    command = [sys.executable, "-c", PROBE, address]
+    try:
+        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        raise RequestError(
+            f"--address {address}: no Ray cluster answers there within {PATIENCE:g} s; `ray status` shows what runs"
+        ) from None
 
 
 def _carry_out(task: Task) -> Result:

@@ -1,13 +1,17 @@
 """Ray: two nodes on this machine, one of them killed in the middle of a sweep."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from bench.sweep.cluster import RayExecutor
 from records.record import FILE, Record
+from registries import RequestError
 from tests.bench.sweep.tracks import write_track
 
 pytest.importorskip("ray", reason="Ray is the extra 'cluster'")
@@ -39,6 +43,18 @@ print("exit", code, "lost", len(lost))
 ray.shutdown()
 cluster.shutdown()
 """
+
+
+@pytest.mark.parametrize("listens", [True, False])
+def test_an_address_where_no_cluster_answers_is_refused_in_time(monkeypatch, listens):
+    monkeypatch.setattr("bench.sweep.cluster.PATIENCE", 3.0)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        if listens:  # and never says a word
+            other.listen()
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(RequestError, match=f"--address {address}: no Ray cluster answers there within 3 s"):
+            RayExecutor(address, 1, torch.device("cpu"), None, None)
 
 
 def test_a_sweep_on_ray_survives_the_loss_of_a_node_and_gives_the_records_of_local_processes(tmp_path):
