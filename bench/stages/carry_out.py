@@ -65,7 +65,7 @@ def run_recipe(
         Told what happens, one line each.
     """
     state = State.of(workspace.initial_model(), groups=workspace.groups)
-    visited = {0: state.weights}
+    visited, order = {0: state.weights}, tuple(state.mask)
     key, costs = context.key, []
     for stage in stages:
         key = stage_key(key, stage, identities_of(stage))
@@ -73,7 +73,7 @@ def run_recipe(
             store.drop_checkpoint(key)
         known = None if fresh else store.load(key)
         if known:
-            state, cost = known
+            state, cost = State(known[0].weights, known[0].mask.in_order_of(order)), known[1]
             say(f"{stage}: from the store")
         else:
             store.begin(key)

@@ -106,7 +106,7 @@ class WeightTraining:
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """As `tensors` gave them."""
         self.model.load_state_dict(part(tensors, "weights."))
-        self.mask = Mask(part(tensors, "mask.")).to(self.mask.device)
+        self.mask = Mask(part(tensors, "mask.")).in_order_of(self.mask).to(self.mask.device)
         self._best = part(tensors, "best.")
         self._best_loss = float(tensors["best_loss"]) if self._best else math.inf
         self.findings = {name: float(value) for name, value in part(tensors, "finding.").items()}

@@ -153,11 +153,26 @@ def test_optimizer_state_of_grown_weights_starts_anew(tmp_path):
     assert grown_somewhere
 
 
-def test_a_mask_that_moves_survives_an_interruption(tmp_path, monkeypatch):
+@pytest.mark.parametrize("pruner", ["random", "pun"])
+def test_a_stage_from_the_store_is_followed_by_what_follows_it_in_memory(tmp_path, pruner):
+    """Also where a network has its layers in another order than files keep them in."""
+    values = {"arch": "e2e-varnet", "pruner": pruner, "timing": "after"}
+    whole = finish(toy_plan(tmp_path, **values), tmp_path / "whole")
+    finish(toy_plan(tmp_path, arch="e2e-varnet", pruner="dense"), tmp_path / "parts")
+    parts = finish(toy_plan(tmp_path, **values), tmp_path / "parts")
+    assert parts.costs[0].reused
+    assert parts.state.mask == whole.state.mask
+    assert equal(parts.state.weights, whole.state.weights)
+
+
+@pytest.mark.parametrize(("arch", "pruner"), [("modl", "snip"), ("e2e-varnet", "random"), ("e2e-varnet", "set")])
+def test_a_mask_that_moves_survives_an_interruption(tmp_path, monkeypatch, arch, pruner):
     monkeypatch.setattr("bench.stages.loop.CHECKPOINT_SECONDS", -1.0)
-    planned = toy_plan(tmp_path, timing="while")
-    (stage,) = planned.resolved.stages
+    planned = toy_plan(tmp_path, arch=arch, pruner=pruner, timing="while")
+    stage = planned.resolved.stages[-1]
     state = State.of(planned.workspace.initial_model())
+    for before in planned.resolved.stages[:-1]:
+        state, _ = advance(state, before, planned.workspace, {}, NOWHERE)
     whole, _ = advance(state, stage, planned.workspace, {}, NOWHERE)
     store = Store(tmp_path / "store")
 
