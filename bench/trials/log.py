@@ -19,7 +19,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("a", encoding="utf-8")
+            self._file = path.open("a", encoding="utf-8", errors="backslashreplace")  # tracebacks hold any text
         except OSError as error:
             raise RequestError(f"--out {path.parent.parent}: cannot write there ({error.strerror})") from None
 
