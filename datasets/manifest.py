@@ -129,7 +129,7 @@ def _read(path: Path) -> tuple[dict[str, Volume], bool]:
     if not path.exists():
         return {}, False
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if content["schema"] != SCHEMA:
             return {}, False
         return {v["name"]: Volume.from_json(v) for v in content["volumes"]}, bool(content["complete"])

@@ -110,7 +110,7 @@ def find_root(given: str | None, annotations: Path | None) -> DataRoot | None:
 
 def _from_fastmri(file: Path, annotations: Path | None) -> DataRoot | None:
     try:
-        content: Any = yaml.safe_load(file.read_text())
+        content: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
         named = {name: content.get(f"{name}_path") for name in ANATOMIES}
         # fastMRI writes this file itself, with /path/to/… where nothing is set yet
         set_ = {name: str(path) for name, path in named.items() if path and not str(path).startswith("/path/to")}

@@ -32,4 +32,4 @@ def to_disk(path: Path) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write JSON with sorted keys, atomically; NaN and infinity are refused."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+        temporary.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")

@@ -114,7 +114,7 @@ def fault_lines(sweeps: FaultySweeps) -> Iterator[str]:
 def _injected(track: str, out: Path, kind: str, draw: random.Random) -> tuple[int, str]:
     after = draw.randint(*BYTES) if FAULTS[kind] == "size" else draw.randint(1, OPERATIONS)
     with tempfile.TemporaryDirectory() as code:
-        (Path(code) / "sitecustomize.py").write_text(CODE)
+        (Path(code) / "sitecustomize.py").write_text(CODE, encoding="utf-8")
         path = os.pathsep.join([code, *filter(None, [os.environ.get("PYTHONPATH")])])
         return _ended(start(track, out, {**CHECKPOINTS, "PYTHONPATH": path, VARIABLE: f"{kind}:{after}:{out}"}))
 

@@ -120,7 +120,7 @@ def _compared(whole: Undisturbed, out: Path, hits: list[str]) -> KilledSweep:
         stages=len(distinct),
         kills={whom: hits.count(whom) for whom in SHARES},
         begun=sum(event == "begun" for history in events.values() for event in history),
-        continued=sum(path.read_text().count("continues from step") for path in out.glob("*/log.txt")),
+        continued=sum(path.read_text(encoding="utf-8").count("continues from step") for path in out.glob("*/log.txt")),
         different=(*whole.differing(out), *sorted(distinct ^ stages)),
         twice=tuple(key for key, history in events.items() if "begun" in history[history.index("done") :]),
     )
@@ -170,7 +170,7 @@ def kill(driver: subprocess.Popen[str], whole: bool = True) -> None:
 def _workers(driver: int) -> list[int]:
     """Worker processes of a driver; none where the system does not tell."""
     listed = Path(f"/proc/{driver}/task/{driver}/children")
-    children = [int(word) for word in listed.read_text().split()] if listed.exists() else []
+    children = [int(word) for word in listed.read_text(encoding="utf-8").split()] if listed.exists() else []
     return [pid for pid in children if b"spawn_main" in _command_line(pid)]
 
 
@@ -184,7 +184,7 @@ def _command_line(pid: int) -> bytes:
 def _events(journal: Path) -> dict[str, list[str]]:
     """What happened to each stage, in order; one that lies in the store is done, whatever was still written of it."""
     events: dict[str, list[str]] = defaultdict(list)
-    for line in journal.read_text().splitlines():
+    for line in journal.read_text(encoding="utf-8").splitlines():
         event, key, _ = line.split()
         events[key].append(event)
     for history in events.values():

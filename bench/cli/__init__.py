@@ -15,6 +15,7 @@ from bench.cli import list as listing
 from registries import RequestError
 
 COMMANDS = (run, show, sweep, status, store, compare, lengths, leaderboard, verify, listing, export, data, check, speed)
+STDOUT, STDERR = 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,35 +26,54 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         0 done, 1 a trial failed, 2 a bad request or bad data.
     """
-    for stream in (sys.stdout, sys.stderr):
+    _prepare_streams()
+    try:
+        code = _carry_out(arguments)
+        sys.stdout.flush()  # whoever does not read is noticed here, not after the exit code is given
+    except RequestError as error:
+        return _ended(str(error), 2)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _ended("nobody reads the output any more; give the command again", 1)
+    except OSError as error:  # a full disk, a cache that cannot be written
+        return _ended(str(error), 2)
+    except MemoryError:
+        return _ended(f"{os.strerror(errno.ENOMEM)}; give the same command with more of it", 2)
+    except KeyboardInterrupt:
+        return _ended("interrupted; the same command continues", 130)
+    return code
+
+
+def _prepare_streams() -> None:
+    """Output goes somewhere, whatever it holds: nothing is lost for a letter, no file takes the place of a stream."""
+    while (free := os.open(os.devnull, os.O_RDWR)) <= STDERR:  # one that was closed would be the next file's number
+        continue
+    os.close(free)
+    for name, number in (("stdout", STDOUT), ("stderr", STDERR)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
+        stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):  # a terminal or a file that knows fewer letters
             stream.reconfigure(errors="backslashreplace")
     with suppress(OSError, ValueError):  # of streams without a file
         faulthandler.enable(all_threads=False)  # a plug-in that crashes the process does not do so in silence
-    parser = _parser()
-    chosen = parser.parse_args(speed.completed(sys.argv[1:] if arguments is None else arguments))
+
+
+def _carry_out(arguments: Sequence[str] | None) -> int:
+    try:
+        chosen = _parser().parse_args(speed.completed(sys.argv[1:] if arguments is None else arguments))
+    except SystemExit as ended:  # help, or an unknown option that was named
+        return int(ended.code or 0)
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_MININTERVAL", "10")  # a progress bar in a log file speaks less often
-    try:
-        _check_packages()
-        code: int = chosen.execute(chosen)
-        sys.stdout.flush()  # whoever does not read is noticed here, not after the exit code is given
-    except RequestError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        print("bench: nobody reads the output any more; give the command again", file=sys.stderr)
-        return 1
-    except OSError as error:  # a full disk, a cache that cannot be written
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
-    except MemoryError:
-        print(f"bench: {os.strerror(errno.ENOMEM)}; give the same command with more of it", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("bench: interrupted; the same command continues", file=sys.stderr)
-        return 130
+    _check_packages()
+    code: int = chosen.execute(chosen)
+    return code
+
+
+def _ended(why: str, code: int) -> int:
+    with suppress(OSError):  # of a stream that takes nothing any more: the exit code still says it
+        print(f"bench: {why}", file=sys.stderr, flush=True)
     return code
 
 

@@ -16,7 +16,7 @@ def forget_peak(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     elif CLEAR.exists():  # only Linux
-        with suppress(OSError), CLEAR.open("w") as stream:  # a container may forbid it
+        with suppress(OSError), CLEAR.open("w", encoding="ascii") as stream:  # a container may forbid it
             stream.write("5")
 
 
@@ -32,5 +32,5 @@ def peak_memory_mb(device: torch.device) -> float:
 
 def resident_mb(field: str) -> float:
     """``VmRSS``, memory resident now, or ``VmHWM``, its peak, in MiB, as Linux tells."""
-    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{field}:"))
+    line = next(line for line in STATUS.read_text(encoding="utf-8").splitlines() if line.startswith(f"{field}:"))
     return int(line.split()[1]) / 2**10

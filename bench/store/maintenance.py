@@ -74,7 +74,7 @@ def stage_folders(store: Path) -> list[Path]:
 def begun(store: Path) -> Counter[str]:
     """How often each stage was begun, by key."""
     path = store / JOURNAL
-    lines = path.read_text().splitlines() if path.exists() else []
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return Counter(words[1] for line in lines if len(words := line.split()) == 3 and words[0] == "begun")
 
 
@@ -115,6 +115,6 @@ def trim(store: Path, days: float) -> tuple[int, int]:
 
 def _kind(folder: Path) -> str:
     try:
-        return str(json.loads((folder / STAGE).read_text())["stage"]["kind"])
+        return str(json.loads((folder / STAGE).read_text(encoding="utf-8"))["stage"]["kind"])
     except (OSError, ValueError, KeyError, TypeError):
         return "unreadable"

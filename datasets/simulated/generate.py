@@ -118,7 +118,7 @@ def simulation_of(root: DataRoot, manifest: Manifest) -> str | None:
     if not description.is_file():
         return None
     try:
-        content: dict[str, Any] = json.loads(description.read_text())
+        content: dict[str, Any] = json.loads(description.read_text(encoding="utf-8"))
         identity, expected = str(content["identity"]), dict(content["volumes"])
     except (ValueError, KeyError, TypeError):
         raise DataError(description, None, "is damaged: simulate the data again") from None
@@ -246,9 +246,9 @@ def _write_annotations(folder: Path, everyone: list[Patient], rows: dict[str, li
     """Tables in fastMRI+'s schema; every simulated volume counts as reviewed."""
     folder.mkdir()
     for anatomy, found in rows.items():
-        with (folder / f"{anatomy}.csv").open("w", newline="") as stream:
+        with (folder / f"{anatomy}.csv").open("w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream)
             writer.writerow(COLUMNS)
             writer.writerows(found)
         stems = [_stem(patient) for patient in everyone if patient.anatomy == anatomy]
-        (folder / f"{anatomy}_file_list.csv").write_text("\n".join(stems) + "\n")
+        (folder / f"{anatomy}_file_list.csv").write_text("\n".join(stems) + "\n", encoding="utf-8")
