@@ -86,7 +86,7 @@ def _records(outline: Outline, folder: Path, sources: Sequence[Path], say: Calla
         if not holds_archive(folder):
             raise RequestError(f"{folder}: holds no records.parquet; name records by --records")
         return read_archive(folder)
-    records = [record for source in sources for record in read_records(source)]
+    records = read_records(*sources)
     tracks = [record.trial.resolved.track for record in records]
     for track in sorted(set(tracks) - {outline.track}):
         if outline.track in tracks:

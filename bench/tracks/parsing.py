@@ -21,7 +21,7 @@ PATIENTS = Bounds(0, 100_000)
 BOUNDS = {
     "steps": Bounds(1, 10_000_000),
     "batch": Bounds(1, 256),  # slices; more than the data hold repeat them
-    "learning_rate": Bounds(0, 100, above=True),
+    "learning_rate": Bounds(0, MOST, above=True),
     "warm_up": Bounds(0, 1),
     "clip": Bounds(0, MOST, above=True),
     "weight_decay": Bounds(0, 1000),

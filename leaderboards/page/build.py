@@ -25,7 +25,6 @@ from leaderboards.output.formats import (
 )
 from leaderboards.rows.rows import DEFAULT, Condition
 from leaderboards.statistics import Estimate
-from records.setting import Setting
 
 
 def page(board: Board, references: Sequence[Reference], figures: Sequence[tuple[str, str]], folder: Path) -> str:
@@ -96,7 +95,7 @@ def _line(board: Board, panel: Panel, line: Line, places: Mapping[Condition, int
         "faster": _faster(board, panel, line),
         "robustness": _rounded(line.robustness, 3),
         "notes": "; ".join(line.notes),
-        "command": command(line, panel.setting, board.head) if line.seeds else "",
+        "command": command(line, panel, board.head) if line.seeds else "",
         "wording": next((found.wording for found in line.scores.values()), ""),
         # condition, patients, rank, PSNR and its interval, change and its interval
         "figures": [
@@ -112,9 +111,9 @@ def _faster(board: Board, panel: Panel, line: Line) -> float | None:
     return _rounded(found[0].faster("compacted", found[0].first).median, 2) if found else None
 
 
-def command(line: Line, setting: Setting, head: Head) -> str:
-    """What runs a row again, for its first seed."""
-    name = line.name
+def command(line: Line, panel: Panel, head: Head) -> str:
+    """What runs a row again, for its first seed; plug-ins are those whose entries ran, the reader knows where."""
+    name, setting = line.name, panel.setting
     words = ["python", "-m", "bench", "run", "--arch", name.arch, "--pruner", name.pruner]
     words += ["--timing", name.timing, "--sparsity", name.sparsity] if name.timing else []
     words += ["--control", name.control] if name.control else []
@@ -126,6 +125,8 @@ def command(line: Line, setting: Setting, head: Head) -> str:
     words += ["--protocol", head.protocol, "--device", setting.device]
     words += ["--data", "ROOT"] if head.kind == "real" else []
     words += ["--shifts", *shifts] if shifts else []
+    origins = {entry.origin for entry in panel.rows[name].first.provenance.entries}
+    words += ["--plugin", "FILE"] * sum(origin.startswith("sha256:") for origin in origins)
     return shell_words(words)
 
 

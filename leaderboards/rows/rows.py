@@ -12,7 +12,7 @@ from records.archive import RECORDS, holds_archive, read_archive
 from records.record import FILE, Record
 from records.results import VolumeScores
 from records.row_name import RowName
-from records.setting import apart_in_pair, one_row
+from records.setting import apart_in_pair, one_row, same_scores, trial_key
 from registries import RequestError
 
 Array = npt.NDArray[np.float64]
@@ -109,19 +109,35 @@ def _score(volume: VolumeScores, metric: str, where: str) -> float:
     return score
 
 
-def read_records(folder: Path) -> list[Record]:
-    """Every record below a folder, and those of a board's Parquet files in it.
+def read_records(*folders: Path) -> list[Record]:
+    """Every record below folders, and those of a board's Parquet files in them.
 
     Raises
     ------
     RequestError
-        If there is none, or one cannot be read.
+        If a folder has none, one cannot be read, or two of a trial have other results.
     """
+    placed = [found for folder in folders for found in _placed(folder)]
+    known: dict[str, tuple[Path, Record]] = {}
+    for place, record in placed:
+        if not record.ok:
+            continue
+        other_place, other = known.setdefault(trial_key(record), (place, record))
+        if not same_scores(record, other):
+            raise RequestError(
+                f"row {record.row}, seed {record.seed}: {other_place} and {place} hold it with other results; "
+                "remove one of them"
+            )
+    return [record for _, record in placed]
+
+
+def _placed(folder: Path) -> list[tuple[Path, Record]]:
+    """Records and the folder of each, or that of their archive."""
     paths = sorted(folder.glob(f"**/{FILE}")) if folder.is_dir() else []
     archived = read_archive(folder) if holds_archive(folder) else []
     if not paths and not archived:
         raise RequestError(f"{folder}: holds no {FILE} and no {RECORDS}.parquet")
-    return [*archived, *(Record.read(path) for path in paths)]
+    return [*((folder, record) for record in archived), *((path.parent, Record.read(path)) for path in paths)]
 
 
 def row_of(records: Iterable[Record], name: RowName, where: str) -> Row:

@@ -154,5 +154,5 @@ def test_lambda_is_learned_or_fixed():
     assert "log_lambda" not in dict(fixed.named_parameters())
     assert float(fixed.log_lambda.exp()) == pytest.approx(0.1)
     assert learned.state_dict().keys() == fixed.state_dict().keys()
-    with pytest.raises(RequestError, match=r"initial_lambda=0\.0: give a positive weight"):
+    with pytest.raises(RequestError, match=r"initial_lambda: 0\.0 is out of range"):
         made("modl", initial_lambda=0.0)

@@ -169,7 +169,10 @@ def another(value):
     return "another" if isinstance(value, str) else 1.5
 
 
-UNSEEN = ("seconds", "reused", "latency_ms", "peak_memory_mb", "git", "dirty", "date", "device", "versions", "seeds")
+UNSEEN = (
+    *("seconds", "reused", "latency_ms", "peak_memory_mb"),
+    *("git", "dirty", "sources", "date", "device", "versions", "seeds"),
+)
 """What differs from run to run or machine to machine, and says so on no board but as such."""
 
 

@@ -17,6 +17,7 @@ from leaderboards.board.papers import read_references
 from leaderboards.board.questions import questions
 from leaderboards.board.values import under_trained
 from leaderboards.output.formats import contrast_cells, latex, panel_cells, results_csv
+from leaderboards.page.build import command
 from leaderboards.publish import publish
 from leaderboards.rows.lengths import OVERFITTING, UNDER_TRAINED, Length
 from leaderboards.rows.rows import Condition, read_records
@@ -268,6 +269,7 @@ def test_the_page_asks_nobody_and_holds_every_row(published, board):
     assert {line["row"] for line in data["lines"]} == {line.name for panel in board.panels for line in panel.lines}
     snip = next(line for line in data["lines"] if line["row"] == "modl/snip/at-init/0.5")
     assert snip["command"].startswith("python -m bench run --arch modl --pruner snip --timing at-init --sparsity 0.5")
+    assert "--plugin" not in snip["command"]
     place = data["conditions"].index(["brain", "none"])
     figures = next(found for found in snip["figures"] if found[0] == place)
     wanted = next(line for line in board.panels[0].lines if line.name == snip["row"])
@@ -275,6 +277,21 @@ def test_the_page_asks_nobody_and_holds_every_row(published, board):
     assert figures[6] == pytest.approx(float(wanted.changes[Condition("brain")].mean), abs=1e-3)
     assert not re.search(r'(src|href)="(?!data:|#)', text)
     assert "Simulator study" in text
+
+
+def test_a_command_names_what_its_row_needs(swept):
+    """Settings, and a file for each plug-in that its entries came from."""
+    path, out = swept
+    records = []
+    for record in read_records(out):
+        content = record.to_json()
+        if record.row == "modl/snip/at-init/0.5":
+            for entry in content["provenance"]["entries"]:
+                entry["origin"] = "sha256:" + "0" * 64 if entry["name"] == "snip" else entry["origin"]
+        records.append(Record.of(content))
+    panel = build_board(records, outline(path), "here").panels[0]
+    line = next(line for line in panel.lines if line.name == "modl/snip/at-init/0.5")
+    assert command(line, panel, build_board(records, outline(path), "here").head).endswith(" --plugin FILE")
 
 
 def test_the_policy_of_the_page_allows_its_own_scripts_alone(published):
