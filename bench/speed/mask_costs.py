@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from tqdm import tqdm
+
 from bench.machine.numerics import set_numerics
 from bench.speed.timing import device_name, wait
 from bench.stages.carry_out import scored
@@ -61,7 +63,8 @@ def pruners_table(arch: str, track: str, sparsity: str, only: Sequence[str], run
         yield f"in steps of a dense training, of which it has {budget}; median of {runs} runs in turn"
         rows = [["pruner", "", "looks", "by multiply–accumulates", "by time", "time / training"]]
         missing: list[str] = []
-        for name in names:
+        # also where the bars of trainings are not shown
+        for name in tqdm(names, desc="pruners", unit="pruner", leave=False, disable=False):
             try:
                 trial = plan(replace(base, pruner=name, timing="at-init", sparsity=sparsity))
             except RequestError as error:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tqdm import tqdm
+
 from records.record import FILE, Record
 from registries import RequestError
 from registries.text import aligned
@@ -31,7 +33,7 @@ def packing_table(track: str, workers: Sequence[int], device: str) -> Iterator[s
     rows = [["workers", "", "trials", "trials per minute", "relative"]]
     _sweep(track, workers[0], device, ["--dry-run"])
     first: float | None = None
-    for number in workers:
+    for number in tqdm(workers, desc="sweeps", unit="sweep", leave=False):
         trials, seconds = _sweep(track, number, device)
         rate = 60 * trials / seconds
         first = first or rate

@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
 from bench.machine.memory import CLEAR, forget_peak, resident_mb
 
@@ -23,7 +24,7 @@ def interleaved_times(
 ) -> dict[str, list[float]]:
     """Seconds of each run of each function, A B C A B C …, after two rounds to warm up."""
     times: dict[str, list[float]] = {name: [] for name in functions}
-    for number in range(WARM_UP + runs):
+    for number in tqdm(range(WARM_UP + runs), desc=f"timing {', '.join(functions)}"[:60], unit="turn", leave=False):
         for name, function in functions.items():
             wait(device)
             begun = time.perf_counter()

@@ -209,9 +209,7 @@ def folder(template, tmp_path):
 def test_a_trial_that_two_folders_hold_with_other_results_is_named_with_both(folder, template):
     make(template, 1, "snip", effect=3.0).write(folder.parent / "elsewhere" / "again" / FILE)
     read_records(folder)
-    with pytest.raises(
-        RequestError, match=r"snip/at-init/0\.9, seed 1: .*results/.* and .*elsewhere/again hold"
-    ):
+    with pytest.raises(RequestError, match=r"snip/at-init/0\.9, seed 1: .*results/.* and .*elsewhere/again hold"):
         read_records(folder, folder.parent / "elsewhere")
 
 
