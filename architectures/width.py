@@ -1,8 +1,6 @@
 """A narrower network of as many parameters as a pruned one keeps."""
 
-import torch
-
-from architectures.contract import DECLARED, ArchitectureEntry, Variant
+from architectures.contract import DECLARED, ArchitectureEntry, Variant, outline
 from registries import RequestError
 
 GRAIN = 4096
@@ -34,6 +32,4 @@ def narrowed(entry: ArchitectureEntry, size: str, parameters: int, variant: Vari
 
 def count_parameters(entry: ArchitectureEntry, size: str, width: float = 1.0, variant: Variant = DECLARED) -> int:
     """Number of parameters, without drawing any."""
-    with torch.device("meta"):
-        model = entry.construct(**entry.arguments(size, width), **dict(variant.options))
-    return sum(parameter.numel() for parameter in model.parameters())
+    return outline(entry, size, width, variant).parameters

@@ -78,7 +78,9 @@ def _layers_of(prefix: str, network: nn.Module) -> dict[str, Layer]:
 
     if any(isinstance(module, nn.PixelShuffle) for module in network.modules()):
         raise NoChannelsError(f"'{prefix}' turns channels into pixels by pixel shuffles: its channels cannot be pruned")
-    traced = copy.deepcopy(network).cpu().float().requires_grad_(True)
+    traced = copy.deepcopy(network).to_empty(device="cpu").float().requires_grad_(True)
+    for value in (*traced.parameters(), *traced.buffers()):  # the graph does not depend on them
+        value.detach().zero_()
     for module in traced.modules():
         if isinstance(module, nn.ReLU | nn.LeakyReLU):  # an output changed in place is not recognised
             module.inplace = False

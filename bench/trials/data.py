@@ -1,7 +1,7 @@
 """The data of a trial: opened, chosen, checked."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,7 +34,7 @@ from registries.hashing import content_key
 from registries.text import plural
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OpenData:
     """Data that were looked through.
 
@@ -48,6 +48,7 @@ class OpenData:
     root: DataRoot
     manifest: Manifest
     annotations: Annotations | None
+    _chosen: "dict[_Choice, TrialData]" = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def remarks(self) -> tuple[str, ...]:
@@ -118,6 +119,16 @@ class TrialData:
         return TrainingData(volumes, self.test.preparation, training.batch, seed, most, training.loss == COMPLEX)
 
 
+@dataclass(frozen=True)
+class _Choice:
+    """What the data of a trial depend on; thousands of trials share it."""
+
+    train_on: str
+    preparation: Preparation
+    evaluation: EvaluationSettings
+    device: torch.device
+
+
 def choose_data(resolved: Resolved, opened: OpenData, device: torch.device) -> TrialData:
     """Training, validation and test volumes of a trial, and the shifts that exist for them.
 
@@ -126,27 +137,33 @@ def choose_data(resolved: Resolved, opened: OpenData, device: torch.device) -> T
     RequestError
         If there is nothing to train or evaluate on, or the data cannot be undersampled so.
     """
-    track, trial = resolved.track, resolved.trial
-    manifest, annotations = opened.manifest, opened.annotations
-    training = training_set(manifest, annotations, trial.train_on)
-    preparation = _preparation(resolved)
-    chosen, unavailable = _splits(track.evaluation, manifest, annotations)
+    choice = _Choice(resolved.trial.train_on, _preparation(resolved), resolved.track.evaluation, device)
+    known = opened._chosen
+    if choice not in known:
+        known[choice] = _choose(choice, opened)
+    return known[choice]
+
+
+def _choose(choice: _Choice, opened: OpenData) -> TrialData:
+    manifest, annotations, preparation = opened.manifest, opened.annotations, choice.preparation
+    training = training_set(manifest, annotations, choice.train_on)
+    chosen, unavailable = _splits(choice.evaluation, manifest, annotations)
     marked = {v.name: rows for part in chosen.values() for v in part if annotations and (rows := annotations.of(v))}
     slices = {
-        v.name: choose_slices(v, marked.get(v.name, ()), track.evaluation.slices)
+        v.name: choose_slices(v, marked.get(v.name, ()), choice.evaluation.slices)
         for part in chosen.values()
         for v in part
     }
-    test = TestData(chosen, slices, marked, preparation, device)
+    test = TestData(chosen, slices, marked, preparation, choice.device)
     _check_calibration([*training.training, *training.validation, *test.volumes], preparation.undersampling)
     trained = Trained(
         preparation,
         frozenset(volume.anatomy for volume in training.training),
         frozenset(volume.acquisition for volume in training.training),
-        parse_training_set(trial.train_on)[0] == "knee-clean",
+        parse_training_set(choice.train_on)[0] == "knee-clean",
         annotations,
     )
-    shifts, missing = choose_shifts(track.evaluation.shifts, trained, test)
+    shifts, missing = choose_shifts(choice.evaluation.shifts, trained, test)
     simulated = simulation_of(opened.root, manifest)
     names = [volume.name for volume in training.training]
     summary = Data(

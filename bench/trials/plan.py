@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from architectures import architectures
+from architectures.contract import Outline, outline
 from bench.evaluation import scoring
 from bench.evaluation.lesions import BOX_METRICS
 from bench.evaluation.metrics import metrics
@@ -152,10 +153,10 @@ def _workspace(resolved: Resolved, data: TrialData, device: torch.device) -> Wor
         raise RequestError(
             f"control '{trial.control}': there are too few training patients to have validation patients"
         )
-    _check_protected(resolved, workspace)
-    model = workspace.initial_model()
-    weights = {name: part.weight.detach() for name, part in model.prunable(resolved.groups).items()}
-    channels = granularity_of(resolved.entry).channels(model.networks(), weights, trial.sparsity)
+    network = outline(architectures.get(trial.arch), trial.size, resolved.width, resolved.variant)
+    _check_protected(resolved, network)
+    weights = {name: part.weight.detach() for name, part in network.prunable(resolved.groups).items()}
+    channels = granularity_of(resolved.entry).channels(network.model.networks(), weights, trial.sparsity)
     return replace(workspace, channels=channels)
 
 
@@ -225,13 +226,12 @@ def stage_keys(planned: PlannedTrial) -> tuple[str, ...]:
     return tuple(keys[1:])
 
 
-def _check_protected(resolved: Resolved, workspace: Workspace) -> None:
+def _check_protected(resolved: Resolved, network: Outline) -> None:
     """What is kept has to hold the layers that stay whole."""
     if not any(isinstance(stage, LearnMask) and stage.protect_last for stage in resolved.stages):
         return
-    model = workspace.initial_model()
-    sizes = {name: part.weight.numel() for name, part in model.prunable(resolved.groups).items()}
-    whole = sum(sizes[name] for name in last_convolutions(model.networks()) if name in sizes)
+    sizes = {name: part.weight.numel() for name, part in network.prunable(resolved.groups).items()}
+    whole = sum(sizes[name] for name in last_convolutions(network.model.networks()) if name in sizes)
     if whole >= kept_count(sum(sizes.values()), resolved.trial.sparsity):
         most = (1 - Decimal(whole) / sum(sizes.values())).quantize(Decimal("0.001"), ROUND_DOWN)
         raise RequestError(

@@ -5,10 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from architectures import architectures
-from architectures.contract import ALL_GROUPS, Architecture, ArchitectureEntry, Variant
+from architectures.contract import ALL_GROUPS, ArchitectureEntry, Outline, Variant, outline
 from bench.stages.losses import COMPLEX
 from bench.tracks.parsing import settings_from
 from bench.tracks.settings import LOSSES, EvaluationSettings, TrainingSettings
@@ -191,7 +189,7 @@ def _options(entry: PrunerEntry, timing: str | None, given: dict[str, str]) -> t
 def _prunable(arch: str, size: str, variant: Variant, loss: str, groups: str) -> int:
     """Number of prunable weights of all groups, if the network can be built and has this group and this loss."""
     shell = _without_weights(architectures.get(arch), size, variant)
-    if loss == COMPLEX and not shell.gives_complex:
+    if loss == COMPLEX and not shell.model.gives_complex:
         others = ", ".join(one for one in LOSSES if one != COMPLEX)
         raise RequestError(f"loss {COMPLEX}: '{arch}' gives no complex image; use train.loss of {others}")
     shell.prunable(groups)
@@ -213,11 +211,10 @@ def _common_options(entry: PrunerEntry, timing: str | None, given: dict[str, str
     return {"scope": scope, "groups": groups, **rounds}
 
 
-def _without_weights(entry: ArchitectureEntry, size: str, variant: Variant) -> Architecture:
+def _without_weights(entry: ArchitectureEntry, size: str, variant: Variant) -> Outline:
     """Raises `RequestError` where the options of the user make no network."""
     try:
-        with torch.device("meta"):
-            return entry.construct(**entry.arguments(size), **dict(variant.options))
+        return outline(entry, size, variant=variant)
     except RequestError:
         raise
     except Exception as error:  # whatever somebody's constructor does with an option
