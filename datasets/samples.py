@@ -1,7 +1,8 @@
 """From a slice on disk to what a network is given: undersampled, scaled, with coil maps and target."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from datasets.coil_compression import compress
 from datasets.coil_maps import CoilMaps, forward_fft, inverse_fft
-from datasets.noise import add_noise
+from datasets.noise import add_noise, unit_noise
 from datasets.undersampling import Undersampling, zero_filled
 from datasets.volumes import Volume
 
@@ -94,6 +95,7 @@ def prepare(
     preparation: Preparation,
     seed: tuple[int, ...],
     combine: bool = False,
+    noise: Iterator[Tensor] | None = None,
 ) -> Samples:
     """Undersample and scale slices of one volume, all with the same sampling mask.
 
@@ -108,12 +110,16 @@ def prepare(
         Of the sampling mask.
     combine : bool
         Whether the SENSE combination of the fully sampled data is needed.
+    noise : iterator of Tensor, optional
+        Of `noise_of`, where these are not all slices; by default that of the seed.
     """
     full = _readout_cropped(volume, torch.from_numpy(kspace), preparation)
     mask, calibration = preparation.undersampling.draw(volume.columns, volume.acquired, seed, full.shape[-2])
     clean = full
     if preparation.added_noise_snr is not None:
-        full = add_noise(full, mask, volume.acquired, preparation.added_noise_snr, seed)
+        drawn = noise or noise_of(volume, len(full), preparation, seed)
+        unit = torch.stack(list(islice(drawn, len(full))))
+        full = add_noise(full, mask, volume.acquired, preparation.added_noise_snr, unit)
     sampled = zero_filled(full, mask)
     if preparation.virtual_coils is not None:
         sampled = torch.stack([compress(slice_, calibration, preparation.virtual_coils) for slice_ in sampled])
@@ -133,6 +139,11 @@ def prepare(
     )
 
 
+def noise_of(volume: Volume, slices: int, preparation: Preparation, seed: tuple[int, ...]) -> Iterator[Tensor]:
+    """What `prepare` adds to so many slices, for those who prepare a few at a time."""
+    return unit_noise(slices, (volume.coils, _rows(volume, preparation), volume.columns), seed)
+
+
 def fully_sampled(
     volume: Volume, kspace: npt.NDArray[np.complex64], samples: Samples, preparation: Preparation
 ) -> Samples:
@@ -142,9 +153,12 @@ def fully_sampled(
 
 
 def _readout_cropped(volume: Volume, kspace: Tensor, preparation: Preparation) -> Tensor:
-    if preparation.crop_readout and volume.target_shape[0] < volume.rows:
-        return crop_readout(kspace, volume.target_shape[0])
-    return kspace
+    rows = _rows(volume, preparation)
+    return crop_readout(kspace, rows) if rows < volume.rows else kspace
+
+
+def _rows(volume: Volume, preparation: Preparation) -> int:
+    return min(volume.rows, volume.target_shape[0]) if preparation.crop_readout else volume.rows
 
 
 def crop_readout(kspace: Tensor, rows: int) -> Tensor:

@@ -14,9 +14,7 @@ from bench.evaluation.scoring import (
     Reconstruct,
     TestData,
     boxes_of,
-    load_test_volume,
     reconstruct_volume,
-    split_samples,
 )
 from datasets.boxes import Box, sham_boxes
 from datasets.preview import draw_box
@@ -46,11 +44,10 @@ def findings(path: Path, network: Reconstruct, test: TestData, title: str) -> No
     rows: dict[str, tuple[Image, Image, tuple[Box, ...]]] = {}
     for volume in test.volumes:
         if volume.name in test.annotations and volume.anatomy not in rows:
-            loaded = load_test_volume(volume, test)
-            target, found = reconstruct_volume(network, loaded.samples, loaded.target, test.device)
+            target, images = reconstruct_volume({"network": network}, volume, test)
             boxes = boxes_of(volume, target, test)
             if boxes:
-                rows[volume.anatomy] = (target, found, boxes)
+                rows[volume.anatomy] = (target, images["network"], boxes)
     if not rows:
         path.unlink(missing_ok=True)
         return
@@ -111,12 +108,9 @@ def write_examples(path: Path, found: Mapping[str, Mapping[str, Image]]) -> None
 
 
 def _example(volume: Volume, network: Reconstruct, test: TestData) -> dict[str, Image]:
-    loaded = load_test_volume(volume, test)
-    middle = len(loaded.target) // 2
-    one, truth = split_samples(loaded.samples, 1)[middle], loaded.target[middle : middle + 1]
-    target, found = reconstruct_volume(network, one, truth, test.device)
-    _, zero = reconstruct_volume(zero_filled_image, one, truth, test.device)
-    return {"target": target, "zero-filled": zero, "network": found}
+    middle = test.only(volume, len(test.slices[volume.name]) // 2)
+    target, found = reconstruct_volume({"zero-filled": zero_filled_image, "network": network}, volume, middle)
+    return {"target": target, **found}
 
 
 def _reconstruction_row(axes: Sequence[Axes], name: str, example: Mapping[str, Image]) -> None:

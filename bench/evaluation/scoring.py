@@ -1,7 +1,9 @@
 """Reconstructing and scoring test volumes, one row per volume."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,7 +15,7 @@ from bench.evaluation.metrics.volume import Image
 from bench.tracks.settings import EvaluationSettings
 from datasets.annotations import Annotation
 from datasets.boxes import Box, boxes_in
-from datasets.samples import Preparation, Samples, crop_to_target, fully_sampled, prepare
+from datasets.samples import Preparation, Samples, crop_to_target, fully_sampled, noise_of, prepare
 from datasets.undersampling import seed_of_file
 from datasets.volumes import Volume, by_hash, read_slices
 from records.results import COUNTS
@@ -58,26 +60,30 @@ class TestData:
         """Every volume once, in the order of their names."""
         return tuple(sorted({v for part in self.splits.values() for v in part}, key=lambda volume: volume.name))
 
+    def only(self, volume: Volume, place: int) -> "TestData":
+        """The same with one of the scored slices of a volume, by its place among them."""
+        return replace(self, slices={**self.slices, volume.name: (self.slices[volume.name][place],)})
+
 
 @dataclass(frozen=True)
-class TestVolume:
-    """One volume, ready to be reconstructed.
+class TestSlices:
+    """A few slices of a volume, ready to be reconstructed.
 
     Attributes
     ----------
     samples : Samples
         Undersampled by the seed of the file name.
-    complete : Samples
-        The same before undersampling, for the oracle alone.
     target : ndarray
         ``(slices, rows, columns)`` in the file's units.
+    complete : callable
+        Gives the samples before undersampling, for the oracle alone.
     """
 
     __test__ = False
 
     samples: Samples
-    complete: Samples
     target: Image
+    complete: Callable[[], Samples]
 
 
 def choose_volumes(volumes: Iterable[Volume], settings: EvaluationSettings) -> tuple[Volume, ...]:
@@ -95,30 +101,45 @@ def choose_slices(volume: Volume, annotations: Iterable[Annotation], most: int) 
     return tuple(sorted(ordered[: most or None]))
 
 
-def load_test_volume(volume: Volume, data: TestData) -> TestVolume:
-    """Read and prepare the scored slices of a volume."""
-    kspace, target = read_slices(volume, data.slices[volume.name])
-    samples = prepare(volume, kspace, target, data.preparation, seed_of_file(volume.file_name))
-    return TestVolume(samples, fully_sampled(volume, kspace, samples, data.preparation), target)
+def slices_of(volume: Volume, data: TestData) -> Iterator[TestSlices]:
+    """Read and prepare the scored slices of a volume, a few at a time: no more of them are in memory."""
+    chosen, seed, preparation = data.slices[volume.name], seed_of_file(volume.file_name), data.preparation
+    noise = noise_of(volume, len(chosen), preparation, seed)
+    for first in range(0, len(chosen), SLICES_AT_ONCE):
+        kspace, target = read_slices(volume, chosen[first : first + SLICES_AT_ONCE])
+        samples = prepare(volume, kspace, target, preparation, seed, noise=noise)
+        yield TestSlices(samples, target, partial(fully_sampled, volume, kspace, samples, preparation))
 
 
 @torch.no_grad()
 def reconstruct_volume(
-    reconstruct: Reconstruct, samples: Samples, target: Image, device: torch.device
-) -> tuple[Image, Image]:
-    """Target and image ``(slices, rows, columns)`` in the file's units, cropped alike."""
-    parts = [
-        reconstruct(part.to(device)).cpu() * part.scale[:, None, None]
-        for part in split_samples(samples, SLICES_AT_ONCE)
-    ]
-    image, truth = crop_to_target(torch.cat(parts), torch.from_numpy(target))
-    return truth.numpy(), image.numpy().astype(np.float32)
+    methods: Mapping[str, Reconstruct],
+    volume: Volume,
+    data: TestData,
+    oracles: Mapping[str, Reconstruct] | None = None,
+) -> tuple[Image, dict[str, Image]]:
+    """Target, and the image of each method and oracle.
 
-
-def split_samples(samples: Samples, size: int) -> list[Samples]:
-    """Chunks of at most ``size`` slices."""
-    columns = [getattr(samples, f.name).split(size) for f in fields(samples)]
-    return [Samples(*parts) for parts in zip(*columns, strict=True)]
+    Returns
+    -------
+    target : ndarray
+        ``(slices, rows, columns)`` in the file's units, the scored slices.
+    images : dict of str to ndarray
+        The same, cropped like the target.
+    """
+    targets: list[Tensor] = []
+    parts: dict[str, list[Tensor]] = defaultdict(list)
+    for few in slices_of(volume, data):
+        targets.append(torch.from_numpy(few.target))
+        inputs = [(methods, few.samples), *([(oracles, few.complete())] if oracles else [])]
+        for given, samples in inputs:
+            here = samples.to(data.device)
+            for name, reconstruct in given.items():
+                parts[name].append(reconstruct(here).cpu() * samples.scale[:, None, None])
+    target, images = torch.cat(targets), {name: torch.cat(images) for name, images in parts.items()}
+    cropped = {name: crop_to_target(image, target) for name, image in images.items()}
+    truth = next(iter(cropped.values()))[1]
+    return truth.numpy(), {name: image.numpy().astype(np.float32) for name, (image, _) in cropped.items()}
 
 
 def score(
@@ -149,13 +170,10 @@ def score(
     ArithmeticError
         If a method gives values that are not finite.
     """
-    everyone = {**methods, **(oracles or {})}
-    found: dict[str, Scores] = {name: {} for name in everyone}
+    found: dict[str, Scores] = {name: {} for name in (*methods, *(oracles or {}))}
     for volume in progress(data.volumes):
-        loaded = load_test_volume(volume, data)
-        for name, reconstruct in everyone.items():
-            samples = loaded.samples if name in methods else loaded.complete
-            truth, image = reconstruct_volume(reconstruct, samples, loaded.target, data.device)
+        truth, images = reconstruct_volume(methods, volume, data, oracles)
+        for name, image in images.items():
             if not np.isfinite(image).all():
                 raise ArithmeticError(f"{name} of {volume.name} is not finite")
             found[name][volume.name] = volume_metrics(truth, image)

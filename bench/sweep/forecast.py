@@ -8,7 +8,7 @@ from functools import partial
 
 import torch
 
-from bench.evaluation.scoring import load_test_volume, reconstruct_volume
+from bench.evaluation.scoring import reconstruct_volume
 from bench.machine.numerics import set_numerics
 from bench.networks.reconstruct import reconstruct
 from bench.stages.loop import DivergedError, training_step
@@ -120,8 +120,8 @@ def _measure(planned: PlannedTrial) -> _Network:
         _wait(device)
 
     def volume(number: int) -> None:
-        loaded = load_test_volume(planned.test.volumes[number % len(planned.test.volumes)], planned.test)
-        reconstruct_volume(partial(reconstruct, learner.model), loaded.samples, loaded.target, device)
+        chosen = planned.test.volumes[number % len(planned.test.volumes)]
+        reconstruct_volume({"network": partial(reconstruct, learner.model)}, chosen, planned.test)
         _wait(device)
 
     state = State.of(planned.workspace.initial_model(), groups=planned.workspace.groups)

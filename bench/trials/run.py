@@ -15,9 +15,8 @@ from bench.evaluation import pictures
 from bench.evaluation.scoring import (
     Metrics,
     Reconstruct,
-    load_test_volume,
     score,
-    split_samples,
+    slices_of,
     summarise,
 )
 from bench.evaluation.shifts import shifted_scores
@@ -173,8 +172,9 @@ def network_macs(planned: PlannedTrial, model: Architecture, mask: Mask) -> Macs
 
 
 def _sample(planned: PlannedTrial) -> Samples:
-    first = load_test_volume(planned.test.volumes[0], planned.test).samples
-    return split_samples(first, 1)[0].to(planned.workspace.device)
+    volume = planned.test.volumes[0]
+    first = next(slices_of(volume, planned.test.only(volume, 0)))
+    return first.samples.to(planned.workspace.device)
 
 
 def _write_outputs(planned: PlannedTrial, outcome: Outcome, network: Reconstruct) -> None:

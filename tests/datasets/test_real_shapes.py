@@ -11,8 +11,9 @@ from fastmri import evaluate
 from fastmri.data.transforms import center_crop
 
 from bench.evaluation.baselines import zero_filled_image
-from bench.evaluation.scoring import load_test_volume, reconstruct_volume, score
+from bench.evaluation.scoring import reconstruct_volume, score
 from datasets.simulated.generate import HEADER
+from datasets.volumes import read_slices
 from tests.bench.toy import toy_plan
 from tests.datasets.test_samples import check_against_transform
 from tests.datasets.volumes import write_volume
@@ -80,16 +81,16 @@ def test_every_figure_equals_fastmris_evaluation_of_the_saved_images(root, tmp_p
     assert {v.columns for v in planned.test.volumes} == {368, 320, 213, 203}
     for name, reconstruct in methods.items():
         for volume in planned.test.volumes:
-            loaded = load_test_volume(volume, planned.test)
-            _, image = reconstruct_volume(reconstruct, loaded.samples, loaded.target, planned.test.device)
+            image = reconstruct_volume({name: reconstruct}, volume, planned.test)[1][name]
             folders = {kind: tmp_path / name / volume.file_name / kind for kind in ("target", "found")}
             fastmri.save_reconstructions({volume.file_name: image}, folders["found"])
             folders["target"].mkdir(parents=True)
             if volume.columns >= volume.target_shape[1]:  # the file itself is what fastMRI's script reads
                 (folders["target"] / volume.file_name).symlink_to(volume.path)
             else:  # FLAIR's k-space is narrower than its target; fastMRI crops both to the width of the image
+                _, whole = read_slices(volume, planned.test.slices[volume.name])
                 with h5py.File(folders["target"] / volume.file_name, "w") as file:
-                    file["reconstruction_rss"] = center_crop(loaded.target, (volume.columns, volume.columns))
+                    file["reconstruction_rss"] = center_crop(whole, (volume.columns, volume.columns))
             arguments = SimpleNamespace(
                 target_path=folders["target"], predictions_path=folders["found"], acquisition=None, acceleration=None
             )

@@ -1,5 +1,6 @@
 """Shifts change what they say and nothing else; the same for every trial."""
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from datasets.coil_compression import compress
 from datasets.coil_maps import CoilMaps
 from datasets.manifest import open_manifest
-from datasets.noise import add_noise
+from datasets.noise import add_noise, unit_noise
 from datasets.roots import open_root
 from datasets.samples import Preparation, prepare
 from datasets.shifts import Trained, shifts
@@ -109,15 +110,25 @@ def test_noise_has_the_stated_power_where_it_was_sampled(decibels):
     kspace[..., :10] = 0
     mask = torch.rand(1, 1, 60, generator=draw) < 0.5
     mask[..., :10] = False
-    noisy = add_noise(kspace, mask, (10, 60), decibels, (1, 2))
+    unit = torch.stack(list(unit_noise(2, tuple(kspace.shape[1:]), (1, 2))))
+    noisy = add_noise(kspace, mask, (10, 60), decibels, unit)
     added = noisy - kspace
     assert not added[:, :, :, ~mask[0, 0]].any()
     for index in range(2):
         power = kspace[index][..., 10:].abs().square().mean()
         ratio = power / added[index][..., mask[0, 0]].abs().square().mean()
         assert 10 * torch.log10(ratio).item() == pytest.approx(decibels, abs=0.2)
-    assert torch.equal(noisy, add_noise(kspace, mask, (10, 60), decibels, (1, 2)))
-    assert not torch.equal(noisy, add_noise(kspace, mask, (10, 60), decibels, (1, 3)))
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 16), (3, 7, 5)])
+def test_noise_is_that_of_the_seed_however_many_slices_are_drawn_at_once(shape):
+    whole = torch.stack(list(unit_noise(5, shape, (1, 2))))
+    assert torch.equal(whole, torch.stack(list(unit_noise(5, shape, (1, 2)))))
+    assert not torch.equal(whole, torch.stack(list(unit_noise(5, shape, (1, 3)))))
+    assert len({slice_.sum().item() for slice_ in whole}) == 5
+    digest = hashlib.sha256(repr(("added noise", (1, 2))).encode()).digest()
+    draw = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))
+    assert torch.equal(whole, torch.randn((5, *shape), dtype=torch.complex64, generator=draw))
 
 
 def test_compression_keeps_what_few_coils_can_hold():

@@ -25,15 +25,15 @@ from bench.evaluation.scoring import (
     Scores,
     choose_slices,
     choose_volumes,
-    load_test_volume,
     reconstruct_volume,
     score,
-    split_samples,
+    slices_of,
     summarise,
 )
 from bench.machine.macs import forward_macs
 from bench.tracks.settings import EvaluationSettings
 from datasets.annotations import Annotation
+from datasets.simulated import Simulation, simulate
 from pruners import Mask
 from tests.bench.toy import toy_plan
 
@@ -54,8 +54,8 @@ def planned(tmp_path_factory, cache_root):
 def test_metrics_equal_fastmris(planned):
     found = score({"zero-filled": zero_filled_image}, planned.test)["zero-filled"]
     for volume in planned.test.volumes:
-        loaded = load_test_volume(volume, planned.test)
-        truth, image = reconstruct_volume(zero_filled_image, loaded.samples, loaded.target, planned.test.device)
+        truth, images = reconstruct_volume({"zero-filled": zero_filled_image}, volume, planned.test)
+        image = images["zero-filled"]
         width = truth.shape[-1]
         truth, image = center_crop(truth, (width, width)), center_crop(image, (width, width))
         assert found[volume.name]["psnr"] == pytest.approx(float(evaluate.psnr(truth, image)), abs=1e-9)
@@ -64,9 +64,28 @@ def test_metrics_equal_fastmris(planned):
 
 
 def test_images_come_back_in_the_files_units(planned):
-    loaded = load_test_volume(planned.test.volumes[0], planned.test)
-    truth, image = reconstruct_volume(zero_filled_image, loaded.complete, loaded.target, planned.test.device)
-    assert np.allclose(truth, image, rtol=1e-2, atol=1e-3 * truth.max())
+    full = {"fully sampled": zero_filled_image}
+    truth, images = reconstruct_volume({}, planned.test.volumes[0], planned.test, oracles=full)
+    assert np.allclose(truth, images["fully sampled"], rtol=1e-2, atol=1e-3 * truth.max())
+
+
+@pytest.mark.parametrize("noise", [None, 20.0])
+def test_a_volume_is_the_same_however_many_slices_are_read_at_once(planned, tmp_path, monkeypatch, noise):
+    simulate(tmp_path, Simulation(2, 1, 0, 0, slices=5, matrix=32, coils=3, seed=1))
+    test = toy_plan(tmp_path / "out", data=str(tmp_path)).test
+    volume = test.volumes[0]
+    test = replace(test, preparation=replace(test.preparation, added_noise_snr=noise), slices={volume.name: range(5)})
+    found = []
+    for size in (1, 2, 5):
+        monkeypatch.setattr("bench.evaluation.scoring.SLICES_AT_ONCE", size)
+        assert [len(few.target) for few in slices_of(volume, test)] == [size] * (5 // size) + [1] * (5 % size)
+        oracles = {"oracle": zero_filled_image}
+        found.append(reconstruct_volume({"zero-filled": zero_filled_image}, volume, test, oracles))
+    for truth, images in found[1:]:
+        assert np.array_equal(truth, found[0][0])
+        assert all(np.array_equal(image, found[0][1][name]) for name, image in images.items())
+    with h5py.File(volume.path) as file:
+        assert np.array_equal(found[0][0], file["reconstruction_rss"][:])
 
 
 def test_tall_targets_are_cropped_to_squares():
@@ -105,7 +124,7 @@ def test_tuning_takes_the_best_candidate_on_training_slices(planned, monkeypatch
 
 
 def test_empty_network_ignores_its_weights(planned):
-    samples = load_test_volume(planned.test.volumes[0], planned.test).samples
+    samples = next(slices_of(planned.test.volumes[0], planned.test)).samples
     first, second = planned.workspace.initial_model(), planned.workspace.initial_model()
     with torch.no_grad():
         for part in second.prunable().values():
@@ -166,7 +185,8 @@ def test_a_limited_choice_of_volumes_is_fixed(planned):
 
 def test_forward_macs_are_those_of_a_hand_count(planned):
     model = planned.workspace.initial_model()
-    samples = split_samples(load_test_volume(planned.test.volumes[0], planned.test).samples, 1)[0]
+    volume = planned.test.volumes[0]
+    samples = next(slices_of(volume, planned.test.only(volume, 0))).samples
     _, coils, height, width = samples.kspace.shape
     weights = {name: part.weight for name, part in model.prunable().items()}
     half = Mask.from_scores({n: w.detach() for n, w in weights.items()}, sum(w.numel() for w in weights.values()) // 2)

@@ -408,17 +408,16 @@ def test_a_network_that_fails_on_one_contrast_is_found_from_file_to_comparison(t
     root = tmp_path / "root"
     simulate(root, Simulation(2, 1, 0, 6, slices=1, matrix=32, coils=3, seed=1))
     shifts = ("contrast-t1", "contrast-t2", "contrast-flair", "noise-20")
-    load = scoring.load_test_volume
+    load = scoring.slices_of
 
     def spoiled(volume, data):
-        found = load(volume, data)
-        if volume.acquisition != "AXT2":
-            return found
-        return replace(found, samples=replace(found.samples, kspace=0.5 * found.samples.kspace))
+        for few in load(volume, data):
+            factor = 0.5 if volume.acquisition == "AXT2" else 1.0
+            yield replace(few, samples=replace(few.samples, kspace=factor * few.samples.kspace))
 
     found = []
     for name, patched in (("good", load), ("bad", spoiled)):
-        monkeypatch.setattr("bench.evaluation.scoring.load_test_volume", patched)
+        monkeypatch.setattr("bench.evaluation.scoring.slices_of", patched)
         planned = toy_plan(tmp_path / name, pruner="dense", data=str(root), shifts=shifts)
         track = replace(planned.resolved.track, evaluation=replace(planned.resolved.track.evaluation, volumes=0))
         override(tracks, track)
