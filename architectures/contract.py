@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -102,7 +101,7 @@ class Architecture(nn.Module, ABC):
             If there is no such group.
         """
         groups = self.groups()
-        _check_group(chosen, groups)
+        check_group(chosen, groups)
         members = {name: part for name, part in groups.items() if chosen in (ALL_GROUPS, name)}
         group_of = {id(m): group for group, part in members.items() for m in part.modules()}
         return {
@@ -269,49 +268,6 @@ def build(
     return build_entry(architectures.get(name), size, generator, width, variant)
 
 
-def outline(entry: ArchitectureEntry, size: str, width: float = 1.0, variant: Variant = DECLARED) -> "Outline":
-    """The outline of a network, drawn once."""
-    return _outline(entry.construct, tuple({**entry.arguments(size, width), **dict(variant.options)}.items()))
-
-
-@lru_cache(maxsize=64)
-def _outline(construct: Callable[..., Architecture], arguments: tuple[tuple[str, Option], ...]) -> "Outline":
-    with torch.device("meta"):
-        return Outline(construct(**dict(arguments)))
-
-
-@dataclass(frozen=True)
-class Outline:
-    """A network without values: names and shapes.
-
-    Attributes
-    ----------
-    model : Architecture
-        On the device ``meta``; shared, so that nobody may change it.
-    """
-
-    model: Architecture
-
-    @cached_property
-    def parameters(self) -> int:
-        """Their number."""
-        return sum(parameter.numel() for parameter in self.model.parameters())
-
-    def prunable(self, chosen: str = ALL_GROUPS) -> dict[str, Prunable]:
-        """As `Architecture.prunable`."""
-        _check_group(chosen, self.model.groups())
-        return {name: part for name, part in self._prunable.items() if chosen in (ALL_GROUPS, part.group)}
-
-    @cached_property
-    def _prunable(self) -> dict[str, Prunable]:
-        return self.model.prunable()
-
-
-def _check_group(chosen: str, groups: Mapping[str, nn.Module]) -> None:
-    if chosen not in (ALL_GROUPS, *groups):
-        raise RequestError(f"there is no group '{chosen}' of weights to prune: use {ALL_GROUPS}, {', '.join(groups)}")
-
-
 def build_entry(
     entry: ArchitectureEntry, size: str, generator: torch.Generator, width: float = 1.0, variant: Variant = DECLARED
 ) -> Architecture:
@@ -323,3 +279,9 @@ def build_entry(
         model = entry.construct(**arguments)
     initialise_(model, init, generator)
     return model
+
+
+def check_group(chosen: str, groups: Mapping[str, nn.Module]) -> None:
+    """Raise `RequestError` unless there is such a group of weights."""
+    if chosen not in (ALL_GROUPS, *groups):
+        raise RequestError(f"there is no group '{chosen}' of weights to prune: use {ALL_GROUPS}, {', '.join(groups)}")

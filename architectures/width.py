@@ -1,6 +1,7 @@
 """A narrower network of as many parameters as a pruned one keeps."""
 
-from architectures.contract import DECLARED, ArchitectureEntry, Variant, outline
+from architectures.contract import DECLARED, ArchitectureEntry, Variant
+from architectures.outline import outline
 from registries import RequestError
 
 GRAIN = 4096

@@ -100,12 +100,14 @@ def _espirit(lines: Tensor, first: int, last: int, echo: int, reference: Tensor)
     ).hexdigest()
     path = computed_folder("maps", f"espirit-{digest}.safetensors")
     with suppress(FileNotFoundError, DamagedError, KeyError):  # what is damaged is computed and written anew
-        return load_tensors(path)[0]["maps"]
+        tensors, notes = load_tensors(path)
+        if notes["key"] == path.stem:  # not a file that was given another name
+            return tensors["maps"]
     maps = torch.view_as_complex(torch.view_as_real(_run_espirit(lines.roll(shift, -2), last - first)).contiguous())
     inside = maps.abs().square().sum(0, keepdim=True) > 0
     turn = torch.sgn((reference.conj() * maps).sum(0, keepdim=True))
     result = unit_norm(torch.where(inside, maps * turn.conj(), reference))
-    save_tensors(path, {"maps": result})
+    save_tensors(path, {"maps": result}, {"key": path.stem})
     return result
 
 

@@ -3,9 +3,9 @@
 import hashlib
 import json
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
@@ -13,7 +13,7 @@ from datasets.cache import cache_folder
 from datasets.errors import DataError
 from datasets.roots import DataRoot
 from datasets.volumes import Volume, inspect_volume
-from registries.files import write_json
+from registries.sealed import DamagedError, EarlierError, read_sealed_json, write_sealed_json
 
 SCHEMA = 2
 
@@ -91,19 +91,26 @@ def inspect_root(root: DataRoot, reuse: bool = True) -> tuple[list[Volume], list
     """
     path = _path(root)
     known = _read(path)[0] if reuse else {}
-    volumes: list[Volume] = []
-    problems: list[DataError] = []
     files = root.files()
+    pool = ThreadPoolExecutor()  # while one file is hashed, Python is free to hash others
+    pending = [pool.submit(_inspected, file, name, known.get(name)) for name, file in files]
     try:
-        for name, file in tqdm(files, desc="reading volumes", unit="volume", leave=False):
-            volume = known.get(name)
-            try:
-                volumes.append(volume if volume and _stands(volume, file) else inspect_volume(file, name))
-            except DataError as problem:
-                problems.append(problem)
+        for one in tqdm(pending, desc="reading volumes", unit="volume", leave=False):
+            one.result()
     finally:
+        pool.shutdown(cancel_futures=True)
+        found = [one.result() for one in pending if not one.cancelled() and one.exception() is None]
+        volumes = [one for one in found if isinstance(one, Volume)]
         _write(path, volumes, complete=len(volumes) == len(files))
-    return volumes, problems
+    return volumes, [one for one in found if isinstance(one, DataError)]
+
+
+def _inspected(file: Path, name: str, known: Volume | None) -> Volume | DataError:
+    """What the manifest knows while the file is as it was; otherwise what is found."""
+    try:
+        return known if known and _stands(known, file) else inspect_volume(file, name)
+    except DataError as problem:
+        return problem
 
 
 def _stands(volume: Volume, file: Path) -> bool:
@@ -121,7 +128,7 @@ def _path(root: DataRoot) -> Path:
 
 def _write(path: Path, volumes: list[Volume], complete: bool) -> None:
     value = {"schema": SCHEMA, "complete": complete, "volumes": [volume.to_json() for volume in volumes]}
-    write_json(path, value)
+    write_sealed_json(path, value)
 
 
 def _read(path: Path) -> tuple[dict[str, Volume], bool]:
@@ -129,9 +136,11 @@ def _read(path: Path) -> tuple[dict[str, Volume], bool]:
     if not path.exists():
         return {}, False
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content = read_sealed_json(path)
         if content["schema"] != SCHEMA:
             return {}, False
         return {v["name"]: Volume.from_json(v) for v in content["volumes"]}, bool(content["complete"])
-    except (ValueError, KeyError, TypeError):
+    except EarlierError:
+        return {}, False
+    except (DamagedError, ValueError, KeyError, TypeError):
         raise DataError(path, None, "is a damaged manifest; delete it, it is made anew") from None

@@ -90,8 +90,7 @@ class Samples:
 
 def prepare(
     volume: Volume,
-    kspace: npt.NDArray[np.complex64],
-    target: npt.NDArray[np.float32],
+    slices: tuple[npt.NDArray[np.complex64], npt.NDArray[np.float32]],
     preparation: Preparation,
     seed: tuple[int, ...],
     combine: bool = False,
@@ -103,8 +102,8 @@ def prepare(
     ----------
     volume : Volume
         Where the slices come from.
-    kspace, target : ndarray
-        ``(B, C, H, W)`` and ``(B, h, w)``, as read from the file.
+    slices : tuple of ndarray
+        k-space ``(B, C, H, W)`` and target ``(B, h, w)``, as `read_slices` gives them.
     preparation : Preparation
     seed : tuple of int
         Of the sampling mask.
@@ -113,6 +112,7 @@ def prepare(
     noise : iterator of Tensor, optional
         Of `noise_of`, where these are not all slices; by default that of the seed.
     """
+    kspace, target = slices
     full = _readout_cropped(volume, torch.from_numpy(kspace), preparation)
     mask, calibration = preparation.undersampling.draw(volume.columns, volume.acquired, seed, full.shape[-2])
     clean = full

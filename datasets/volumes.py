@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 import h5py
@@ -110,6 +111,8 @@ def inspect_volume(path: Path, name: str) -> Volume:
         raise DataError(path.parent, None, f"the file name {path.name!a} is not plain UTF-8 text; rename it")
     try:
         stat = path.stat()
+        if not S_ISREG(stat.st_mode):
+            raise DataError(path, None, "is not a regular file; remove it")
         with open_hdf5(path) as file:
             description = _describe(path, file)
     except DataError:
@@ -222,11 +225,12 @@ def _largest_values(path: Path, key: str, data: h5py.Dataset) -> list[float]:
     largest = []
     for index in range(data.shape[0]):
         values = data[index]
-        if not np.isfinite(values).all():
+        magnitude = float(np.abs(values).max())  # NaN and infinity come through
+        if not np.isfinite(magnitude) and not np.isfinite(values).all():
             raise DataError(path, key, f"slice {index} holds values that are not finite")
         if data.dtype.kind == "f" and float(values.min()) < 0:
             raise DataError(path, key, "holds negative values: no root-sum-of-squares image")
-        largest.append(float(np.abs(values).max()))
+        largest.append(magnitude)
     if not any(largest):
         raise DataError(path, key, "is zero everywhere")
     if not SMALLEST_VALUE < max(largest) < LARGEST_VALUE:

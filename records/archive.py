@@ -74,9 +74,11 @@ def write_archive(folder: Path, records: Iterable[Record]) -> list[Path]:
     of_records, of_volumes = to_rows(records)
     with tempfile.TemporaryDirectory(dir=folder) as place:
         new = [*_write(Path(place), RECORDS, of_records), *_write(Path(place), VOLUMES, of_volumes)]
+        written = [path.replace(folder / path.name) for path in new]
         for old in (path for name in (RECORDS, VOLUMES) for path in _parts(folder, name)):
-            old.unlink()
-        return [path.replace(folder / path.name) for path in new]
+            if old not in written:
+                old.unlink()
+        return written
 
 
 def read_archive(folder: Path) -> list[Record]:

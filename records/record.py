@@ -20,6 +20,8 @@ SCHEMA = 2
 FILE = "record.json"
 UNIONS = ("bool", "int", "float", "str")
 """Where pydantic tried alternatives, which says nothing to a reader."""
+DEPTH = 6
+"""So many parts of a place say where it is."""
 Result = TypeVar("Result")
 
 
@@ -76,7 +78,7 @@ class Record(Part):
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             parts = [str(part) for part in first["loc"] if part not in UNIONS]
-            where = ".".join(parts) or "top level"
+            where = ".".join(parts if len(parts) <= DEPTH else [*parts[:DEPTH], "…"]) or "top level"
             raise RequestError(f"record, {where}: {first['msg'].removeprefix('Value error, ')}") from None
 
     @classmethod
@@ -169,6 +171,14 @@ class Record(Part):
             raise ValueError("a trial that is ok has scores of volumes")
         if self.mask and self.mask.requested != self.trial.sparsity:
             raise ValueError(f"mask.requested is {self.mask.requested}, but the trial's sparsity {self.trial.sparsity}")
+        if self.mask and not self.mask.keeps_what_was_asked_for:
+            raise ValueError(f"mask keeps {self.mask.kept} of {self.mask.prunable} at sparsity {self.mask.requested}")
+        places = [(volume.split, volume.shift, volume.volume) for volume in self.volumes]
+        if len(set(places)) < len(places):
+            raise ValueError("a volume is listed twice")
+        shifted = {(split, shift) for split, by_shift in self.shifts.items() for shift in by_shift if "(" not in split}
+        if {(split, shift) for split, shift, _ in places if shift is not None} != shifted:
+            raise ValueError("shifts are of other conditions than the volumes")
         listed = {volume.split for volume in self.volumes if volume.shift is None}
         if listed != {split for split in self.metrics if "(" not in split}:
             raise ValueError(f"metrics are of other splits than the volumes: {', '.join(sorted(listed)) or 'none'}")

@@ -1,6 +1,8 @@
 """Results of a trial: mask, cost, convergence, scores."""
 
+import math
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -66,6 +68,12 @@ class MaskSummary(Part):
     layers: tuple[Layer, ...] = sequence("prunable weights")
     sha256: str = about("of the mask's content", pattern="^[0-9a-f]{64}$")
 
+    @property
+    def keeps_what_was_asked_for(self) -> bool:
+        """Up to rounding; of whole channels as many as fit."""
+        surplus = self.kept - (1 - Decimal(self.requested)) * self.prunable
+        return surplus < 1 and (self.channels is not None or surplus > -1)
+
     @model_validator(mode="after")
     def _follows_from_layers(self) -> Self:
         kept, total = (sum(getattr(layer, name) for layer in self.layers) for name in ("kept", "total"))
@@ -91,7 +99,7 @@ class StageBill(Part):
 class Macs(Part):
     """Multiply–accumulates of one forward pass on a test slice."""
 
-    dense: int = about("of the CNNs, executed", ge=0)
+    dense: int = about("of the CNNs, executed", ge=1)
     kept: int = about("of the CNNs, those of kept weights", ge=0)
     fft_cg: int = about("of Fourier transforms and conjugate gradients", ge=0)
 
@@ -166,7 +174,7 @@ BySplit = dict[str, SplitScores]
 
 
 def _same(what: str, found: float, expected: float, absolute: float = 0.0) -> None:
-    if abs(found - expected) > max(absolute, TOLERANCE * abs(expected)):
+    if not math.isfinite(expected) or abs(found - expected) > max(absolute, TOLERANCE * abs(expected)):
         raise ValueError(f"{what} is {found:g}, but {expected:g} follows from the rest")
 
 
@@ -196,4 +204,4 @@ def _combined(metric: str, values: list[Number]) -> Number:
     known = [value for value in values if value is not None]
     if metric in COUNTS:
         return sum(known)
-    return sum(known) / len(known) if known else None
+    return math.fsum(known) / len(known) if known else None

@@ -219,8 +219,9 @@ def _values(record: Record, *roles: Role) -> dict[str, Any]:
     Part of the setting are the edits of the suite that made the record, where it was not that of a commit.
     """
     values = {name: _plain(value) for name, role, value in leaves(record) if role in roles and name != ENTRIES}
-    if record.provenance.dirty and Role.SETTING in roles:
-        values[EDITS] = (record.provenance.sources or "unknown")[:12]
+    source = record.provenance
+    if (source.dirty or (source.dirty is None and source.sources)) and Role.SETTING in roles:  # or nobody can tell
+        values[EDITS] = (source.sources or "unknown")[:12]
     return values | (_versions(record) if Role.ROW in roles else {})
 
 

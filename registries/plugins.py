@@ -42,7 +42,9 @@ def load_plugin(path: Path) -> str:
         spec.loader.exec_module(module)
     except RequestError as error:
         raise RequestError(f"--plugin {path}: {error}") from None
-    except (Exception, SystemExit) as error:  # whatever somebody's file does
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever somebody's file does
         line = max(
             (f.lineno or 0 for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)), default=0
         )

@@ -15,11 +15,17 @@ from registries.files import replacing, write_json
 from registries.hashing import content_key
 
 SEAL = "sha256"
-EARLIER = "was written by an earlier version, without a hash of its content"
 
 
 class DamagedError(Exception):
     """A file that does not hold what was written; the message says what is wrong, without the path."""
+
+
+class EarlierError(DamagedError):
+    """A file of an earlier version."""
+
+    def __init__(self) -> None:
+        super().__init__("was written by an earlier version, without a hash of all that it holds")
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any] | None = None) -> None:
@@ -50,7 +56,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safetensors.safe_open(path, "pt") as file:
             about = file.metadata() or {}
             if SEAL not in about:
-                raise DamagedError(EARLIER)
+                raise EarlierError
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         notes = json.loads(about["notes"])
     except (FileNotFoundError, DamagedError):
@@ -88,12 +94,13 @@ def read_sealed_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes())
         if SEAL not in content:
-            raise DamagedError(EARLIER)
+            raise EarlierError
         seal = content.pop(SEAL)
+        found = content_key(content)
     except FileNotFoundError:
         raise
     except (ValueError, AttributeError, TypeError, RecursionError) as error:
         raise DamagedError(f"cannot be read ({type(error).__name__})") from None
-    if content_key(content) != seal:
+    if found != seal:
         raise DamagedError("does not hold what was written")
     return dict(content)

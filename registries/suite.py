@@ -56,9 +56,9 @@ def sources(packages: tuple[str, ...] = PACKAGES) -> Sources:
 
 
 def edits(packages: tuple[str, ...] = PACKAGES) -> str:
-    """Fingerprint of edited sources; empty where they are those of the commit, or nobody can tell."""
+    """Fingerprint of sources that are edited, as far as git can tell; empty where they are those of the commit."""
     found = sources(packages)
-    return found.fingerprint if found.edited else ""
+    return "" if found.edited is False else found.fingerprint
 
 
 def _git(root: Path, *command: str) -> str | None:

@@ -86,7 +86,7 @@ def execute(chosen: argparse.Namespace) -> int:
     if chosen.dry_run:
         print("\n".join([*report.heading(planned), *report.dry_run(planned)]))
         return 0
-    known = None if request.fresh else answer_from_store(planned)
+    known = None if request.fresh else answer_from_store(planned, print)
     if known:
         print(f"answered from the store: {planned.folder} (--fresh computes it anew)")
         print("\n".join([*report.results(known), *_paired(planned, known)]))

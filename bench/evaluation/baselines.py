@@ -94,8 +94,8 @@ def _mean_psnr_by_iteration(slices: Sequence[Samples], weight: float) -> list[fl
 
 
 def _central(volume: Volume, preparation: Preparation) -> Samples:
-    kspace, target = read_slices(volume, central_slices(volume, 1))
-    return prepare(volume, kspace, target, preparation, seed_words(TUNING_SEED, "tuning", volume.name))
+    middle = read_slices(volume, central_slices(volume, 1))
+    return prepare(volume, middle, preparation, seed_words(TUNING_SEED, "tuning", volume.name))
 
 
 def _zeros(module: nn.Module, inputs: object, output: Tensor) -> Tensor:

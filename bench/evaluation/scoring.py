@@ -106,8 +106,8 @@ def slices_of(volume: Volume, data: TestData) -> Iterator[TestSlices]:
     chosen, seed, preparation = data.slices[volume.name], seed_of_file(volume.file_name), data.preparation
     noise = noise_of(volume, len(chosen), preparation, seed)
     for first in range(0, len(chosen), SLICES_AT_ONCE):
-        kspace, target = read_slices(volume, chosen[first : first + SLICES_AT_ONCE])
-        samples = prepare(volume, kspace, target, preparation, seed, noise=noise)
+        kspace, target = few = read_slices(volume, chosen[first : first + SLICES_AT_ONCE])
+        samples = prepare(volume, few, preparation, seed, noise=noise)
         yield TestSlices(samples, target, partial(fully_sampled, volume, kspace, samples, preparation))
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import torch
 
+from bench.machine.process import place_of
+
 STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EFBIG, errno.EMFILE, errno.ENFILE)
 """Libraries report these under types of their own, with the system's words."""
 MEMORY_WORDS = ("can't allocate memory", "cannot allocate memory")
@@ -24,7 +26,7 @@ def raise_if_of_machine(error: BaseException) -> None:
     for cause in _chain(error):
         if isinstance(cause, FaultError):
             raise cause
-        if isinstance(cause, OSError):
+        if isinstance(cause, OSError) and not _of_a_user(cause):
             where = f" ({cause.filename})" if cause.filename else ""
             raise FaultError(cause.errno, f"{cause.strerror or cause}{where}; {REMEDY}") from None
         words = str(cause).lower()
@@ -37,6 +39,11 @@ def raise_if_of_machine(error: BaseException) -> None:
                 raise FaultError(code, f"{os.strerror(code)}; {REMEDY}") from None
 
 
+def _of_a_user(error: OSError) -> bool:
+    """Code of somebody's own raised it, for a reason of its own: a file that it does not find, no fault of storage."""
+    return error.errno not in (*STORAGE, errno.ENOMEM) and bool(place_of(error))
+
+
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """An error, what caused it, and so on."""
     seen: set[int] = set()
@@ -44,4 +51,4 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))
         yield cause
-        cause = cause.__cause__ or cause.__context__
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)

@@ -102,8 +102,8 @@ class TrainingData:
 
     def _sample(self, index: int, mask_seed: tuple[int, ...]) -> Samples:
         volume, slice_index = self._slices[index]
-        kspace, target = read_slices(volume, [slice_index])
-        return prepare(volume, kspace, target, self._preparation, mask_seed, self._combine)
+        one = read_slices(volume, [slice_index])
+        return prepare(volume, one, self._preparation, mask_seed, self._combine)
 
     def _draw_order(self, purpose: str, epoch: int) -> list[list[int]]:
         draw = generator(self._seed, purpose, "order", epoch)

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.store.store import JOURNAL, STAGE, read_stage
+from bench.store.store import CHECKPOINT, JOURNAL, STAGE, read_checkpoint, read_stage, read_value
 from registries import RequestError
-from registries.sealed import DamagedError, load_tensors, read_sealed_json
+from registries.sealed import DamagedError
 
-CHECKPOINTS, VALUES = "*.checkpoint.safetensors", f"{'[0-9a-f]' * 64}.json"
+CHECKPOINTS, VALUES = f"*{CHECKPOINT}", f"{'[0-9a-f]' * 64}.json"
 DAY = 24 * 3600.0
 
 
@@ -85,9 +85,9 @@ def damaged(store: Path) -> Iterator[tuple[Path, str]]:
             if path.is_dir():
                 read_stage(path)
             elif path.suffix == ".json":
-                read_sealed_json(path)
+                read_value(path)
             else:
-                load_tensors(path)
+                read_checkpoint(path)
         except DamagedError as error:
             yield path, str(error)
         except FileNotFoundError as error:

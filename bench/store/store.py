@@ -1,7 +1,6 @@
 """The content-addressed store of stages: each computed once, found again by its key, checked when it is read."""
 
 import errno
-import json
 import os
 import shutil
 import tempfile
@@ -19,11 +18,19 @@ from pruners import Mask
 from registries import RequestError
 from registries.files import to_disk
 from registries.hashing import content_key, file_hash
-from registries.sealed import SEAL, DamagedError, load_tensors, read_sealed_json, save_tensors, write_sealed_json
+from registries.sealed import (
+    DamagedError,
+    EarlierError,
+    load_tensors,
+    read_sealed_json,
+    save_tensors,
+    write_sealed_json,
+)
 
 LEFTOVER_SECONDS = 24 * 3600
 WEIGHTS, MASK = "weights.safetensors", "mask.safetensors"
 STAGE = "stage.json"
+CHECKPOINT = ".checkpoint.safetensors"
 JOURNAL = "journal.txt"
 ASIDE = ".damaged-*"
 TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
@@ -80,7 +87,7 @@ class Store:
             safetensors.torch.save_file(dict(state.weights), temporary / WEIGHTS)
             safetensors.torch.save_file(dict(state.mask), temporary / MASK)
             hashes = {name: file_hash(temporary / name) for name in (WEIGHTS, MASK)}
-            about = {"cost": asdict(cost), "stage": dict(description), "files": hashes}
+            about = {"key": key, "cost": asdict(cost), "stage": dict(description), "files": hashes}
             write_sealed_json(temporary / STAGE, about)
             for name in (WEIGHTS, MASK):
                 to_disk(temporary / name)
@@ -99,17 +106,16 @@ class Store:
         """Where an interrupted stage stopped, or None."""
         path = self._checkpoint_path(key)
         try:
-            tensors, progress = load_tensors(path)
-            return Checkpoint(tensors=tensors, **progress)
+            return read_checkpoint(path)
         except FileNotFoundError:
             return None
-        except (DamagedError, TypeError) as error:
+        except DamagedError as error:
             self._set_aside(path, str(error))
             return None
 
     def save_checkpoint(self, key: str, checkpoint: Checkpoint) -> None:
         """Keep the progress of a stage."""
-        progress = {"step": checkpoint.step, "macs": checkpoint.macs, "seconds": checkpoint.seconds}
+        progress = {"key": key, "step": checkpoint.step, "macs": checkpoint.macs, "seconds": checkpoint.seconds}
         save_tensors(self._checkpoint_path(key), checkpoint.tensors, progress)
 
     def drop_checkpoint(self, key: str) -> None:
@@ -120,16 +126,17 @@ class Store:
         """A JSON value computed before from the same inputs, or None."""
         path = self._value_path(inputs)
         try:
-            return read_sealed_json(path)["value"]
+            return read_value(path)
         except FileNotFoundError:
             return None
-        except (DamagedError, KeyError) as error:
+        except DamagedError as error:
             self._set_aside(path, str(error))
             return None
 
     def save_value(self, inputs: Any, value: Any) -> None:
         """Keep a JSON value by what it was computed from."""
-        write_sealed_json(self._value_path(inputs), {"value": value})
+        path = self._value_path(inputs)
+        write_sealed_json(path, {"key": path.stem, "value": value})
 
     def _put(self, new: Path, final: Path) -> None:
         """Give a folder its name; another process may be doing the same. In between it is absent, never half."""
@@ -169,7 +176,7 @@ class Store:
             stream.write(f"{event} {key} {os.getpid()}\n")
 
     def _checkpoint_path(self, key: str) -> Path:
-        return self.folder / f"{key}.checkpoint.safetensors"
+        return self.folder / f"{key}{CHECKPOINT}"
 
     def _value_path(self, inputs: Any) -> Path:
         return self.folder / f"{content_key(inputs)}.json"
@@ -185,21 +192,38 @@ def read_stage(folder: Path) -> tuple[State, StageCost]:
     DamagedError
         If it does not hold what was written.
     """
-    about = _about(folder / STAGE)
-    weights, mask = (_checked(folder / name, about["files"][name]) for name in (WEIGHTS, MASK))
+    about = read_sealed_json(folder / STAGE)
+    _check_key(about, folder.name)
     try:
+        weights, mask = (_checked(folder / name, about["files"][name]) for name in (WEIGHTS, MASK))
         return State(weights, Mask(mask)), StageCost(**about["cost"])
-    except (TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise DamagedError(f"is of another version ({error})") from None
 
 
-def _about(path: Path) -> dict[str, Any]:
-    """Of a stage; earlier versions hashed the tensors alone."""
-    with suppress(ValueError, AttributeError, TypeError, RecursionError):
-        content = json.loads(path.read_bytes())
-        if isinstance(content.get(SEAL), dict):
-            return {"files": content.pop(SEAL), **content}
-    return read_sealed_json(path)
+def read_checkpoint(path: Path) -> Checkpoint:
+    """The progress of a stage; raises as `read_stage`."""
+    tensors, progress = load_tensors(path)
+    _check_key(progress, path.name.removesuffix(CHECKPOINT))
+    try:
+        return Checkpoint(tensors=tensors, **progress)
+    except TypeError as error:
+        raise DamagedError(f"is of another version ({error})") from None
+
+
+def read_value(path: Path) -> Any:
+    """A JSON value; raises as `read_stage`."""
+    content = read_sealed_json(path)
+    _check_key(content, path.stem)
+    return content.get("value")
+
+
+def _check_key(content: dict[str, Any], key: str) -> None:
+    """What lies under another name than its own is of another stage."""
+    if "key" not in content:
+        raise EarlierError
+    if content.pop("key") != key:
+        raise DamagedError("is that of another one")
 
 
 def _checked(path: Path, sha256: str) -> dict[str, Any]:

@@ -66,15 +66,22 @@ def expand(track: Track, options: SweepOptions, only: Iterable[str] = ()) -> tup
         _check(block, track)
     patterns = tuple(only)
     found: dict[Request, Request] = {}
+    cells = set()
     blocks = sorted(track.grid, key=lambda block: block.priority)
     turns = sorted(((block.priority, seed, place) for place, block in enumerate(blocks) for seed in range(block.seeds)))
     for _, seed, place in turns:
         block = blocks[place]
         for request in _combinations(track, block, seed, options):
+            cells.add((row_of(request), request.train_on, request.acceleration))
             if not patterns or any(matches(row_of(request), pattern) for pattern in patterns):
                 shifts = track.evaluation.shifts if block.shifts else ()
                 known = found.get(request, replace(request, shifts=()))
                 found[request] = replace(request, shifts=known.shifts or shifts)
+    for contrast in track.contrasts:
+        for row in (contrast.a, contrast.b):
+            if (row, contrast.train_on, contrast.acceleration) not in cells:
+                where = f"trained on {contrast.train_on}, {contrast.acceleration}×"
+                raise RequestError(f"track '{track.name}': the contrast's row '{row}', {where}, is not in its grid")
     if not found:
         raise RequestError(f"--only {' '.join(patterns)}: matches no row of track '{track.name}'")
     return tuple(found.values())

@@ -62,8 +62,9 @@ def carry_out(task: Task) -> Result:
     except (DataError, OSError, MemoryError) as error:  # data or machine: says nothing about the trial
         return Result("stopped", str(error) or type(error).__name__)
     except RequestError as error:  # the driver writes the record
-        return Result("failed", str(error))
-    except (Exception, SystemExit) as error:  # a plug-in may do anything
+        of_machine = isinstance(error.__context__, OSError | MemoryError)  # a folder that cannot be written, say
+        return Result("stopped" if of_machine else "failed", str(error))
+    except BaseException as error:  # a plug-in may do anything
         traceback.print_exc()
         return Result("failed", f"{type(error).__name__}: {error}")
 
@@ -76,10 +77,13 @@ def _carry_out(task: Task) -> Result:
     edited = _load_plugins(task.plugins)
     if edited:
         return Result("stopped", f"{Path(task.folder).name}: {edited}; give the same command, which begins with it")
-    planned = plan(task.request)
+    try:
+        planned = plan(task.request)
+    except RequestError as error:  # the driver planned it
+        return Result("stopped", f"{Path(task.folder).name}: cannot be planned any more: {error}")
     if str(planned.folder) != task.folder:
         return Result("stopped", f"a worker plans {planned.folder.name}: its data, code or versions are others")
-    known = answer_from_store(planned)  # finished by a worker whose answer got lost
+    known = answer_from_store(planned, print)  # finished by a worker whose answer got lost
     if known:
         return Result("ok", recorded=True)
     with Journal(planned.folder / "log.txt") as journal:

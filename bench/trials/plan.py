@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from architectures import architectures
-from architectures.contract import Outline, outline
+from architectures.outline import Outline, outline
 from bench.evaluation import scoring
 from bench.evaluation.lesions import BOX_METRICS
 from bench.evaluation.metrics import metrics

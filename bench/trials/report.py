@@ -47,8 +47,12 @@ def heading(planned: PlannedTrial) -> Iterator[str]:
 def edited_sources() -> Iterator[str]:
     """A line if the suite is not that of its commit."""
     if edits := suite.edits():
-        commit = str(suite.sources().commit)[:12]
-        yield f"sources of the suite are edited ({edits[:12]}): results are kept apart from those of commit {commit}"
+        known = suite.sources()
+        if known.edited is None:
+            why = "git does not say whether the sources of the suite are those of a commit"
+        else:
+            why = f"the sources of the suite are not those of commit {str(known.commit)[:12]}"
+        yield f"{why} ({edits[:12]}): results are kept apart from those of commits"
 
 
 def dry_run(planned: PlannedTrial) -> Iterator[str]:

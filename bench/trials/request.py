@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from architectures import architectures
-from architectures.contract import ALL_GROUPS, ArchitectureEntry, Outline, Variant, outline
+from architectures.contract import ALL_GROUPS, ArchitectureEntry, Variant
+from architectures.outline import Outline, outline
 from bench.stages.losses import COMPLEX
 from bench.tracks.parsing import settings_from
 from bench.tracks.settings import LOSSES, EvaluationSettings, TrainingSettings

@@ -25,7 +25,7 @@ from bench.machine.faults import raise_if_of_machine
 from bench.machine.macs import forward_macs, median_latency_ms
 from bench.machine.memory import forget_peak, peak_memory_mb
 from bench.machine.numerics import set_numerics
-from bench.machine.process import MeddlingError, place_of
+from bench.machine.process import MeddlingError, kept_process, place_of
 from bench.networks.reconstruct import reconstruct
 from bench.stages.carry_out import Outcome, run_recipe
 from bench.stages.loop import DivergedError
@@ -47,6 +47,7 @@ from pruners import Mask
 from pruners.granularity import granularity_of
 from records.record import FILE, Record, Results
 from records.results import Cost, Macs, VolumeScores
+from records.setting import trial_key
 from registries import RequestError
 from registries.files import replacing
 
@@ -74,10 +75,13 @@ def run(planned: PlannedTrial, fresh: bool, say: Say, log: Say = lambda text: No
     try:
         outcome = run_recipe(planned.resolved.stages, planned.workspace, planned.context, store, fresh, say)
         _check_count(planned, outcome)
-        results = _evaluated(planned, outcome, store, fresh)
+        with kept_process("the evaluation"):
+            results = _evaluated(planned, outcome, store, fresh)
     except RequestError:
         raise
-    except (Exception, SystemExit) as error:  # whatever goes wrong inside a trial keeps its row, with the reason
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever goes wrong inside a trial keeps its row, with the reason
         raise_if_of_machine(error)
         known = isinstance(error, DivergedError | MeddlingError)
         reason = str(error) if known else f"{type(error).__name__}: {error}{place_of(error)}"
@@ -96,13 +100,24 @@ def fail(planned: PlannedTrial, reason: str) -> Record:
     return record
 
 
-def answer_from_store(planned: PlannedTrial) -> Record | None:
-    """The record of the same trial, if it was carried out before."""
+def answer_from_store(planned: PlannedTrial, say: Say) -> Record | None:
+    """The record of the same trial, if it was carried out before; what is not one is set aside, which is said."""
     path = planned.folder / FILE
     if not path.exists():
         return None
-    record = Record.read(path)
-    return record if record.ok else None
+    try:
+        record = Record.read(path)
+    except RequestError as error:
+        if isinstance(error.__context__, OSError):
+            raise
+        problem = str(error)
+    else:
+        if trial_key(record) == trial_key(empty_record(planned)):
+            return record if record.ok else None
+        problem = f"{path}: is the record of another trial"
+    path.replace(path.with_name(f"{FILE}.damaged"))
+    say(f"set aside: {problem}; the trial is carried out anew")
+    return None
 
 
 def _check_count(planned: PlannedTrial, outcome: Outcome) -> None:

@@ -37,7 +37,7 @@ def styled() -> Iterator[None]:
     fonts = {"font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"]}
     with (
         sns.axes_style("whitegrid", rc=fonts),
-        plt.rc_context({"svg.hashsalt": "pun-bench", "font.size": 9, "axes.titlesize": 10}),
+        plt.rc_context({"svg.hashsalt": "pun-bench", "font.size": 9, "axes.titlesize": 10, "text.parse_math": False}),
     ):
         yield
 

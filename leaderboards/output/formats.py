@@ -200,9 +200,10 @@ def markdown(board: Board, references: Sequence[Reference], figures: Sequence[tu
         for split in dict.fromkeys(condition.split for condition in usual(panel.conditions)):
             cells = shift_cells(panel, split)
             if len(cells) > 1:
-                parts += [f"### Change against dense on {split} under each shift, dB\n", _markdown(cells), ""]
+                where = markdown_text(split)
+                parts += [f"### Change against dense on {where} under each shift, dB\n", _markdown(cells), ""]
     parts.append("## Figures\n")
-    parts += [f"![{caption}](figures/{name}.png)\n" for name, caption in figures]
+    parts += [f"![{markdown_text(caption)}](figures/{name}.png)\n" for name, caption in figures]
     parts += ["## Figures of papers, not ranked\n", _markdown(reference_cells(references)), ""]
     return "\n".join(parts)
 

@@ -114,20 +114,21 @@ def _faster(board: Board, panel: Panel, line: Line) -> float | None:
 def command(line: Line, panel: Panel, head: Head) -> str:
     """What runs a row again, for its first seed; plug-ins are those whose entries ran, the reader knows where."""
     name, setting = line.name, panel.setting
-    words = ["python", "-m", "bench", "run", "--arch", name.arch, "--pruner", name.pruner]
-    words += ["--timing", name.timing, "--sparsity", name.sparsity] if name.timing else []
-    words += ["--control", name.control] if name.control else []
-    for setting_name, value in name.settings:
-        words += ["--set", f"{setting_name}={value}"]
-    words += ["--size", setting.size, "--track", head.track, "--train-on", setting.train_on]
-    words += ["--acceleration", str(setting.acceleration), "--seed", str(line.seeds[0] if line.seeds else 0)]
-    shifts = list(dict.fromkeys(condition.shift for condition in line.scores if condition.shift != DEFAULT))
-    words += ["--protocol", head.protocol, "--device", setting.device]
-    words += ["--data", "ROOT"] if head.kind == "real" else []
-    words += ["--shifts", *shifts] if shifts else []
+    options = [("--arch", name.arch), ("--pruner", name.pruner)]
+    options += [("--timing", name.timing), ("--sparsity", name.sparsity)] if name.timing else []
+    options += [("--control", name.control)] if name.control else []
+    options += [("--set", f"{setting_name}={value}") for setting_name, value in name.settings]
+    options += [("--size", setting.size), ("--track", head.track), ("--train-on", setting.train_on)]
+    options += [("--acceleration", str(setting.acceleration)), ("--seed", str(line.seeds[0] if line.seeds else 0))]
+    options += [("--protocol", head.protocol), ("--device", setting.device)]
+    options += [("--data", "ROOT")] if head.kind == "real" else []
     origins = {entry.origin for entry in panel.rows[name].first.provenance.entries}
-    words += ["--plugin", "FILE"] * sum(origin.startswith("sha256:") for origin in origins)
-    return shell_words(words)
+    options += [("--plugin", "FILE")] * sum(origin.startswith("sha256:") for origin in origins)
+    shifts = list(dict.fromkeys(condition.shift for condition in line.scores if condition.shift != DEFAULT))
+    if any(value.startswith("-") for value in (*shifts, *(value for _, value in options))):
+        return ""  # a name that the command line would take for an option
+    words = [word for option in options for word in option]
+    return shell_words(["python", "-m", "bench", "run", *words, *(["--shifts", *shifts] if shifts else [])])
 
 
 def _policy(*scripts: str) -> str:

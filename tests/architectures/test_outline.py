@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from architectures import architectures, build
-from architectures.contract import outline
+from architectures.outline import outline
 from registries import RequestError
 
 

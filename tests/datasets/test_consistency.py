@@ -132,7 +132,7 @@ def test_values_outside_the_acquired_columns_are_named(tmp_path):
     kspace = np.ones((2, 3, 32, 20), np.complex64)
     kspace[..., 16, 10] = 60
     found = list(contradictions(inspect_volume(write_volume(tmp_path / "a.h5", kspace=kspace), "a.h5")))
-    assert found == ["slice 1: k-space has values in column 0; the header calls columns 2 to 17 acquired"]
+    assert found == ["slice 0: k-space has values in column 0; the header calls columns 2 to 17 acquired"]
 
 
 @pytest.mark.parametrize("shape", [(15, 31), (31, 15), (9, 8)])

@@ -1,13 +1,13 @@
 """Coil maps follow the echo along the readout, and are what they were where it is in the middle."""
 
 import hashlib
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from bench.evaluation.baselines import CGSense
+from datasets.cache import computed_folder
 from datasets.coil_maps import CoilMaps, echo_row, inverse_fft
 from datasets.manifest import open_manifest
 from datasets.roots import open_root
@@ -35,7 +35,7 @@ def qualities(root, kind, crop):
     method = CGSense(0.01, 20)
     for rows in (0, ROLL, -ROLL):
         rolled = np.roll(kspace, rows, axis=-2)  # multiplies the image by a phase, so that the target is the same
-        samples = prepare(volume, rolled, target, preparation, seed_of_file(volume.file_name))
+        samples = prepare(volume, (rolled, target), preparation, seed_of_file(volume.file_name))
         yield mean_psnr(method(samples), samples)
 
 
@@ -90,9 +90,9 @@ def test_espirit_maps_of_a_moved_echo_are_cached_under_a_name_of_their_own(brain
     content = kspace[..., first : first + 24].contiguous().numpy().tobytes()
     names = set()
     for moved in (kspace, kspace.roll(ROLL, -2)):
-        before = set(Path(cache_root, "maps").glob("espirit-*"))
+        before = set(computed_folder("maps").glob("espirit-*"))
         maps = CoilMaps("espirit").estimate(moved, (first, first + 24))
-        (made,) = set(Path(cache_root, "maps").glob("espirit-*")) - before
+        (made,) = set(computed_folder("maps").glob("espirit-*")) - before
         names.add(made.name)
         image = (maps.conj() * inverse_fft(moved)).sum(0)
         assert image.real.clamp(min=0).square().sum() / image.abs().square().sum() > 0.9

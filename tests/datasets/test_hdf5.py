@@ -1,5 +1,6 @@
 """What HDF5 allows and a reader does not expect: it works, or ends in one line."""
 
+import os
 import shutil
 
 import h5py
@@ -100,6 +101,13 @@ def test_a_file_that_is_half_written_is_refused(file, capsys):
         with pytest.raises(DataError, match="is incomplete: 1 of 2 parts"):
             inspected(file)
     check_refusal(file, "is incomplete: 1 of 2 parts", capsys)
+
+
+def test_what_is_no_file_is_refused_at_once(file, capsys):
+    """A pipe would be waited for."""
+    file.unlink()
+    os.mkfifo(file)
+    check_refusal(file, "is not a regular file; remove it", capsys)
 
 
 def test_compressed_data_are_whole(file):

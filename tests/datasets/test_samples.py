@@ -1,7 +1,6 @@
 """Undersampling, coil maps and scaling, against fastMRI's own transform and against what may not leak."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import fastmri
 import numpy as np
@@ -11,6 +10,7 @@ from fastmri.data.mri_data import SliceDataset
 from fastmri.data.subsample import create_mask_for_mask_type
 from fastmri.data.transforms import VarNetDataTransform
 
+from datasets.cache import computed_folder
 from datasets.coil_maps import CoilMaps, inverse_fft
 from datasets.samples import (
     Preparation,
@@ -125,21 +125,21 @@ def test_espirit_maps_follow_the_same_conventions_and_are_cached(simulated_root,
     assert torch.allclose(maps.abs().square().sum(0), torch.ones(full.shape[1:]), atol=1e-4)
     image = (maps.conj() * inverse_fft(full)).sum(0)
     assert image.real.clamp(min=0).square().sum() / image.abs().square().sum() > 0.9
-    assert list(Path(cache_root, "maps").glob("espirit-*.safetensors"))
+    assert list(computed_folder("maps").glob("espirit-*.safetensors"))
     monkeypatch.setattr("datasets.coil_maps._run_espirit", lambda *_: pytest.fail("computed twice"))
     assert torch.equal(CoilMaps("espirit").estimate(full, (10, 22)), maps)
 
 
 def test_scaling_comes_from_the_undersampled_data_and_is_equivariant(simulated_root):
     volume, kspace, target = load(simulated_root)
-    first = prepare(volume, kspace, target, default_preparation(), (1, 2))
+    first = prepare(volume, (kspace, target), default_preparation(), (1, 2))
     for factor in (1e-6, 1e3):
-        scaled = prepare(volume, factor * kspace, factor * target, default_preparation(), (1, 2))
+        scaled = prepare(volume, (factor * kspace, factor * target), default_preparation(), (1, 2))
         assert torch.allclose(scaled.kspace, first.kspace, rtol=1e-4, atol=1e-5)
         assert torch.allclose(scaled.scale, factor * first.scale, rtol=1e-4)
     hidden = np.where(first.mask[0].numpy(), kspace, 0)  # what was not sampled must not matter
-    again = prepare(volume, hidden, target, default_preparation(crop=False), (1, 2))
-    seen = prepare(volume, kspace, target, default_preparation(crop=False), (1, 2))
+    again = prepare(volume, (hidden, target), default_preparation(crop=False), (1, 2))
+    seen = prepare(volume, (kspace, target), default_preparation(crop=False), (1, 2))
     assert torch.equal(again.scale, seen.scale)
     assert torch.equal(again.kspace, seen.kspace)
     assert torch.equal(again.maps, seen.maps)

@@ -35,7 +35,7 @@ def volume(manifest):
 
 def sample(volume, preparation):
     kspace, target = read_slices(volume, [0, 1])
-    return prepare(volume, kspace, target, preparation, seed_of_file(volume.file_name))
+    return prepare(volume, (kspace, target), preparation, seed_of_file(volume.file_name))
 
 
 def trained(**changes):

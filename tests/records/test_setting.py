@@ -77,7 +77,8 @@ def test_each_field_does_what_its_role_says(record, path, value, row, pair):
     [
         ((False, "1"), (False, "2"), None),  # of two commits
         ((False, "1"), (False, None), None),  # of an older record
-        ((False, "1"), (None, "2"), None),  # without git
+        ((False, "1"), (None, None), None),  # of an older record without git
+        ((False, "1"), (None, "2"), "nothing / 2"),  # without git, where nobody can tell
         ((True, "1"), (True, "1"), None),
         ((True, "1"), (True, "2"), "1 / 2"),
         ((True, "1"), (False, "1"), "1 / nothing"),

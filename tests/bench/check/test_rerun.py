@@ -70,10 +70,12 @@ def test_the_same_seed_gives_the_same_and_another_mask_is_different(original, tm
 def test_on_other_numerics_the_seeds_of_the_row_say_what_is_within_tolerance(original, tmp_path):
     _, record = original
 
-    def elsewhere(shift):
+    def elsewhere(shift, seed=0, relative=None):
         def change(content):
+            content["trial"]["seed"] = seed
             content["provenance"]["numerics"]["torch"] = "another"
             content["mask"]["sha256"] = "0" * 64
+            content["cost"]["relative"] = relative or content["cost"]["relative"]
             for row in content["volumes"]:
                 row["psnr"] += shift
             for found in content["metrics"].values():
@@ -82,10 +84,17 @@ def test_on_other_numerics_the_seeds_of_the_row_say_what_is_within_tolerance(ori
         return changed(record, change)
 
     planned = again(record, tmp_path)
-    near, far = [elsewhere(d) for d in (-0.1, 0.0, 0.1)], [elsewhere(d) for d in (5.0, 5.05, 5.1)]
-    assert verify_run(near[0], planned, near).word == WITHIN
-    assert verify_run(far[0], planned, far).word == DIFFERENT
-    assert verify_run(near[0], planned, near[:2]).word == UNKNOWN
+    near, far = ([elsewhere(d + 0.1 * seed, seed) for seed in (1, 2, 3)] for d in (-0.2, 5.0))
+    for one, seeds, word, because in (
+        (elsewhere(0.02), near, WITHIN, "both lie inside"),
+        (elsewhere(3.0), near, DIFFERENT, "the record lies outside the interval"),
+        (elsewhere(3.0), [*near, elsewhere(3.0)], DIFFERENT, "the record lies outside the interval"),
+        (elsewhere(0.02), far, DIFFERENT, "run again, it lies outside the interval"),
+        (elsewhere(0.02), [*near[:2], elsewhere(0.02)], UNKNOWN, "it takes 3 further seeds"),
+        (elsewhere(0.02, relative=0.1), near, DIFFERENT, "whatever the numerics are: cost.relative"),
+    ):
+        verdict = verify_run(one, planned, seeds)
+        assert (verdict.word, because in verdict.lines[-1]) == (word, True), verdict
 
 
 def test_what_this_suite_would_do_otherwise_is_refused(original, tmp_path):
@@ -188,8 +197,8 @@ def test_every_edit_of_a_field_is_noticed(tmp_path, arguments):
     for path, value in leaves(first.to_json()):
         if set(path) & set(UNSEEN) and path[0] in ("cost", "provenance"):
             continue
-        if path[:2] in (("provenance", "numerics"), ("trial", "settings")) or path == ("reason",):
-            continue  # where it ran; what the resolved values say, too; no reason of what is ok
+        if path[:2] == ("provenance", "numerics") or path == ("reason",):
+            continue  # where it ran; no reason of what is ok
         if path[:2] == ("provenance", "data") and path[2] not in ("kind", "identity"):
             continue  # counts of what the identity is of
         tried += 1
@@ -197,7 +206,7 @@ def test_every_edit_of_a_field_is_noticed(tmp_path, arguments):
             record = Record.of(edited(first.to_json(), path, another(value)))
         except RequestError:
             continue
-        if trial_key(record) == known and not list(differing_fields(record, genuine)):
+        if (record.row, trial_key(record)) == (first.row, known) and not list(differing_fields(record, genuine)):
             missed.append(path)
     assert tried > 300
     assert missed == []

@@ -536,7 +536,7 @@ def test_a_killed_training_continues_bit_equal(tmp_path):
 
 
 MEDDLING = """
-import os, sys, signal, torch
+import asyncio, os, sys, signal, torch
 from pruners import pruner
 
 {at_import}
@@ -555,6 +555,8 @@ DEEDS = {
     "torch.set_default_dtype(torch.float64)": "changes torch's default dtype of the process",
     "signal.signal(signal.SIGTERM, signal.SIG_IGN)": "changes the handler of SIGTERM of the process",
     "raise ValueError('a lone \\ud800')": "ValueError: a lone ",
+    "os._exit(0)": "SystemExit: 0",
+    "raise asyncio.CancelledError('over')": "CancelledError: over",
 }
 
 

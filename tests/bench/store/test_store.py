@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from bench.store.maintenance import damaged
 from bench.store.state import Checkpoint, StageCost, State
 from bench.store.store import JOURNAL, Store
 from pruners import Mask
 from registries import RequestError
+from registries.sealed import write_sealed_json
 
 STATE = State({"a": torch.arange(4.0), "b": torch.tensor(2.0)}, Mask({"a": torch.tensor([True, False, True, True])}))
 COST = StageCost("train", 3, 100, 0.5)
@@ -157,17 +159,45 @@ def test_a_checkpoint_and_a_value_are_what_was_written_or_set_aside(tmp_path):
     assert len(list(check_damage(value, load_value, lambda found: found["score"] == 2.5))) > 20
 
 
-def test_stages_of_earlier_versions_are_read_and_what_had_no_hash_is_said(tmp_path):
+def test_files_of_earlier_versions_are_said_to_be_old(tmp_path):
     said: list[str] = []
     store = Store(tmp_path, said.append)
     store.save("key", STATE, COST, {"kind": "Train"})
     about = json.loads((tmp_path / "key" / "stage.json").read_text())
-    (tmp_path / "key" / "stage.json").write_text(json.dumps({**about, "sha256": about.pop("files")}))
-    assert same_state(store.load("key"))
+    earlier = {name: about[name] for name in ("cost", "stage", "files")}
+    write_sealed_json(tmp_path / "key" / "stage.json", earlier)
     store.save_value({"a": 1}, 2.5)
     next(tmp_path.glob("*.json")).write_text('{"scores": 1}')
+    assert store.load("key") is None
     assert store.load_value({"a": 1}) is None
-    assert "was written by an earlier version" in said[-1]
+    assert len(said) == 2
+    assert all("was written by an earlier version" in line for line in said)
+
+
+def test_what_lies_under_the_name_of_another_is_set_aside(tmp_path):
+    """Whole as it is: stages that changed places, a checkpoint, a value."""
+    said: list[str] = []
+    store = Store(tmp_path, said.append)
+    for key in ("one", "two"):
+        store.save(key, STATE, COST, {"kind": "Train"})
+        store.save_checkpoint(key, Checkpoint(7, {"weights.a": torch.arange(5.0)}, 10, 1.5))
+    (tmp_path / "one").rename(tmp_path / "three")
+    (tmp_path / "two").rename(tmp_path / "one")
+    (tmp_path / "one.checkpoint.safetensors").replace(tmp_path / "two.checkpoint.safetensors")
+    store.save_value({"a": 1}, 2.5)
+    value = next(tmp_path.glob("*.json"))
+    store.save_value({"a": 2}, 3.5)
+    other = next(path for path in tmp_path.glob("*.json") if path != value)
+    value.replace(other)
+    assert {path for path, problem in damaged(tmp_path) if problem == "is that of another one"} >= {
+        tmp_path / "one",
+        tmp_path / "three",
+        tmp_path / "two.checkpoint.safetensors",
+    }
+    found = [store.load("one"), store.load("three"), store.load_checkpoint("two"), store.load_value({"a": 2})]
+    assert found == [None] * 4
+    assert len(said) == 4
+    assert all("is that of another one" in line for line in said)
 
 
 def test_processes_that_save_the_same_stage_at_once_do_not_disturb_each_other(tmp_path):

@@ -143,6 +143,35 @@ def test_settings_that_would_give_rows_another_name_are_refused(tmp_path, lines,
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "slip",
+    [
+        ('a = "modl/snip/at-init/0.9"', 'a = "modl/snip/at-init/0.99"'),
+        ('a = "modl/snip/at-init/0.9"', 'a = "modl/snip/at-init/0.9+shufle"'),
+        ('b = "modl/dense"', 'b = "modl/dense"\ntrain_on = "kneee"'),
+        ('b = "modl/dense"', 'b = "modl/dense"\nacceleration = 400'),
+    ],
+)
+def test_a_contrast_whose_row_is_not_in_the_grid_is_refused_before_anything_is_computed(tmp_path, slip):
+    grid = """
+[[grid]]
+architectures = ["modl"]
+sizes = ["toy"]
+pruners = ["dense", "snip"]
+timings = ["at-init"]
+sparsities = ["0.9"]
+
+[[contrasts]]
+a = "modl/snip/at-init/0.9"
+b = "modl/dense"
+split = "knee"
+"""
+    assert len(rows(write_track(tmp_path, grid))) == 2
+    assert len(rows(write_track(tmp_path, grid), "modl/dense")) == 1
+    with pytest.raises(RequestError, match="is not in its grid"):
+        rows(write_track(tmp_path, grid.replace(*slip)))
+
+
 @pytest.mark.parametrize("name", [name for name in tracks.names() if tracks.get(name).contrasts])
 def test_the_contrasts_of_a_built_in_track_are_between_rows_of_its_grid(name):
     """At ten seeds, which a claim needs."""

@@ -62,7 +62,7 @@ def test_shifted_rows_do_not_enter_the_paired_change_of_a_run(records):
         content = found[name].to_json()
         content["volumes"] += [{**row, "shift": "noise-10", "psnr": row["psnr"] - 9} for row in content["volumes"]]
         content["trial"]["resolved"]["evaluation"]["shifts"] = ["noise-10"]
-        richer[name] = Record.of(content)
+        richer[name] = Record.of(with_means(content))
     assert list(paired_lines(richer["snip"], richer["dense"])) == plain
     assert list(paired_lines(richer["snip"], found["dense"])) == plain
     assert dense_partner(folder, richer["snip"]) == found["dense"]
