@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -68,8 +69,8 @@ def kept_process(who: str) -> Iterator[None]:
 
 
 def _refuse_to_leave(leave: Callable[[int], NoReturn], process: int, code: int) -> NoReturn:
-    """In place of `os._exit`, which would end without a word; processes that are started meanwhile may."""
-    if os.getpid() != process:
+    """In place of `os._exit`, which would end without a word; other processes and threads of the suite may."""
+    if os.getpid() != process or threading.current_thread() is not threading.main_thread():
         leave(code)
     raise SystemExit(code)
 

@@ -19,8 +19,10 @@ from bench.sweep.status import OUTCOMES, Status, summary
 from bench.sweep.task import Result, Task
 from bench.tracks.track import Track
 from bench.trials.plan import PlannedTrial, stage_keys
+from bench.trials.results import empty_record
 from bench.trials.run import fail
 from records.record import FILE, Record
+from records.setting import trial_key
 from registries import RequestError
 from registries.text import plural
 
@@ -84,6 +86,8 @@ class Sweep:
         try:
             record = Record.read(path)
         except RequestError:  # absent, or damaged
+            return "pending"
+        if record.ok and trial_key(record) != trial_key(empty_record(planned)):  # copied from elsewhere
             return "pending"
         if record.status == "failed":
             if retry_failed:

@@ -47,7 +47,7 @@ def dies(problem):
     "Ends its process the first time."
     if not FLAG.exists():
         FLAG.touch()
-        os._exit(9)
+        os.kill(os.getpid(), 9)
     return score(problem)
 
 @pruner(timings=("at-init",), version=1, source="a test")
@@ -60,7 +60,7 @@ def faults(problem):
 @pruner(timings=("at-init",), version=1, source="a test")
 def always(problem):
     "Ends its process every time."
-    os._exit(9)
+    os.kill(os.getpid(), 9)
 """
 
 

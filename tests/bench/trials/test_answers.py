@@ -2,6 +2,9 @@
 
 import pytest
 
+from bench.sweep.cells import Cell
+from bench.sweep.driver import Sweep
+from bench.sweep.finished import Finished
 from bench.sweep.task import Task, carry_out
 from bench.trials.plan import plan
 from bench.trials.run import answer_from_store, run
@@ -42,3 +45,13 @@ def test_what_keeps_a_worker_from_its_trial_is_no_failed_row(tmp_path):
     assert result.status == "stopped"
     assert "gone.toml" in str(result.reason)
     assert not (folder / FILE).exists()
+
+
+def test_a_sweep_counts_a_copied_record_as_pending(tmp_path):
+    request = toy_request(tmp_path, pruner="dense")
+    planned = plan(request)
+    sweep = Sweep(planned.resolved.track, [Cell(request, planned)], tmp_path, {})
+    for seed, outcome in ((0, "ok"), (1, "pending")):
+        run(toy_plan(tmp_path, pruner="dense", seed=seed), False, lambda line: None).write(planned.folder / FILE)
+        sweep.inventory(Finished([]), False)
+        assert sweep.outcomes[-1] == outcome
