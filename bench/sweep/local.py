@@ -52,8 +52,9 @@ class LocalExecutor:
             try:
                 result = future.result()
                 found.append((number, result))
-                if result.status == "failed" and self._slots[slot] is not None:
-                    self._replace(slot)  # what failed on a GPU may have left it unusable for this process
+                unusable = result.status == "failed" and self._slots[slot] is not None  # its GPU, perhaps
+                if unusable or result.status == "interrupted":  # a process that was asked to leave takes no more
+                    self._replace(slot)
             except BrokenProcessPool:
                 self._replace(slot)
                 found.append((number, None))
