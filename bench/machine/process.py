@@ -38,7 +38,7 @@ def kept_process(who: str) -> Iterator[None]:
         Naming what was changed, unless the block raises itself.
     """
     folder, out, error = Path.cwd(), sys.stdout, sys.stderr
-    gradients, dtype = torch.is_grad_enabled(), torch.get_default_dtype()
+    gradients, dtype, device = torch.is_grad_enabled(), torch.get_default_dtype(), torch.get_default_device()
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
     leave = os._exit
     setattr(os, "_exit", partial(_refuse_to_leave, leave, os.getpid()))  # noqa: B010
@@ -59,6 +59,9 @@ def kept_process(who: str) -> Iterator[None]:
         if torch.get_default_dtype() != dtype:
             torch.set_default_dtype(dtype)
             changed.append("torch's default dtype")
+        if torch.get_default_device() != device:
+            torch.set_default_device(None)
+            changed.append("torch's default device")
         for number, handler in handlers.items():
             if signal.getsignal(number) != handler:
                 with suppress(ValueError, TypeError):  # of another thread, or not set from Python

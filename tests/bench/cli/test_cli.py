@@ -553,6 +553,7 @@ DEEDS = {
     "os.chdir('/')": "changes the working folder of the process",
     "torch.set_grad_enabled(False)": "changes whether torch computes gradients of the process",
     "torch.set_default_dtype(torch.float64)": "changes torch's default dtype of the process",
+    "torch.set_default_device('meta')": "changes torch's default device of the process",
     "signal.signal(signal.SIGTERM, signal.SIG_IGN)": "changes the handler of SIGTERM of the process",
     "raise ValueError('a lone \\ud800')": "ValueError: a lone ",
     "os._exit(0)": "SystemExit: 0",
@@ -567,10 +568,15 @@ def test_a_plug_in_that_meddles_with_the_process_is_named_in_one_line(call, tmp_
     override(pruners)
     plugin = tmp_path / "mine.py"
     plugin.write_text(MEDDLING.format(**{"at_import": "", "at_call": "", when: deed}))
-    before = (Path.cwd(), torch.is_grad_enabled(), torch.get_default_dtype(), signal.getsignal(signal.SIGTERM))
+
+    def state():
+        torchs = (torch.is_grad_enabled(), torch.get_default_dtype(), torch.get_default_device())
+        return (Path.cwd(), signal.getsignal(signal.SIGTERM), *torchs)
+
+    before = state()
     run = ["run", "--arch", "modl", "--pruner", "meddles", "--size", "toy", "--device", "cpu", "--plugin", plugin]
     code, out, err = call(*run, "--out", tmp_path / "out")
-    assert (Path.cwd(), torch.is_grad_enabled(), torch.get_default_dtype(), signal.getsignal(signal.SIGTERM)) == before
+    assert state() == before
     if when == "at_import":
         assert code == 2
         lines = [line for line in err.splitlines() if line.startswith("bench:")]
