@@ -13,7 +13,7 @@ from leaderboards.rows.compare import Comparison
 LOWER_IS_BETTER = ("nmse", "nmse_foreground", "hfen")
 UNITS = {"psnr": "PSNR dB", "psnr_scaled": "PSNR after scaling, dB", "psnr_foreground": "PSNR of the foreground, dB"}
 BETTER, WORSE, OPEN = "#0072B2", "#D55E00", "#595959"
-"""Okabe & Ito's colours, told apart also by those who see fewer; shapes differ, too."""
+"""Okabe & Ito's colours, distinguishable with fewer cone types as well; shapes also differ."""
 
 AXES_WIDTH, LETTER_WIDTH = 5.0, 0.075
 """Inches: of the intervals, and of a letter of the names beside them."""
