@@ -199,7 +199,7 @@ def _warnings(compared: Sequence[Comparison], row: Row) -> Iterator[str]:
         yield "begins with other weights than dense: paired by data and patients alone"
     seeds = compared[0].estimate.seeds
     if seeds != len(row.seeds):
-        yield f"change over the {seeds} seeds that dense has, too"
+        yield f"change over the {seeds} seeds that dense also has"
 
 
 def _nothing(names: Iterable[RowName], records: Sequence[Record], setting: Setting) -> list[Line]:
