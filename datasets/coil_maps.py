@@ -53,7 +53,9 @@ class CoilMaps:
         lines[..., first:last] = kspace[..., first:last]
         echo = echo_row(lines)
         smooth = _low_resolution(lines, first, last, echo)
-        return smooth if self.kind == "low-resolution" else _espirit(lines, first, last, echo, smooth)
+        if self.kind == "low-resolution":
+            return smooth
+        return _espirit(lines.cpu(), (first, last), int(echo), smooth.cpu()).to(kspace.device)
 
 
 def inverse_fft(kspace: Tensor) -> Tensor:
@@ -73,26 +75,35 @@ def unit_norm(coils: Tensor) -> Tensor:
     return torch.where(present, coils / torch.where(present, norm, 1), coils.shape[0] ** -0.5)
 
 
-def echo_row(lines: Tensor) -> int:
-    """Row of the echo: where ``(C, H, W)`` calibration lines have most energy, or the middle if that is close to it."""
+def echo_row(lines: Tensor) -> Tensor:
+    """Row of the echo: where ``(C, H, W)`` calibration lines have most energy, or the middle if that is close to it.
+
+    A tensor of no axes: a GPU is not waited for.
+    """
     energy = lines.abs().square().sum((0, 2))
-    peak, middle = int(energy.argmax()), len(energy) // 2
-    return peak if energy[peak] > 0 and abs(peak - middle) > ECHO_TOLERANCE else middle
+    peak, middle = energy.argmax(), len(energy) // 2
+    return torch.where((energy.amax() > 0) & ((peak - middle).abs() > ECHO_TOLERANCE), peak, middle)
 
 
-def _low_resolution(lines: Tensor, first: int, last: int, echo: int) -> Tensor:
+def _low_resolution(lines: Tensor, first: int, last: int, echo: Tensor) -> Tensor:
     _, rows, columns = lines.shape
     across = torch.zeros(columns)
-    across[first:last] = torch.hann_window(last - first + 2, periodic=False)[1:-1]
+    across[first:last] = _taper(last - first)
     # the same resolution along the readout, which is fully sampled
     height = min(rows, max(1, round((last - first) * rows / columns)))
-    top = min(max((rows - height + 1) // 2 + echo - rows // 2, 0), rows - height)
-    along = torch.zeros(rows)
-    along[top : top + height] = torch.hann_window(height + 2, periodic=False)[1:-1]
+    top = ((rows - height + 1) // 2 - rows // 2 + echo).clamp(0, rows - height)
+    across, taper = (window.to(lines.device, non_blocking=True) for window in (across, _taper(height)))
+    row = torch.arange(rows, device=lines.device) - top
+    along = torch.where((row >= 0) & (row < height), taper[row.clamp(0, height - 1)], 0.0)
     return unit_norm(inverse_fft(lines * along[:, None] * across))
 
 
-def _espirit(lines: Tensor, first: int, last: int, echo: int, reference: Tensor) -> Tensor:
+def _taper(length: int) -> Tensor:
+    return torch.hann_window(length + 2, periodic=False)[1:-1]
+
+
+def _espirit(lines: Tensor, calibration: tuple[int, int], echo: int, reference: Tensor) -> Tensor:
+    first, last = calibration
     content, shift = lines[..., first:last].contiguous(), lines.shape[-2] // 2 - echo
     place = f"{first} moved by {shift} rows" if shift else f"{first}"
     digest = hashlib.sha256(

@@ -10,7 +10,8 @@ from datasets.hdf5 import open_hdf5
 from datasets.header import read_header
 from datasets.mismatch import AGREES, cause, mismatch
 from datasets.samples import root_sum_of_squares
-from datasets.volumes import TARGET, Volume, check_unchanged, read_slices
+from datasets.slices import read_slices
+from datasets.volumes import TARGET, Volume, check_unchanged
 
 MAXIMUM = 1e-3
 """Relative difference of the attribute `max` from the largest value of the target."""

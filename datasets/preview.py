@@ -11,7 +11,8 @@ from matplotlib.patches import Rectangle
 
 from datasets.annotations import Annotations
 from datasets.boxes import Box, boxes_in
-from datasets.volumes import Volume, read_slices
+from datasets.slices import read_slices
+from datasets.volumes import Volume
 from registries.files import replacing
 
 BOX_COLOUR = "#e69f00"

@@ -7,7 +7,7 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 import torch
-from fastmri.data.transforms import center_crop, complex_center_crop
+from fastmri.data.transforms import center_crop
 from torch import Tensor
 
 from datasets.coil_compression import compress
@@ -21,6 +21,9 @@ VERSION = 1
 VERSION_OF_REAL_DATA = 2
 """The same, for other data than simulated ones, of which no sample changed when coil maps began to follow the echo."""
 SCALE_QUANTILE = 0.99
+
+
+Values = npt.NDArray[np.complex64] | npt.NDArray[np.float32] | Tensor
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ class Samples:
 
 def prepare(
     volume: Volume,
-    slices: tuple[npt.NDArray[np.complex64], npt.NDArray[np.float32]],
+    slices: tuple[Values, Values],
     preparation: Preparation,
     seed: tuple[int, ...],
     combine: bool = False,
@@ -102,8 +105,9 @@ def prepare(
     ----------
     volume : Volume
         Where the slices come from.
-    slices : tuple of ndarray
-        k-space ``(B, C, H, W)`` and target ``(B, h, w)``, as `read_slices` gives them.
+    slices : tuple of ndarray or Tensor
+        k-space ``(B, C, H, W)`` complex64 and target ``(B, h, w)`` float32, as `read_slices` gives them, or on the
+        device where everything is computed and the samples shall be.
     preparation : Preparation
     seed : tuple of int
         Of the sampling mask.
@@ -112,13 +116,14 @@ def prepare(
     noise : iterator of Tensor, optional
         Of `noise_of`, where these are not all slices; by default that of the seed.
     """
-    kspace, target = slices
-    full = _readout_cropped(volume, torch.from_numpy(kspace), preparation)
-    mask, calibration = preparation.undersampling.draw(volume.columns, volume.acquired, seed, full.shape[-2])
+    kspace, target = (torch.as_tensor(part) for part in slices)
+    full = _readout_cropped(volume, kspace, preparation)
+    drawn_mask, calibration = preparation.undersampling.draw(volume.columns, volume.acquired, seed, full.shape[-2])
+    mask = drawn_mask.to(full.device, non_blocking=True)
     clean = full
     if preparation.added_noise_snr is not None:
         drawn = noise or noise_of(volume, len(full), preparation, seed)
-        unit = torch.stack(list(islice(drawn, len(full))))
+        unit = torch.stack(list(islice(drawn, len(full)))).to(full.device)
         full = add_noise(full, mask, volume.acquired, preparation.added_noise_snr, unit)
     sampled = zero_filled(full, mask)
     if preparation.virtual_coils is not None:
@@ -130,12 +135,12 @@ def prepare(
         kspace=sampled / wide,
         mask=mask.expand(len(full), *mask.shape),
         maps=maps,
-        target=torch.from_numpy(target) / scale[:, None, None],
+        target=target / scale[:, None, None],
         maximum=volume.maximum / scale,
         scale=scale,
         combined=(inverse_fft(clean) * maps.conj()).sum(1) / scale[:, None, None]
         if combine
-        else torch.zeros(len(full), 0, 0, dtype=torch.complex64),
+        else full.new_zeros(len(full), 0, 0),
     )
 
 
@@ -144,11 +149,9 @@ def noise_of(volume: Volume, slices: int, preparation: Preparation, seed: tuple[
     return unit_noise(slices, (volume.coils, _rows(volume, preparation), volume.columns), seed)
 
 
-def fully_sampled(
-    volume: Volume, kspace: npt.NDArray[np.complex64], samples: Samples, preparation: Preparation
-) -> Samples:
+def fully_sampled(volume: Volume, kspace: Tensor, samples: Samples, preparation: Preparation) -> Samples:
     """The same slices with the same maps and scale before undersampling: for the oracle, never for a network."""
-    full = _readout_cropped(volume, torch.from_numpy(kspace), preparation)
+    full = _readout_cropped(volume, kspace, preparation)
     return replace(samples, kspace=full / samples.scale[:, None, None, None], mask=torch.ones_like(samples.mask))
 
 
@@ -163,9 +166,9 @@ def _rows(volume: Volume, preparation: Preparation) -> int:
 
 def crop_readout(kspace: Tensor, rows: int) -> Tensor:
     """Crop ``(…, H, W)`` k-space to a field of view of ``rows`` along the readout."""
-    image = torch.view_as_real(inverse_fft(kspace))
-    cropped = complex_center_crop(image, (rows, kspace.shape[-1]))
-    return forward_fft(torch.view_as_complex(cropped.contiguous()))
+    image = inverse_fft(kspace)
+    first = (image.shape[-2] - rows) // 2  # as fastMRI's complex_center_crop
+    return forward_fft(image[..., first : first + rows, :])
 
 
 def root_sum_of_squares(kspace: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """fastMRI volumes: what a file must hold, and reading it."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from stat import S_ISREG
@@ -9,7 +9,6 @@ from typing import Any
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
 from datasets.errors import DataError
 from datasets.hdf5 import check_written, open_hdf5, own_dataset
@@ -127,32 +126,6 @@ def inspect_volume(path: Path, name: str) -> Volume:
         sha256=file_hash(path),
         **description,
     )
-
-
-def read_slices(volume: Volume, indices: Sequence[int]) -> tuple[npt.NDArray[np.complex64], npt.NDArray[np.float32]]:
-    """Read some slices of a volume.
-
-    Returns
-    -------
-    kspace : ndarray
-        ``(slices, coils, rows, columns)`` complex64.
-    target : ndarray
-        ``(slices, rows, columns)`` float32.
-
-    Raises
-    ------
-    DataError
-        If the file changed since the manifest was made, or cannot be read.
-    """
-    path = Path(volume.path)
-    check_unchanged(volume)
-    try:
-        with open_hdf5(path) as file:
-            kspace = np.stack([file["kspace"][i] for i in indices]).astype(np.complex64, copy=False)
-            target = np.stack([file[TARGET][i] for i in indices]).astype(np.float32, copy=False)
-    except Exception as error:
-        raise DataError(path, None, f"cannot be read as HDF5: {error}") from None
-    return kspace, target
 
 
 def check_unchanged(volume: Volume) -> None:

@@ -19,6 +19,16 @@ def real(bounds: Bounds) -> Callable[[str], float]:
     return lambda text: _read(float, "a number", text, bounds)
 
 
+def add_loader_workers(parser: argparse.ArgumentParser) -> None:
+    """``--loader-workers``, which changes no result."""
+    parser.add_argument(
+        "--loader-workers",
+        type=whole(Bounds(0, 256)),
+        metavar="N",
+        help="threads of each trial that read training data ahead (default: 4 on a GPU, else 0)",
+    )
+
+
 def _read(kind: Callable[[str], Number], what: str, text: str, bounds: Bounds) -> Number:
     try:
         value = kind(text)

@@ -6,7 +6,7 @@ import sys
 from dataclasses import fields
 from typing import Any
 
-from bench.cli import plugins
+from bench.cli import numbers, plugins
 from bench.cli.numbers import whole
 from records.trial import ACCELERATIONS, DEFAULT_SPARSITY, SEEDS
 
@@ -56,6 +56,7 @@ def add(commands: Any) -> None:
         "--shifts", nargs="+", metavar="SHIFT", help="evaluate under these, too, e.g. acceleration-8 noise-20, or all"
     )
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda")
+    numbers.add_loader_workers(parser)
     parser.add_argument("--out", default="results", metavar="DIR", help="where outputs go (default results)")
     parser.add_argument("--fresh", action="store_true", help="compute everything anew")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")

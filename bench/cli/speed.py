@@ -25,7 +25,7 @@ COUNTS = {
     "runs": whole(Bounds(1, 1_000_000)),
     "threads": UP_TO_1024,
 }
-ACTIONS = (NETWORKS, "channels", "pruners", "architectures", "packing")
+ACTIONS = (NETWORKS, "channels", "pruners", "architectures", "loader", "packing")
 
 
 def completed(words: Sequence[str]) -> list[str]:
@@ -47,6 +47,7 @@ def add(commands: Any) -> None:
     _add_channels(actions)
     _add_pruners(actions)
     _add_architectures(actions)
+    _add_loader(actions)
     packing = actions.add_parser("packing", help="trials per minute with several workers side by side")
     packing.add_argument("track", nargs="?", default="toy", metavar="TRACK", help="a short one (default toy)")
     packing.add_argument(
@@ -106,6 +107,19 @@ def _add_architectures(actions: Any) -> None:
     _add_device(parser)
     _add_variants(parser)
     parser.set_defaults(execute=execute_architectures)
+
+
+def _add_loader(actions: Any) -> None:
+    parser = actions.add_parser("loader", help="training slices per second against threads that read ahead")
+    parser.add_argument("--data", metavar="ROOT", help="folder with fastMRI's knee/ and brain/")
+    parser.add_argument("--track", default="fastmri-knee", metavar="T", help="how they are prepared (fastmri-knee)")
+    parser.add_argument("--train-on", default="knee", metavar="SET", help="default knee")
+    workers = whole(Bounds(0, 256))
+    parser.add_argument("--workers", nargs="+", type=workers, default=[0, 1, 2, 4], metavar="N", help="default 0 1 2 4")
+    parser.add_argument("--batches", type=COUNTS["runs"], default=40, metavar="N", help="timed each time (default 40)")
+    parser.add_argument("--threads", type=COUNTS["threads"], default=1, metavar="N", help="of the main thread (1)")
+    _add_device(parser)
+    parser.set_defaults(execute=execute_loader)
 
 
 def _add_counts(parser: Any, counts: Sequence[tuple[str, int]]) -> None:
@@ -168,6 +182,18 @@ def execute_pruners(chosen: argparse.Namespace) -> int:
 
     lines = pruners_table(chosen.arch, chosen.track, chosen.sparsity, chosen.only, chosen.runs, chosen.device)
     for line in lines:
+        print(line, flush=True)
+    return 0
+
+
+def execute_loader(chosen: argparse.Namespace) -> int:
+    """Time training data on their way to the device."""
+    from bench.speed.loader import Loading, loader_table
+    from bench.trials.plan import choose_device
+
+    device = choose_device(chosen.device).type
+    loading = Loading(chosen.track, chosen.data, chosen.train_on, device, chosen.batches, chosen.threads)
+    for line in loader_table(loading, tuple(dict.fromkeys(chosen.workers))):
         print(line, flush=True)
     return 0
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cli import plugins
+from bench.cli import numbers, plugins
 from bench.cli.numbers import real, whole
 from registries import RequestError
 from registries.bounds import Bounds
@@ -42,6 +42,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--gpus", type=real(Bounds(0, 1024)), metavar="F", help="GPUs of each trial on Ray, e.g. 0.25")
     plugins.add_option(parser)
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda")
+    numbers.add_loader_workers(parser)
     parser.add_argument("--out", default="results", metavar="DIR", help="where outputs go (default results)")
     parser.add_argument("--quiet", action="store_true", help="no progress, only results")
     parser.set_defaults(execute=execute)
@@ -72,7 +73,8 @@ def execute(chosen: argparse.Namespace) -> int:
         print(f"bench: {remark}", file=sys.stderr)
     named = None if data.root.origin == "embedded" else chosen.data
     device = choose_device(chosen.device).type  # the same for all workers
-    options = SweepOptions(chosen.track, named, chosen.annotations, device, chosen.out).absolute()
+    given = chosen.track, named, chosen.annotations, device, chosen.out, chosen.loader_workers
+    options = SweepOptions(*given).absolute()
     requests = expand(track, options, chosen.only)
     cells = plan_cells(tqdm(requests, desc="planning", unit="trial", leave=False), data)
     finished = Finished(_records(chosen.records))

@@ -20,7 +20,8 @@ from bench.evaluation.scoring import Reconstruct
 from bench.machine.randomness import seed_words
 from bench.networks.reconstruct import reconstruct
 from datasets.samples import Preparation, Samples, mean_psnr, prepare, root_sum_of_squares
-from datasets.volumes import Volume, by_hash, central_slices, read_slices
+from datasets.slices import read_slices
+from datasets.volumes import Volume, by_hash, central_slices
 
 VERSION = 1
 """Of all baselines; raised whenever one of them changes."""
@@ -79,23 +80,22 @@ def empty_network(model: Architecture) -> Reconstruct:
 @torch.no_grad()
 def tune_cg_sense(volumes: Sequence[Volume], preparation: Preparation, device: torch.device) -> CGSense:
     """λ and number of iterations with the best mean PSNR on a few central slices of training volumes."""
-    slices = [_central(volume, preparation).to(device) for volume in by_hash(volumes)[:TUNING_SLICES]]
+    curves: dict[float, list[list[float]]] = {weight: [] for weight in LAMBDAS}
+    for volume in by_hash(volumes)[:TUNING_SLICES]:
+        samples = _central(volume, preparation, device)
+        for weight, known in curves.items():
+            known.append([mean_psnr(image, samples) for image in islice(cg_sense_images(samples, weight), ITERATIONS)])
     quality = {
-        CGSense(weight, iterations): value
-        for weight in LAMBDAS
-        for iterations, value in enumerate(_mean_psnr_by_iteration(slices, weight), start=1)
+        CGSense(weight, iterations): fmean(values)
+        for weight, known in curves.items()
+        for iterations, values in enumerate(zip(*known, strict=True), start=1)
     }
     return max(quality, key=lambda method: quality[method])
 
 
-def _mean_psnr_by_iteration(slices: Sequence[Samples], weight: float) -> list[float]:
-    curves = [[mean_psnr(image, s) for image in islice(cg_sense_images(s, weight), ITERATIONS)] for s in slices]
-    return [fmean(values) for values in zip(*curves, strict=True)]
-
-
-def _central(volume: Volume, preparation: Preparation) -> Samples:
-    middle = read_slices(volume, central_slices(volume, 1))
-    return prepare(volume, middle, preparation, seed_words(TUNING_SEED, "tuning", volume.name))
+def _central(volume: Volume, preparation: Preparation, device: torch.device) -> Samples:
+    kspace, target = (torch.from_numpy(part).to(device) for part in read_slices(volume, central_slices(volume, 1)))
+    return prepare(volume, (kspace, target), preparation, seed_words(TUNING_SEED, "tuning", volume.name))
 
 
 def _zeros(module: nn.Module, inputs: object, output: Tensor) -> Tensor:

@@ -16,8 +16,9 @@ from bench.tracks.settings import EvaluationSettings
 from datasets.annotations import Annotation
 from datasets.boxes import Box, boxes_in
 from datasets.samples import Preparation, Samples, crop_to_target, fully_sampled, noise_of, prepare
+from datasets.slices import read_slices
 from datasets.undersampling import seed_of_file
-from datasets.volumes import Volume, by_hash, read_slices
+from datasets.volumes import Volume, by_hash
 from records.results import COUNTS
 
 VERSION = 2
@@ -72,7 +73,7 @@ class TestSlices:
     Attributes
     ----------
     samples : Samples
-        Undersampled by the seed of the file name.
+        Undersampled by the seed of the file name, on the device.
     target : ndarray
         ``(slices, rows, columns)`` in the file's units.
     complete : callable
@@ -106,8 +107,10 @@ def slices_of(volume: Volume, data: TestData) -> Iterator[TestSlices]:
     chosen, seed, preparation = data.slices[volume.name], seed_of_file(volume.file_name), data.preparation
     noise = noise_of(volume, len(chosen), preparation, seed)
     for first in range(0, len(chosen), SLICES_AT_ONCE):
-        kspace, target = few = read_slices(volume, chosen[first : first + SLICES_AT_ONCE])
-        samples = prepare(volume, few, preparation, seed, noise=noise)
+        read, target = read_slices(volume, chosen[first : first + SLICES_AT_ONCE])
+        kspace = torch.from_numpy(read).to(data.device)
+        shown = torch.from_numpy(target).to(data.device)
+        samples = prepare(volume, (kspace, shown), preparation, seed, noise=noise)
         yield TestSlices(samples, target, partial(fully_sampled, volume, kspace, samples, preparation))
 
 
@@ -133,9 +136,8 @@ def reconstruct_volume(
         targets.append(torch.from_numpy(few.target))
         inputs = [(methods, few.samples), *([(oracles, few.complete())] if oracles else [])]
         for given, samples in inputs:
-            here = samples.to(data.device)
             for name, reconstruct in given.items():
-                parts[name].append(reconstruct(here).cpu() * samples.scale[:, None, None])
+                parts[name].append((reconstruct(samples) * samples.scale[:, None, None]).cpu())
     target, images = torch.cat(targets), {name: torch.cat(images) for name, images in parts.items()}
     cropped = {name: crop_to_target(image, target) for name, image in images.items()}
     truth = next(iter(cropped.values()))[1]

@@ -13,7 +13,7 @@ from bench.machine.numerics import set_numerics
 from bench.speed.timing import device_name, wait
 from bench.stages.carry_out import scored
 from bench.stages.learn_mask import searching
-from bench.stages.loop import DivergedError, Learner, training_step
+from bench.stages.loop import DivergedError, Learner, LossWatch, training_step
 from bench.stages.train import dense_training
 from bench.stages.workspace import Workspace
 from bench.store.state import State
@@ -118,7 +118,7 @@ def _step(learner: Learner, work: Workspace) -> float:
         wait(work.device)
         begun = time.perf_counter()
         with suppress(DivergedError):  # it took its time all the same
-            training_step(learner, work.data.batch(step, learner.purpose).to(work.device), step)
+            training_step(learner, work.source(learner.purpose).batch(step), step, LossWatch(learner.purpose))
         wait(work.device)
         times.append(time.perf_counter() - begun)
     return statistics.median(times)

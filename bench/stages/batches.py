@@ -6,10 +6,15 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import torch
+from torch import Tensor
 
+from bench.machine.ahead import ahead
 from bench.machine.randomness import generator, seed_words
 from datasets.samples import Preparation, Samples, prepare
-from datasets.volumes import Volume, by_hash, central_slices, read_slices
+from datasets.slices import read_slices
+from datasets.volumes import Volume, by_hash, central_slices
+
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -88,22 +93,32 @@ class TrainingData:
             steps[_shape(self._slices[indices[0]][0])].append(step)
         return {alike[0]: len(alike) for alike in steps.values()}
 
-    def batch(self, step: int, purpose: str = "training") -> Samples:
-        """The batch of a step; other purposes see other orders and sampling masks."""
+    def batch(self, step: int, purpose: str = "training", device: torch.device = CPU) -> Samples:
+        """The batch of a step, on a device; other purposes see other orders and sampling masks."""
+        return self.prepared(self.read(step, purpose), device)
+
+    def read(self, step: int, purpose: str = "training") -> "RawBatch":
+        """What the batch of a step is made from, as it lies in the files; several threads may read at once."""
         epoch, position = divmod(step, len(self._order(purpose, 0)))
-        indices = self._order(purpose, epoch)[position]
+        parts = []
+        for place, index in enumerate(self._order(purpose, epoch)[position]):
+            volume, slice_index = self._slices[index]
+            kspace, target = map(torch.from_numpy, read_slices(volume, [slice_index]))
+            parts.append((volume, kspace, target, seed_words(self._seed, purpose, "mask", step, place)))
+        return RawBatch(tuple(parts))
+
+    def prepared(self, raw: "RawBatch", device: torch.device) -> Samples:
+        """Crop, undersample and scale on a device what was read."""
         return Samples.concatenate(
-            [self._sample(index, seed_words(self._seed, purpose, "mask", step, i)) for i, index in enumerate(indices)]
+            [
+                prepare(volume, (kspace, target), self._preparation, mask_seed, self._combine)
+                for volume, kspace, target, mask_seed in raw.to(device).parts
+            ]
         )
 
     def batches(self, number: int, purpose: str, first: int = 0) -> Iterator[Samples]:
         """So many batches of a purpose."""
         return (self.batch(step, purpose) for step in range(first, first + number))
-
-    def _sample(self, index: int, mask_seed: tuple[int, ...]) -> Samples:
-        volume, slice_index = self._slices[index]
-        one = read_slices(volume, [slice_index])
-        return prepare(volume, one, self._preparation, mask_seed, self._combine)
 
     def _draw_order(self, purpose: str, epoch: int) -> list[list[int]]:
         draw = generator(self._seed, purpose, "order", epoch)
@@ -125,6 +140,29 @@ def _shape(volume: Volume) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True)
+class RawBatch:
+    """Slices as they lie in the files.
+
+    Attributes
+    ----------
+    parts : tuple
+        Of each slice its volume, k-space ``(1, C, H, W)``, target ``(1, h, w)`` and the seed of its sampling mask.
+    """
+
+    parts: tuple[tuple[Volume, Tensor, Tensor, tuple[int, ...]], ...]
+
+    def pinned(self) -> "RawBatch":
+        """In memory from which a GPU copies while everything else goes on."""
+        return RawBatch(tuple((v, k.pin_memory(), t.pin_memory(), s) for v, k, t, s in self.parts))
+
+    def to(self, device: torch.device) -> "RawBatch":
+        """The same on a device."""
+        return RawBatch(
+            tuple((v, k.to(device, non_blocking=True), t.to(device, non_blocking=True), s) for v, k, t, s in self.parts)
+        )
+
+
+@dataclass(frozen=True)
 class BatchSource:
     """Training batches of one purpose, on a device.
 
@@ -134,16 +172,27 @@ class BatchSource:
     purpose : str
         Another one sees another order and other sampling masks.
     device : torch.device
+    workers : int
+        Threads that read ahead; where there is no GPU they also prepare what they read.
     """
 
     data: TrainingData
     purpose: str
     device: torch.device
+    workers: int = 0
 
     def batch(self, step: int) -> Samples:
         """That of a step."""
-        return self.data.batch(step, self.purpose).to(self.device)
+        return self.data.batch(step, self.purpose, self.device)
 
     def batches(self, number: int, first: int = 0) -> Iterator[Samples]:
-        """So many."""
-        return (self.batch(step) for step in range(first, first + number))
+        """So many, the next ones being read meanwhile."""
+        steps = range(first, first + number)
+        if self.device.type == "cpu":
+            yield from ahead(self.batch, steps, self.workers)
+            return
+        for raw in ahead(self._pinned, steps, self.workers):
+            yield self.data.prepared(raw, self.device)
+
+    def _pinned(self, step: int) -> RawBatch:
+        return self.data.read(step, self.purpose).pinned()

@@ -68,6 +68,7 @@ class MaskSearch:
         probability = stage.probability or self.prior
         start = math.log(probability / (1 - probability))
         self._available = {name: flags.to(device) for name, flags in gates.available.items()}
+        self._numbers = {name: int(flags.sum()) for name, flags in gates.available.items()}
         self.logits = {
             name: torch.full(flags.shape, start, device=device, requires_grad=True)
             for name, flags in self._available.items()
@@ -111,20 +112,19 @@ class MaskSearch:
     def mean_divergence(self) -> Tensor:
         """Mean KL(Bernoulli(p) ‖ Bernoulli(density)) over the gates that may stay open, or of their layers' means."""
         if self._stage.kl_over == "layers":
-            numbers = {name: int(flags.sum()) for name, flags in self._available.items()}
             parts = [
                 number * layer_divergence(self.logits[name], self._available[name], self.prior)
-                for name, number in numbers.items()
+                for name, number in self._numbers.items()
                 if number
             ]
         else:
             parts = [(divergence(v, self.prior) * self._available[n]).sum() for n, v in self.logits.items()]
-        return torch.stack(parts).sum() / sum(int(flags.sum()) for flags in self._available.values())
+        return torch.stack(parts).sum() / sum(self._numbers.values())
 
     def mean_probability(self) -> float:
         """Of the gates that may stay open."""
         kept = [float((torch.sigmoid(v.detach()) * self._available[n]).sum()) for n, v in self.logits.items()]
-        return sum(kept) / sum(int(flags.sum()) for flags in self._available.values())
+        return sum(kept) / sum(self._numbers.values())
 
     def move(self, step: int) -> int:
         """Step the logits, and jointly the weights."""

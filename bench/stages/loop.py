@@ -22,6 +22,8 @@ from datasets.samples import Samples
 CHECKPOINT_SECONDS = float(os.environ.get("PUNBENCH_CHECKPOINT_SECONDS", "4"))
 SAVING_SHARE = 20
 """On a GPU, where steps are fast and networks large, saving takes at most one part in so many."""
+UNREAD_LOSSES = 20
+"""Steps on a GPU after which their losses are read."""
 
 
 class DivergedError(Exception):
@@ -91,31 +93,76 @@ def optimise(learner: Learner, steps: tuple[int, int], source: BatchSource, prog
     macs_by_shape: dict[torch.Size, int] = {}
     begun = saved = time.monotonic()
     pause = CHECKPOINT_SECONDS if progress.pause is None else progress.pause
+    watch = LossWatch(learner.purpose, 1 if source.device.type == "cpu" else UNREAD_LOSSES)
     with tqdm(total=stop - start, initial=first - start, desc=learner.purpose, unit="step", leave=False) as bar:
-        for step in range(first, stop):
-            samples = source.batch(step)
+        for step, samples in enumerate(source.batches(stop - first, first), first):
             shape = samples.kspace.shape
             counter = None if shape in macs_by_shape else ConvolutionCounter(learner.model)
-            value, more = training_step(learner, samples, step, counter)
+            more = training_step(learner, samples, step, watch, counter)
             if counter:
                 macs_by_shape[shape] = counter.macs
             macs += macs_by_shape[shape] + more
             bar.update()
-            bar.set_postfix(loss=f"{value:.4f}", refresh=False)
+            bar.set_postfix(loss=f"{watch.last:.4f}", refresh=False)
             now = time.monotonic()
             if (now - saved > pause or signals.asked()) and step + 1 < stop:
+                watch.read()
                 progress.save(Checkpoint(step + 1, learner.tensors(), macs, before + now - begun))
                 saved = time.monotonic()
                 if source.device.type != "cpu":
                     pause = max(pause, SAVING_SHARE * (saved - now))
                 signals.check()
+        watch.read()
     return Spent(stop - start, macs, before + time.monotonic() - begun)
 
 
+class LossWatch:
+    """Losses of steps, read a few at a time: to read one is to wait for the GPU.
+
+    Parameters
+    ----------
+    purpose : str
+        What diverges if one is not a number.
+    together : int
+        How many are read at once.
+
+    Attributes
+    ----------
+    last : float
+        The last one that was read.
+    """
+
+    def __init__(self, purpose: str, together: int = 1) -> None:
+        self.last = math.nan
+        self._purpose = purpose
+        self._together = together
+        self._unread: dict[int, Tensor] = {}
+
+    def add(self, step: int, loss: Tensor) -> None:
+        """The loss of a step.
+
+        Raises
+        ------
+        DivergedError
+            If one of those read is not a number any more.
+        """
+        self._unread[step] = loss
+        if len(self._unread) >= self._together:
+            self.read()
+
+    def read(self) -> None:
+        """Read what there is; see `add`."""
+        unread, self._unread = self._unread, {}
+        for step, value in zip(unread, torch.stack([*unread.values()]).tolist() if unread else (), strict=True):
+            if not math.isfinite(value):
+                raise DivergedError(f"{self._purpose} diverged: the loss is {value} at step {step}")
+            self.last = value
+
+
 def training_step(
-    learner: Learner, samples: Samples, step: int, counter: ConvolutionCounter | None = None
-) -> tuple[float, int]:
-    """One step: loss, gradients, move; gives the loss, and the multiply–accumulates beside those of the gradients.
+    learner: Learner, samples: Samples, step: int, watch: LossWatch, counter: ConvolutionCounter | None = None
+) -> int:
+    """One step: loss, gradients, move; gives the multiply–accumulates beside those of the gradients.
 
     Parameters
     ----------
@@ -123,6 +170,8 @@ def training_step(
     samples : Samples
         A batch on the device.
     step : int
+    watch : LossWatch
+        Is given the loss.
     counter : ConvolutionCounter, optional
         Counts those of the gradients.
 
@@ -131,14 +180,16 @@ def training_step(
     DivergedError
         If the loss is not a number any more.
     """
-    with counter or nullcontext():
-        loss = learner.loss(samples, step)
-        learner.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-    value = loss.detach().item()
-    if not math.isfinite(value):
-        raise DivergedError(f"{learner.purpose} diverged: the loss is {value} at step {step}")
-    return value, learner.move(step)
+    try:
+        with counter or nullcontext():
+            loss = learner.loss(samples, step)
+            learner.optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+        watch.add(step, loss.detach())
+        return learner.move(step)
+    except Exception:
+        watch.read()  # whatever follows a loss that is not a number is its consequence
+        raise
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

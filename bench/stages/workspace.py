@@ -65,6 +65,8 @@ class Workspace:
         Weights of a network somebody has; empty if none are given.
     channels : Channels
         Of the network, where the pruner removes whole ones; otherwise none.
+    loader_workers : int
+        Threads that read batches ahead; no result depends on them.
     """
 
     architecture: str
@@ -79,6 +81,7 @@ class Workspace:
     device: torch.device
     given: Mapping[str, Tensor]
     channels: Channels
+    loader_workers: int = 0
 
     def initial_model(self, purpose: str = "initial weights") -> Architecture:
         """The network at θ₀, which depends on architecture, size, variant and seed alone."""
@@ -102,7 +105,10 @@ class Workspace:
 
     def source(self, purpose: str) -> BatchSource:
         """Training batches of a purpose, on the device."""
-        return BatchSource(self.data, purpose, self.device)
+        return self._source(self.data, purpose)
+
+    def _source(self, data: TrainingData, purpose: str) -> BatchSource:
+        return BatchSource(data, purpose, self.device, self.loader_workers)
 
     def validate(self, model: Architecture) -> Validation | None:
         """Scores on all slices of the validation patients, always with the same sampling masks; None without any."""
@@ -123,8 +129,7 @@ class Workspace:
     def _scored(self, model: Architecture, data: TrainingData, batches: int) -> Validation:
         loss_of, losses, qualities = TrainingLoss(self.training.loss), [], []
         with ConvolutionCounter(model) as counter:
-            for batch in data.batches(batches, "validation"):
-                samples = batch.to(self.device)
+            for samples in self._source(data, "validation").batches(batches):
                 image = loss_of.image(model, samples)
                 losses.append(float(loss_of.of(image, samples)))
                 qualities.append(mean_psnr(image, samples))
@@ -137,6 +142,6 @@ class Workspace:
         loss_of, numbers = TrainingLoss(self.training.loss), self.data.shapes("training")
         macs = 0
         for step, batches in numbers.items():
-            samples = self.data.batch(step).to(self.device)
+            samples = self.data.batch(step, device=self.device)
             macs += batches * gradient_macs(partial(loss_of, model, samples), model)
         return macs / sum(numbers.values())

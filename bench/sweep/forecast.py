@@ -11,7 +11,7 @@ import torch
 from bench.evaluation.scoring import reconstruct_volume
 from bench.machine.numerics import set_numerics
 from bench.networks.reconstruct import reconstruct
-from bench.stages.loop import DivergedError, training_step
+from bench.stages.loop import DivergedError, LossWatch, training_step
 from bench.stages.train import dense_training
 from bench.store.state import State
 from bench.sweep.sharing import Shared
@@ -113,10 +113,11 @@ def _measure(planned: PlannedTrial) -> _Network:
     set_numerics(planned.resolved.track.threads)
     workspace, device = replace(planned.workspace, width=1.0), planned.workspace.device
     learner = dense_training(workspace)
+    source = workspace.source(learner.purpose)
 
     def step(number: int) -> None:
         with suppress(DivergedError):  # it took its time all the same
-            training_step(learner, workspace.data.batch(number).to(device), number)
+            training_step(learner, source.batch(number), number, LossWatch(learner.purpose))
         _wait(device)
 
     def volume(number: int) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from architectures import architectures
 from bench.tracks.parsing import BOUNDS
@@ -36,13 +37,15 @@ class SweepOptions:
     annotations: str | None = None
     device: str = "auto"
     out: str = "results"
+    loader_workers: int | None = None
 
     def absolute(self) -> "SweepOptions":
         """The same for processes that work in another folder."""
         paths = {name: getattr(self, name) for name in ("data", "annotations", "out")}
         if self.track.endswith(SUFFIX):
             paths["track"] = self.track
-        return replace(self, **{name: str(Path(path).absolute()) for name, path in paths.items() if path is not None})
+        changed: dict[str, Any] = {n: str(Path(path).absolute()) for n, path in paths.items() if path is not None}
+        return replace(self, **changed)
 
 
 def expand(track: Track, options: SweepOptions, only: Iterable[str] = ()) -> tuple[Request, ...]:
@@ -144,6 +147,7 @@ def _combinations(track: Track, block: Grid, seed: int, options: SweepOptions) -
             settings=tuple(sorted([*block.settings, *([] if usual else [f"train.steps={steps}"])])),
             device=options.device,
             out=options.out,
+            loader_workers=options.loader_workers,
         )
         for request in _rows(block, base):
             _check_name(request, track)

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import torch
 
-from bench.stages.loop import DivergedError, training_step
+from bench.stages.loop import DivergedError, LossWatch, training_step
 from bench.stages.train import dense_training
 from bench.sweep.cells import Cell, planned_of
 
@@ -60,7 +60,7 @@ def _step_bytes(cell: Cell) -> int:
     torch.cuda.reset_peak_memory_stats(device)
     learner = dense_training(workspace)
     with suppress(DivergedError):  # it took its time all the same
-        training_step(learner, workspace.data.batch(0).to(device), 0)
+        training_step(learner, workspace.source(learner.purpose).batch(0), 0, LossWatch(learner.purpose))
     peak = torch.cuda.max_memory_reserved(device)
     del learner
     torch.cuda.empty_cache()

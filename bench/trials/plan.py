@@ -32,6 +32,9 @@ from pruners.paths import last_convolutions
 from registries import RequestError, suite
 from registries.hashing import content_key
 
+LOADER_WORKERS = 4
+"""Per GPU; `speed loader` measures what more would bring."""
+
 
 @dataclass(frozen=True)
 class PlannedTrial:
@@ -123,7 +126,7 @@ def plan(request: Request, opened: OpenData | None = None) -> PlannedTrial:
     device = choose_device(request.device)
     opened = opened or open_data(resolved.track, request.data, request.annotations)
     data = choose_data(resolved, opened, device)
-    workspace = _workspace(resolved, data, device)
+    workspace = _workspace(resolved, data, device, request.loader_workers)
     estimator = Estimator(workspace)
     resolved = within_budget(resolved, estimator)
     workspace = replace(workspace, training=resolved.track.training)
@@ -132,7 +135,7 @@ def plan(request: Request, opened: OpenData | None = None) -> PlannedTrial:
     return PlannedTrial(resolved, workspace, data, _context(resolved, data, workspace), estimator, Path(request.out))
 
 
-def _workspace(resolved: Resolved, data: TrialData, device: torch.device) -> Workspace:
+def _workspace(resolved: Resolved, data: TrialData, device: torch.device, loader_workers: int | None) -> Workspace:
     """What the stages work with, if it can hold them."""
     trial, track = resolved.trial, resolved.track
     workspace = Workspace(
@@ -148,6 +151,7 @@ def _workspace(resolved: Resolved, data: TrialData, device: torch.device) -> Wor
         device=device,
         given={},
         channels=Channels({}, {}),
+        loader_workers=_loader_workers(device) if loader_workers is None else loader_workers,
     )
     if workspace.validation is None and any(isinstance(s, Train) and s.choices for s in resolved.stages):
         raise RequestError(
@@ -216,6 +220,11 @@ def choose_device(name: str) -> torch.device:
     if name not in ("cpu", "cuda"):
         raise RequestError(f"--device {name}: use auto, cpu or cuda")
     return torch.device(name)
+
+
+def _loader_workers(device: torch.device) -> int:
+    """Threads that keep a GPU busy; on a CPU they would take what the network computes with."""
+    return 0 if device.type == "cpu" else LOADER_WORKERS
 
 
 def stage_keys(planned: PlannedTrial) -> tuple[str, ...]:

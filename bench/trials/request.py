@@ -38,6 +38,8 @@ class Request:
         ``section.name=value`` of each ``--set``, or ``init=NAME``.
     shifts : tuple of str or None
         Names, or ``all``.
+    loader_workers : int or None
+        Threads that read training batches ahead; no result depends on them.
     """
 
     arch: str
@@ -60,6 +62,7 @@ class Request:
     out: str = "results"
     fresh: bool = False
     quiet: bool = False
+    loader_workers: int | None = None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from datasets.roots import open_root
 from datasets.samples import root_sum_of_squares
 from datasets.simulated.acquisition import root_sum_of_squares as simulated_target
 from datasets.simulated.generate import HEADER
-from datasets.volumes import inspect_volume, read_slices
+from datasets.slices import read_slices
+from datasets.volumes import inspect_volume
 from tests.datasets.volumes import write_volume
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from datasets.annotations import read_annotations
 from datasets.errors import DataError
-from datasets.volumes import inspect_volume, read_slices
+from datasets.slices import read_slices
+from datasets.volumes import inspect_volume
 from tests.datasets.volumes import write_volume
 
 ROUNDS = 150

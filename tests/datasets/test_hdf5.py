@@ -10,7 +10,8 @@ import pytest
 from bench.cli import main
 from datasets.errors import DataError
 from datasets.hdf5 import open_hdf5
-from datasets.volumes import inspect_volume, read_slices
+from datasets.slices import read_slices
+from datasets.volumes import inspect_volume
 from tests.datasets.volumes import write_volume
 
 

@@ -13,7 +13,7 @@ from fastmri.data.transforms import center_crop
 from bench.evaluation.baselines import zero_filled_image
 from bench.evaluation.scoring import reconstruct_volume, score
 from datasets.simulated.generate import HEADER
-from datasets.volumes import read_slices
+from datasets.slices import read_slices
 from tests.bench.toy import toy_plan
 from tests.datasets.test_samples import check_against_transform
 from tests.datasets.volumes import write_volume

@@ -20,8 +20,9 @@ from datasets.samples import (
     root_sum_of_squares,
     scale_of,
 )
+from datasets.slices import read_slices
 from datasets.undersampling import Undersampling, seed_of_file, zero_filled
-from datasets.volumes import inspect_volume, read_slices
+from datasets.volumes import inspect_volume
 
 
 def check_against_transform(folder, acceleration=4):

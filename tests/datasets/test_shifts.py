@@ -14,9 +14,9 @@ from datasets.noise import add_noise, unit_noise
 from datasets.roots import open_root
 from datasets.samples import Preparation, prepare
 from datasets.shifts import Trained, shifts
+from datasets.slices import read_slices
 from datasets.splits import training_set
 from datasets.undersampling import PATTERNS, Undersampling, seed_of_file
-from datasets.volumes import read_slices
 
 BASE = Preparation(Undersampling(4), CoilMaps(), crop_readout=True)
 

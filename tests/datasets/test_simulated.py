@@ -13,7 +13,7 @@ from datasets.simulated import GENERATOR_VERSION, Simulation, brain, embedded_ro
 from datasets.simulated.acquisition import FINE, CoilArray, Geometry, acquire, root_sum_of_squares
 from datasets.simulated.generate import simulation_of
 from datasets.simulated.tissues import SEQUENCES, intensities
-from datasets.volumes import read_slices
+from datasets.slices import read_slices
 
 SIZE = Simulation(2, 1, 1, 1, slices=2, matrix=32, coils=3)
 GOLDEN = {

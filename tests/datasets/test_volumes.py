@@ -9,7 +9,8 @@ from fastmri.data.mri_data import SliceDataset
 from datasets.errors import DataError
 from datasets.manifest import identity_of, open_manifest, write_manifest
 from datasets.roots import DataRoot, find_root, open_root
-from datasets.volumes import inspect_volume, read_slices
+from datasets.slices import read_slices
+from datasets.volumes import inspect_volume
 from registries import RequestError
 from tests.datasets.volumes import spoiled, write_volume
 

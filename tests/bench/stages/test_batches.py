@@ -10,7 +10,7 @@ from bench.machine.macs import gradient_macs
 from bench.machine.randomness import generator
 from bench.stages import batches
 from bench.stages.losses import TrainingLoss
-from datasets.volumes import read_slices
+from datasets.slices import read_slices
 from tests.bench.toy import toy_plan
 
 

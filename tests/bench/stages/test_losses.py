@@ -10,7 +10,7 @@ from bench.trials.request import Request, resolve
 from bench.trials.run import run
 from datasets.coil_maps import inverse_fft
 from datasets.samples import crop_to_target, mean_psnr
-from datasets.volumes import read_slices
+from datasets.slices import read_slices
 from registries import RequestError
 from tests.bench.toy import toy_plan
 

@@ -374,15 +374,12 @@ class Planted:
     def __init__(self, data, model, mask):
         self._data, self._model, self._mask = data, model, mask
 
-    def batch(self, step, purpose="training"):
+    def batch(self, step, purpose="training", device=None):
         samples = self._data.batch(step, purpose)
         weights = {n: self._model.get_parameter(n) * self._mask[n] for n in self._mask}
         with torch.no_grad():
             image = torch.func.functional_call(self._model, weights, (samples.kspace, samples.mask, samples.maps))
         return replace(samples, target=image)
-
-    def batches(self, number, purpose, first=0):
-        return (self.batch(step, purpose) for step in range(first, first + number))
 
 
 def test_a_search_finds_a_planted_subnetwork(tmp_path):
