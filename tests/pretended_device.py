@@ -73,11 +73,11 @@ _state = _State()
 class PretendedTensor(Tensor):
     """A tensor of the CPU that says it is on ``cuda:0``."""
 
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
-    device = property(lambda self: DEVICE)  # type: ignore[assignment]
-    is_cuda = property(lambda self: True)  # type: ignore[assignment]
-    is_cpu = property(lambda self: False)  # type: ignore[assignment]
+    device = property(lambda self: DEVICE)
+    is_cuda = property(lambda self: True)
+    is_cpu = property(lambda self: False)
 
     def get_device(self) -> int:
         return 0
@@ -90,14 +90,16 @@ class PretendedTensor(Tensor):
     def tolist(self) -> Any:
         return self.cpu().tolist()
 
-    def new_tensor(self, data: Any, **kwargs: Any) -> Tensor:
+    def new_tensor(self, data: Any, **kwargs: Any) -> Tensor:  # type: ignore[override]
         return torch.tensor(data, **{"dtype": self.dtype, "device": DEVICE, **kwargs})
 
-    def __repr__(self, *, tensor_contents: object = None) -> str:
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         return f"{_values(self)!r} on {DEVICE}"
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         given = kwargs or {}
         _refuse(func, args, given)
         _count(func.overloadpacket, args, given)
@@ -240,7 +242,7 @@ def _factory(original: Callable[..., Tensor], of_values: bool = False) -> Callab
     return make
 
 
-class _OfEngine(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _OfEngine(TorchDispatchMode):
     """What derivatives of the library make for themselves, as zeros in place of no gradient, is on the device.
 
     The library looks where a tensor is in its own records, which say CPU here.
@@ -288,15 +290,18 @@ def _grouped(original: Callable[..., Any]) -> Callable[..., Any]:
     return group
 
 
-def _quietly(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Only kernels of the CPU look at values here."""
+def _quantile(original: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Of a fraction, which the library would keep on the CPU; only kernels of the CPU look at it."""
 
     @wraps(original)
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def quantile(tensor: Tensor, q: Any, *args: Any, **kwargs: Any) -> Tensor:
+        fraction = (
+            _pretended(torch.tensor(q, dtype=tensor.dtype)) if is_pretended(tensor) and isinstance(q, float) else q
+        )
         with _state.during("quiet"):
-            return original(*args, **kwargs)
+            return original(tensor, fraction, *args, **kwargs)
 
-    return call
+    return quantile
 
 
 def _replacements() -> Iterator[tuple[Any, str, Any]]:
@@ -309,7 +314,7 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
     yield Tensor, "cpu", lambda self, **_: _move(self, False, non_blocking=False)
     yield Tensor, "cuda", lambda self, device=None, non_blocking=False: _move(self, True, non_blocking)
     yield Tensor, "pin_memory", lambda self, device=None: self
-    yield torch, "quantile", _quietly(torch.quantile)
+    yield torch, "quantile", _quantile(torch.quantile)
     yield nn.Module, "_apply", _swapping(nn.Module._apply)
     group = "_group_tensors_by_device_and_dtype"
     yield torch._C, group, _grouped(getattr(torch._C, group))
