@@ -67,6 +67,7 @@ class MaskSearch:
         self.prior = min(max(gates.density(stage.sparsity), 1e-6), 1 - 1e-6)
         probability = stage.probability or self.prior
         start = math.log(probability / (1 - probability))
+        self._numbers = {name: int(flags.sum()) for name, flags in gates.available.items()}  # no GPU is waited for
         self._available = {name: flags.to(device) for name, flags in gates.available.items()}
         self.logits = {
             name: torch.full(flags.shape, start, device=device, requires_grad=True)
@@ -111,20 +112,19 @@ class MaskSearch:
     def mean_divergence(self) -> Tensor:
         """Mean KL(Bernoulli(p) ‖ Bernoulli(density)) over the gates that may stay open, or of their layers' means."""
         if self._stage.kl_over == "layers":
-            numbers = {name: int(flags.sum()) for name, flags in self._available.items()}
             parts = [
                 number * layer_divergence(self.logits[name], self._available[name], self.prior)
-                for name, number in numbers.items()
+                for name, number in self._numbers.items()
                 if number
             ]
         else:
             parts = [(divergence(v, self.prior) * self._available[n]).sum() for n, v in self.logits.items()]
-        return torch.stack(parts).sum() / sum(int(flags.sum()) for flags in self._available.values())
+        return torch.stack(parts).sum() / sum(self._numbers.values())
 
     def mean_probability(self) -> float:
         """Of the gates that may stay open."""
         kept = [float((torch.sigmoid(v.detach()) * self._available[n]).sum()) for n, v in self.logits.items()]
-        return sum(kept) / sum(int(flags.sum()) for flags in self._available.values())
+        return sum(kept) / sum(self._numbers.values())
 
     def move(self, step: int) -> int:
         """Step the logits, and jointly the weights."""
@@ -144,7 +144,7 @@ class MaskSearch:
         number = sum(slope.numel() for slope in slopes)
         unit = self._unit
         if step < self._measured:
-            unit = sum(float(slope.abs().sum(dtype=torch.float64)) for slope in slopes)
+            unit = sum(torch.stack([slope.abs().sum(dtype=torch.float64) for slope in slopes]).tolist())
             self._unit += unit / self._measured
         if unit:
             for slope in slopes:
