@@ -320,7 +320,13 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
     yield torch._C, group, _grouped(getattr(torch._C, group))
     for module in (torch.autograd, torch.autograd.graph):
         yield module, "_engine_run_backward", _engine(module._engine_run_backward)
-    answers = {"is_available": True, "device_count": 1, "current_device": 0, "get_device_name": NAME}
+    answers = {
+        "is_available": True,
+        "device_count": 1,
+        "current_device": 0,
+        "get_device_name": NAME,
+        "mem_get_info": (0, 0),
+    }
     memory = dict.fromkeys(("max_memory_allocated", "memory_allocated", "max_memory_reserved"), 2**20)
     nothing = dict.fromkeys(("reset_peak_memory_stats", "empty_cache", "is_current_stream_capturing"))
     for name, answer in {**answers, **memory, **nothing}.items():
