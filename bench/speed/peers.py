@@ -178,7 +178,9 @@ def deepinv_modl(model: MoDL, kspace: Tensor, mask: Tensor, maps: Tensor) -> Cal
     from deepinv.physics import MultiCoilMRI
 
     height, width = kspace.shape[-2:]
-    physics = MultiCoilMRI(mask=mask[..., :1, :].to(torch.float32), coil_maps=maps, img_size=(2, height, width))
+    sampled = mask[..., :1, :].to(torch.float32)
+    # without a device it takes mask and maps to the CPU
+    physics = MultiCoilMRI(mask=sampled, coil_maps=maps, img_size=(2, height, width), device=kspace.device)
     # explicit backward, and a tolerance that no step reaches, so that both do the same number of steps
     physics.implicit_backward_solver = False
     physics.set_ls_solver("CG", max_iter=model.iterations, tol=1e-30)

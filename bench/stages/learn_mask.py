@@ -67,6 +67,7 @@ class MaskSearch:
         self.prior = min(max(gates.density(stage.sparsity), 1e-6), 1 - 1e-6)
         probability = stage.probability or self.prior
         start = math.log(probability / (1 - probability))
+        self._numbers = {name: int(flags.sum()) for name, flags in gates.available.items()}  # no GPU is waited for
         self._available = {name: flags.to(device) for name, flags in gates.available.items()}
         self._numbers = {name: int(flags.sum()) for name, flags in gates.available.items()}
         self.logits = {
@@ -144,7 +145,7 @@ class MaskSearch:
         number = sum(slope.numel() for slope in slopes)
         unit = self._unit
         if step < self._measured:
-            unit = sum(float(slope.abs().sum(dtype=torch.float64)) for slope in slopes)
+            unit = sum(torch.stack([slope.abs().sum(dtype=torch.float64) for slope in slopes]).tolist())
             self._unit += unit / self._measured
         if unit:
             for slope in slopes:

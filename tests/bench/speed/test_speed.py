@@ -7,6 +7,7 @@ from architectures.models.modl import MoDL
 from architectures.tuning import VARIANTS
 from bench.machine.randomness import generator
 from bench.speed.peers import Case, deepinv_modl, fastmri_varnet
+from tests.pretended_device import pretended_device
 
 CASE = Case("toy", coils=4, rows=32, columns=32, device="cpu", threads=1)
 
@@ -22,6 +23,18 @@ def test_deepinv_computes_our_modl():
     sample = CASE.inputs()
     with torch.no_grad():
         assert relative(deepinv_modl(model, *sample)(), model(*sample)) < 1e-4
+
+
+def test_peers_stay_on_the_device():
+    model = build("modl", "toy", generator(0, "test"))
+    assert isinstance(model, MoDL)
+    sample = CASE.inputs()
+    with torch.no_grad():
+        expected = deepinv_modl(model, *sample)()
+        with pretended_device():
+            there = [part.to("cuda") for part in sample]
+            found = deepinv_modl(model.to("cuda"), *there)().cpu()
+    assert torch.equal(found, expected)
 
 
 def test_fastmri_computes_our_varnet():
