@@ -69,7 +69,6 @@ class MaskSearch:
         start = math.log(probability / (1 - probability))
         self._numbers = {name: int(flags.sum()) for name, flags in gates.available.items()}  # no GPU is waited for
         self._available = {name: flags.to(device) for name, flags in gates.available.items()}
-        self._numbers = {name: int(flags.sum()) for name, flags in gates.available.items()}
         self.logits = {
             name: torch.full(flags.shape, start, device=device, requires_grad=True)
             for name, flags in self._available.items()
@@ -86,7 +85,7 @@ class MaskSearch:
         sampled = {
             name: relaxed_sample(
                 logit,
-                uniform(logit.shape, noise).to(self._device),
+                uniform(logit.shape, noise).to(self._device, non_blocking=True),
                 self.temperature(step),
                 self._stage.straight_through,
             )
@@ -94,7 +93,7 @@ class MaskSearch:
         }
         if self._stage.joint:
             hardness = (step + 1) / self._stage.steps
-            top = {name: flags.to(self._device) for name, flags in self._gates.open_in(self.top()).items()}
+            top = {name: flags.to(self._device, non_blocking=True) for name, flags in self._gates.open_in(self.top()).items()}
             sampled = {name: (1 - hardness) * soft + hardness * top[name] for name, soft in sampled.items()}
         factors = self._gates.factors(sampled)
         weights = {name: weight * self._kept[name] * factors[name] for name, weight in self._weights.items()}

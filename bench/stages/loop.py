@@ -103,7 +103,8 @@ def optimise(learner: Learner, steps: tuple[int, int], source: BatchSource, prog
                 macs_by_shape[shape] = counter.macs
             macs += macs_by_shape[shape] + more
             bar.update()
-            bar.set_postfix(loss=f"{watch.last:.4f}", refresh=False)
+            if not math.isnan(watch.last):  # none was read yet
+                bar.set_postfix(loss=f"{watch.last:.4f}", refresh=False)
             now = time.monotonic()
             if (now - saved > pause or signals.asked()) and step + 1 < stop:
                 watch.read()
