@@ -124,6 +124,11 @@ def inner(a: Tensor, b: Tensor) -> Tensor:
     return (torch.view_as_real(a) * torch.view_as_real(b)).flatten(1).sum(1)[:, None, None]
 
 
+def rounding_level(dtype: torch.dtype) -> float:
+    """Relative size below which an inner product is no more than rounding."""
+    return 10 * float(torch.finfo(dtype).eps)
+
+
 def conjugate_gradient(operator: Callable[[Tensor], Tensor], right: Tensor, start: Tensor, iterations: int) -> Tensor:
     """Solve ``operator(x) = right`` by a fixed number of conjugate-gradient steps (Hestenes & Stiefel 1952).
 
@@ -149,7 +154,7 @@ def conjugate_gradient_steps(operator: Callable[[Tensor], Tensor], right: Tensor
     direction = residual
     energy = inner(residual, residual)
     length = energy.detach()  # ‖direction‖², by recurrence: residuals are orthogonal to earlier directions
-    rounding = 10 * torch.finfo(energy.dtype).eps
+    rounding = rounding_level(energy.dtype)
     floor = rounding**2 * inner(right, right).detach()
     one = torch.ones_like(energy)
     while True:

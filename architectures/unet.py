@@ -41,8 +41,24 @@ class PlainUNet(Unet):  # type: ignore[misc]  # fastMRI is not typed
     def forward(self, image: Tensor) -> Tensor:
         """``(B, 2, H, W)`` to the same."""
         padding = [_padding(size, max(size, self.smallest)) for size in image.shape[2:]]
-        found: Tensor = super().forward(_pad(image, padding))
-        return _crop(found, padding, image.shape)
+        return _crop(self._of_any_width(_pad(image, padding)), padding, image.shape)
+
+    def _of_any_width(self, output: Tensor) -> Tensor:
+        """As fastMRI's U-Net, which makes a tensor of every padding to ask whether there is one."""
+        skipped = []
+        for layer in self.down_sample_layers:
+            output = layer(output)
+            skipped.append(output)
+            output = functional.avg_pool2d(output, kernel_size=2, stride=2)
+        output = self.conv(output)
+        for upwards, block in zip(self.up_transpose_conv, self.up_conv, strict=True):
+            skip = skipped.pop()
+            output = upwards(output)
+            rows, columns = (wanted - found for wanted, found in zip(skip.shape[2:], output.shape[2:], strict=True))
+            if rows or columns:
+                output = functional.pad(output, (0, columns, 0, rows), "reflect")
+            output = block(torch.cat([output, skip], dim=1))
+        return output
 
 
 def smallest_size(pools: int) -> int:

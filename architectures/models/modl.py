@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from architectures.contract import Architecture, architecture
+from architectures.launches import few_launches
 from architectures.operators import NormalOperator, conjugate_gradient, magnitude, sense_adjoint
+from architectures.solver import solve
 from architectures.unet import as_channels, as_complex
 from registries.bounds import Bounds
 
@@ -122,13 +124,19 @@ class MoDL(Architecture):
         normal = NormalOperator.of(maps, mask)
         data = sense_adjoint(kspace, maps, mask)
 
+        few = few_launches(data.device) and not maps.requires_grad
+
         def regularised(image: Tensor) -> Tensor:
             return normal(image) + weight * image
 
         image = data
         for _ in range(self.unrolls):
             denoised = image + as_complex(self.denoiser(as_channels(image)))
-            image = conjugate_gradient(regularised, data + weight * denoised, denoised, self.iterations)
+            right = data + weight * denoised
+            if few:
+                image = solve(normal, weight, right, denoised, self.iterations)
+            else:
+                image = conjugate_gradient(regularised, right, denoised, self.iterations)
         return image
 
 

@@ -93,7 +93,10 @@ class MaskSearch:
         }
         if self._stage.joint:
             hardness = (step + 1) / self._stage.steps
-            top = {name: flags.to(self._device, non_blocking=True) for name, flags in self._gates.open_in(self.top()).items()}
+            top = {
+                name: flags.to(self._device, non_blocking=True)
+                for name, flags in self._gates.open_in(self.top()).items()
+            }
             sampled = {name: (1 - hardness) * soft + hardness * top[name] for name, soft in sampled.items()}
         factors = self._gates.factors(sampled)
         weights = {name: weight * self._kept[name] * factors[name] for name, weight in self._weights.items()}

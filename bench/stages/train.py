@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from architectures import Architecture
+from architectures.launches import few_launches
 from bench.machine.macs import ConvolutionCounter
 from bench.stages.loop import Progress, optimise, optimizer_tensors, part, prefixed, restore_optimizer
 from bench.stages.losses import TrainingLoss
@@ -64,6 +65,7 @@ class WeightTraining:
         self._gate = gate if plain and span == settings.steps else None
         self._choices = {stage.start + span * number // stage.choices - 1 for number in range(1, stage.choices + 1)}
         self.mask.apply_(self._weights)
+        self._factors = self._factors_of(self.mask)
         model.train()
 
     def loss(self, samples: Samples, step: int) -> Tensor:
@@ -73,13 +75,11 @@ class WeightTraining:
     def move(self, step: int) -> int:
         """Update the mask where it is due, then the weights."""
         macs = self._update_mask(step) if self._stage.update and self._stage.update.due(step) else 0
-        for name, weight in self._weights.items():
-            if weight.grad is not None:
-                weight.grad.mul_(self.mask[name])
+        self._mask_gradients()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self._settings.clip)
         set_rate(self.optimizer, learning_rate(self._settings, step))
         self.optimizer.step()
-        self.mask.apply_(self._weights)
+        self._mask_weights()
         if step in self._choices:
             macs += self._choose(step)
         if step == self._gate and (found := self._workspace.validate(self.model)):
@@ -107,6 +107,7 @@ class WeightTraining:
         """As `tensors` gave them."""
         self.model.load_state_dict(part(tensors, "weights."))
         self.mask = Mask(part(tensors, "mask.")).in_order_of(self.mask).to(self.mask.device)
+        self._factors = self._factors_of(self.mask)
         self._best = part(tensors, "best.")
         self._best_loss = float(tensors["best_loss"]) if self._best else math.inf
         self.findings = {name: float(value) for name, value in part(tensors, "finding.").items()}
@@ -130,8 +131,26 @@ class WeightTraining:
             for value in self.optimizer.state[weight].values():
                 if isinstance(value, Tensor) and value.shape == grown.shape:
                     value.masked_fill_(grown, 0)
-        self.mask = found
+        self.mask, self._factors = found, self._factors_of(found)
         return counter.macs
+
+    def _factors_of(self, mask: Mask) -> dict[str, Tensor]:
+        """1 where a weight is kept and 0 elsewhere, of the layers that are pruned."""
+        weights = self._weights
+        return {name: kept.to(weights[name].dtype) for name, kept in mask.items() if not kept.all()}
+
+    def _mask_gradients(self) -> None:
+        pairs = [(self._weights[name].grad, factor) for name, factor in self._factors.items()]
+        known = [(gradient, factor) for gradient, factor in pairs if gradient is not None]
+        if known:
+            torch._foreach_mul_(*zip(*known, strict=True))
+
+    @torch.no_grad()
+    def _mask_weights(self) -> None:
+        weights = [self._weights[name] for name in self._factors]
+        if weights:
+            torch._foreach_mul_(weights, [*self._factors.values()])
+            torch._foreach_add_(weights, 0.0)  # no negative zeros
 
     def _choose(self, step: int) -> int:
         found = self._workspace.validate(self.model)
@@ -166,7 +185,7 @@ def adam(model: Architecture, settings: TrainingSettings) -> torch.optim.Optimiz
     chosen = {id(weight) for weight in decaying}
     others = [parameter for parameter in model.parameters() if id(parameter) not in chosen]
     groups = [{"params": decaying, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=0.0)
+    return torch.optim.AdamW(groups, lr=0.0, fused=few_launches(next(model.parameters()).device))
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
