@@ -41,8 +41,15 @@ class PlainUNet(Unet):  # type: ignore[misc]  # fastMRI is not typed
     def forward(self, image: Tensor) -> Tensor:
         """``(B, 2, H, W)`` to the same."""
         padding = [_padding(size, max(size, self.smallest)) for size in image.shape[2:]]
-        found: Tensor = super().forward(_pad(image, padding))
-        return _crop(found, padding, image.shape)
+        features, levels = _pad(image, padding), []
+        for layer in self.down_sample_layers:
+            levels.append(layer(features))
+            features = functional.avg_pool2d(levels[-1], 2)
+        features = self.conv(features)
+        for widen, join in zip(self.up_transpose_conv, self.up_conv, strict=True):
+            level = levels.pop()
+            features = join(torch.cat([_mirrored(widen(features), level.shape), level], dim=1))
+        return _crop(features, padding, image.shape)
 
 
 def smallest_size(pools: int) -> int:
@@ -95,6 +102,24 @@ def as_complex(channels: Tensor) -> Tensor:
 def _padding(size: int, wanted: int) -> tuple[int, int]:
     missing = wanted - size
     return math.floor(missing / 2), math.ceil(missing / 2)
+
+
+def _mirrored(features: Tensor, shape: torch.Size) -> Tensor:
+    """One more line by reflection where a pooling dropped one."""
+    rows, columns = (wanted - size for wanted, size in zip(shape[2:], features.shape[2:], strict=True))
+    if not rows and not columns:
+        return features
+    if features.is_cuda:  # where the gradient of torch's reflection is not deterministic
+        return mirrored_by_copies(features, rows, columns)
+    return functional.pad(features, (0, columns, 0, rows), "reflect")
+
+
+def mirrored_by_copies(features: Tensor, rows: int, columns: int) -> Tensor:
+    """At most one more row and column by reflection, with a gradient of one order of sums on any device."""
+    for axis, missing in ((-1, columns), (-2, rows)):
+        if missing:
+            features = torch.cat([features, features.narrow(axis, -2, 1)], dim=axis)
+    return features
 
 
 def _pad(image: Tensor, padding: list[tuple[int, int]]) -> Tensor:

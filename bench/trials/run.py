@@ -24,7 +24,6 @@ from bench.machine import signals
 from bench.machine.faults import raise_if_of_machine
 from bench.machine.macs import forward_macs, median_latency_ms
 from bench.machine.memory import forget_peak, peak_memory_mb
-from bench.machine.numerics import set_numerics
 from bench.machine.process import MeddlingError, kept_process, place_of
 from bench.networks.reconstruct import reconstruct
 from bench.stages.carry_out import Outcome, run_recipe
@@ -70,7 +69,7 @@ def run(planned: PlannedTrial, fresh: bool, say: Say, log: Say = lambda text: No
     """
     begun = empty_record(planned)  # whatever is wrong with the request shows before any work is done
     store = Store(planned.store, say)
-    set_numerics(planned.resolved.track.threads)
+    planned.set_numerics()
     forget_peak(planned.workspace.device)
     try:
         outcome = run_recipe(planned.resolved.stages, planned.workspace, planned.context, store, fresh, say)
