@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from architectures.contract import Architecture, architecture
 from architectures.operators import NormalOperator, conjugate_gradient, magnitude, sense_adjoint
+from architectures.recompute import recomputed
 from architectures.unet import as_channels, as_complex
 from registries.bounds import Bounds
 
@@ -122,14 +124,34 @@ class MoDL(Architecture):
         normal = NormalOperator.of(maps, mask)
         data = sense_adjoint(kspace, maps, mask)
 
-        def regularised(image: Tensor) -> Tensor:
-            return normal(image) + weight * image
-
         image = data
         for _ in range(self.unrolls):
-            denoised = image + as_complex(self.denoiser(as_channels(image)))
-            image = conjugate_gradient(regularised, data + weight * denoised, denoised, self.iterations)
+            channels = as_channels(image)
+            change = recomputed(self.denoiser, channels) if self.recompute else self.denoiser(channels)
+            denoised = image + as_complex(change)
+            solve = partial(recomputed, consistent) if self.recompute else consistent
+            image = solve(denoised, normal, data, weight, self.iterations)
         return image
+
+
+def consistent(denoised: Tensor, normal: NormalOperator, data: Tensor, weight: Tensor, iterations: int) -> Tensor:
+    """argmin ‖A x − y‖² + λ‖x − z‖² from x = z: see `MoDL`.
+
+    Parameters
+    ----------
+    denoised, data : Tensor
+        z, and Aᴴy; ``(B, H, W)`` complex.
+    normal : NormalOperator
+        AᴴA.
+    weight : Tensor
+        λ.
+    iterations : int
+    """
+
+    def regularised(image: Tensor) -> Tensor:
+        return normal(image) + weight * image
+
+    return conjugate_gradient(regularised, data + weight * denoised, denoised, iterations)
 
 
 @architecture(

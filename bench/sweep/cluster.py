@@ -61,6 +61,7 @@ class RayExecutor:
         quiet = {"env_vars": {"TQDM_DISABLE": "1"}}
         self._remote = ray.remote(num_cpus=threads, num_gpus=share, max_retries=LOST, runtime_env=quiet)(_carry_out)
         self._running: dict[object, int] = {}
+        self._weights: dict[object, int] = {}
         if self._places() < 1:
             raise RequestError(f"--executor ray: no node has {threads} CPUs and {share:g} GPUs, as a trial needs")
 
@@ -68,7 +69,12 @@ class RayExecutor:
     def free(self) -> int:
         """How many more trials can start now."""
         most = self._places() if self._workers is None else min(self._places(), self._workers)
-        return most - len(self._running)
+        return most - sum(self._weights[reference] for reference in self._running)
+
+    @property
+    def packs(self) -> bool:
+        """Whether several trials may be on one GPU."""
+        return 0 < self._share < 1
 
     def _places(self) -> int:
         """How many trials fit on the nodes that are alive."""
@@ -82,7 +88,11 @@ class RayExecutor:
 
     def submit(self, number: int, task: Task) -> None:
         """Start a trial under a number of the caller's."""
-        self._running[self._remote.remote(task)] = number
+        whole = task.alone and self.packs
+        remote = self._remote.options(num_gpus=1) if whole else self._remote
+        reference = remote.remote(task)
+        self._running[reference] = number
+        self._weights[reference] = int(1 / self._share) if whole else 1
 
     def wait(self, seconds: float) -> list[tuple[int, Result | None]]:
         """Trials that ended, after at most so many seconds; None instead of a result where Ray gave up."""
@@ -93,6 +103,7 @@ class RayExecutor:
         found: list[tuple[int, Result | None]] = []
         for reference in done:
             number = self._running.pop(reference)
+            del self._weights[reference]
             try:
                 found.append((number, self._ray.get(reference)))
             except self._ray.exceptions.TaskCancelledError:

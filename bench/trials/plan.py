@@ -71,6 +71,10 @@ class PlannedTrial:
         """Let this process compute as the trial's numerics say."""
         set_numerics(self.resolved.track.threads, self.workspace.device, self.workspace.training.precision)
 
+    def recomputing(self) -> "PlannedTrial":
+        """The same trial with less memory and more time: networks compute again what they do not keep."""
+        return replace(self, workspace=replace(self.workspace, recompute=True))
+
     @cached_property
     def folder(self) -> Path:
         """Where the outputs go: readable parts, and a hash of all that the record depends on."""
