@@ -30,6 +30,7 @@ from bench.machine.process import MeddlingError, kept_process, place_of
 from bench.networks.reconstruct import reconstruct
 from bench.stages.carry_out import Outcome, run_recipe
 from bench.stages.loop import DivergedError
+from bench.store.once import computed_once
 from bench.store.state import State
 from bench.store.store import Store
 from bench.trials.plan import PlannedTrial
@@ -268,12 +269,12 @@ def _baselines(planned: PlannedTrial, store: Store, fresh: bool) -> dict[str, di
 
 
 def _stored(store: Store, inputs: dict[str, Any], compute: Callable[[], dict[str, Any]], fresh: bool) -> dict[str, Any]:
-    """What was computed before from the same inputs, else what is computed now."""
-    known = None if fresh else store.load_value(inputs)
-    if known is None:
-        known = compute()
-        store.save_value(inputs, known)
-    return dict(known)
+    """What was computed before from the same inputs, by whatever process, else what is computed now."""
+    if not fresh:
+        return dict(computed_once(store, inputs, compute))
+    found = compute()
+    store.save_value(inputs, found)
+    return found
 
 
 def _bar(what: str, volumes: Sequence[Volume]) -> Iterable[Volume]:

@@ -65,9 +65,8 @@ def test_more_room_then_recomputation_then_the_record_of_a_calm_sweep(sweep, tmp
     code, said, records = sweep("hungry", tmp_path / "full")
     assert code == 0
     assert (tmp_path / "notes").read_text().split() == ["False", "False", "True"]
-    steps = [
-        said.index(f"now {words}") for words in ("alone on its GPU\n", "alone on its GPU and with recomputation\n")
-    ]
+    ends = ("alone on its GPU\n", "alone on its GPU and with recomputation\n")
+    steps = [said.index(f"now {words}") for words in ends]
     assert steps == sorted(steps)
     assert "CUDA out of memory. Tried to allocate 20.00 GiB; now" in said
     assert "79.1" not in said
@@ -133,7 +132,8 @@ def executor(monkeypatch, tmp_path):
     begun: dict[int, Future[Result]] = {}
 
     def begin(slot, task):
-        begun[len(begun)] = future = Future()
+        future: Future[Result] = Future()
+        begun[len(begun)] = future
         return future
 
     made = LocalExecutor(["0", "1", "0", "1"], 1)
