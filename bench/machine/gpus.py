@@ -79,6 +79,17 @@ def ask() -> Machine:
     return Machine(tuple(Gpu(*one) for one in listed), cudnn)
 
 
+def enter(device: torch.device) -> None:
+    """Let this process compute on its GPU: what is asked about it from here on is answered directly."""
+    if device.type == "cuda":
+        torch.cuda.init()  # type: ignore[no-untyped-call]
+
+
+def counting_device(device: torch.device) -> torch.device:
+    """Where operations are counted, whose number is the same everywhere: on the CPU, unless there is a context."""
+    return device if _has_context() else torch.device("cpu")
+
+
 def gpu_name(device: torch.device) -> str:
     """The model of a GPU; asked directly where this process has a context anyway."""
     if _has_context():

@@ -86,14 +86,16 @@ def _ended_by(error: BaseException) -> Result:
 
 
 def _carry_out(task: Task) -> Result:
+    from bench.machine.gpus import enter
     from bench.trials.log import Journal
-    from bench.trials.plan import plan
+    from bench.trials.plan import choose_device, plan
     from bench.trials.run import answer_from_store, attempt
 
-    edited = _load_plugins(task.plugins)
+    edited = load_once(task.plugins)
     if edited:
         return Result("stopped", f"{Path(task.folder).name}: {edited}; give the same command, which begins with it")
     try:
+        enter(choose_device(task.request.device))
         planned = plan(task.request)
     except RequestError as error:  # the driver planned it
         return Result("stopped", f"{Path(task.folder).name}: cannot be planned any more: {error}")
@@ -107,7 +109,7 @@ def _carry_out(task: Task) -> Result:
     return Result(record.status, record.reason, recorded=True)
 
 
-def _load_plugins(files: Mapping[str, str]) -> str | None:
+def load_once(files: Mapping[str, str]) -> str | None:
     """Once in a process; says so if it would run something else than the driver."""
     from bench.trials.plugins import load_plugins
 

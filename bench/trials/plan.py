@@ -14,6 +14,7 @@ from bench.evaluation import scoring
 from bench.evaluation.lesions import BOX_METRICS
 from bench.evaluation.metrics import metrics
 from bench.evaluation.scoring import TestData
+from bench.machine.gpus import counting_device
 from bench.machine.numerics import TF32, describe_numerics, set_numerics
 from bench.networks.pretrained import hash_of, load_given
 from bench.stages.workspace import Workspace
@@ -134,7 +135,8 @@ def plan(request: Request, opened: OpenData | None = None) -> PlannedTrial:
     opened = opened or open_data(resolved.track, request.data, request.annotations)
     data = choose_data(resolved, opened, device)
     workspace = _workspace(resolved, data, device)
-    estimator = Estimator(workspace)
+    counting = counting_device(device)  # on a CPU what a GPU is for may not fit
+    estimator = Estimator(replace(workspace, device=counting, recompute=counting != device))
     resolved = within_budget(resolved, estimator)
     workspace = replace(workspace, training=resolved.track.training)
     if request.dense_weights:
