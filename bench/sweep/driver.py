@@ -88,6 +88,11 @@ class Sweep:
             else:
                 self.outcomes.append(self._recorded_here(number, cell.planned, retry_failed))
 
+    @property
+    def pending(self) -> list[Cell]:
+        """Those still to be carried out."""
+        return [cell for cell, outcome in zip(self.cells, self.outcomes, strict=True) if outcome == "pending"]
+
     def _recorded_here(self, number: int, planned: PlannedTrial, retry_failed: bool) -> str:
         path = planned.folder / FILE
         try:
