@@ -36,11 +36,15 @@ class Architecture(nn.Module, ABC):
         Whether `complex_image` exists: the network combines coils through the maps given to it.
     follows_scale : bool
         Promise: the image follows the scale of the k-space, whatever it is; then nobody need scale it to about 1.
+    recompute : bool
+        Set from outside where memory is short: each unrolled iteration keeps its inputs alone, and is computed again in
+        the backward pass (see `architectures.recompute`). Numbers stay the same, bit for bit; a network may ignore it.
     """
 
     keeps_full_data = True
     gives_complex = False
     follows_scale = False
+    recompute = False
 
     @abstractmethod
     def forward(self, kspace: Tensor, mask: Tensor, maps: Tensor) -> Tensor:

@@ -7,20 +7,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from architectures.launches import few_launches
 from architectures.operators import NormalOperator, conjugate_gradient, rounding_level
 
 
 def solve(normal: NormalOperator, weight: Tensor, right: Tensor, start: Tensor, iterations: int) -> Tensor:
     """Solve ``(AᴴA + λ) x = right`` by a fixed number of conjugate-gradient steps; see `conjugate_gradient`.
 
-    Autograd would dispatch some 130 operations for each step, forward and backward, which a GPU waits for; here it is
-    less than half as many. The derivatives are those of the same numbers up to rounding; for those of second order the
-    steps are taken once more, one operation at a time.
+    Autograd dispatches some 130 operations for each step, forward and backward, for which a GPU waits; there it is
+    less than half as many. The derivatives are those of the same numbers up to rounding; for those of second order, and
+    where coil maps are learned, the steps are taken one operation at a time.
 
     Parameters
     ----------
     normal : NormalOperator
-        Of coil maps that are not learned.
     weight : Tensor
         λ, of no axes.
     right, start : Tensor
@@ -28,9 +28,17 @@ def solve(normal: NormalOperator, weight: Tensor, right: Tensor, start: Tensor, 
     iterations : int
         At least 1.
     """
-    operator = normal.maps, normal.conjugate_maps, normal.shifted_mask
-    found: Tensor = _Solution.apply(right, start, weight, *operator, normal.axes, iterations)
+    if normal.maps.requires_grad or not few_launches(right.device):
+        return _one_by_one(normal, weight, right, start, iterations)
+    found: Tensor = _Solution.apply(right, start, weight, normal, iterations)
     return found
+
+
+def _one_by_one(normal: NormalOperator, weight: Tensor, right: Tensor, start: Tensor, iterations: int) -> Tensor:
+    def regularised(image: Tensor) -> Tensor:
+        return normal(image) + weight * image
+
+    return conjugate_gradient(regularised, right, start, iterations)
 
 
 @dataclass(frozen=True)
@@ -112,37 +120,25 @@ class _Solution(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        right: Tensor,
-        start: Tensor,
-        weight: Tensor,
-        maps: Tensor,
-        conjugate_maps: Tensor,
-        shifted_mask: Tensor,
-        axes: tuple[int, ...],
-        iterations: int,
+        ctx: Any, right: Tensor, start: Tensor, weight: Tensor, normal: NormalOperator, iterations: int
     ) -> Tensor:
-        ctx.axes, ctx.iterations = axes, iterations
-        system = _System(NormalOperator(maps, conjugate_maps, shifted_mask, axes), weight, right.shape)
-        kept: list[Tensor] = []
-        solution = start
-        for solution, step in _steps(system, as_vector(right), as_vector(start), iterations):
-            kept += vars(step).values()
-        ctx.save_for_backward(right, start, weight, maps, conjugate_maps, shifted_mask, *kept)
-        return system.as_image(solution)
+        system = _System(normal, weight, right.shape)
+        solutions, steps = zip(*_steps(system, as_vector(right), as_vector(start), iterations), strict=True)
+        ctx.normal, ctx.iterations = normal, iterations
+        ctx.save_for_backward(right, start, weight, *(value for step in steps for value in vars(step).values()))
+        return system.as_image(solutions[-1])
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        right, start, weight, maps, conjugate_maps, shifted_mask, *kept = ctx.saved_tensors
-        normal = NormalOperator(maps, conjugate_maps, shifted_mask, ctx.axes)
+        right, start, weight, *kept = ctx.saved_tensors
         if torch.is_grad_enabled():  # somebody will differentiate once more
-            found = _step_by_step(normal, (right, start, weight), gradient, ctx.iterations)
+            found = _step_by_step(ctx.normal, (right, start, weight), gradient, ctx.iterations)
         else:
             size = len(kept) // ctx.iterations
             steps = [_Step(*kept[first : first + size]) for first in range(0, len(kept), size)]
-            system = _System(normal, weight, right.shape)
-            found = _backward(system, steps, (as_vector(right), as_vector(start)), as_vector(gradient.contiguous()))
-        return (*found, None, None, None, None, None)
+            system = _System(ctx.normal, weight, right.shape)
+            found = _backward(system, steps, as_vector(start), as_vector(gradient.contiguous()))
+        return (*found, None, None)
 
 
 def _step_by_step(
@@ -151,15 +147,12 @@ def _step_by_step(
     """The same derivatives by autograd, which can differentiate them again."""
     with torch.enable_grad():
         right, start, weight = (part if part.requires_grad else part.detach().requires_grad_() for part in inputs)
-        solution = conjugate_gradient(lambda x: normal(x) + weight * x, right, start, iterations)
+        solution = _one_by_one(normal, weight, right, start, iterations)
         return torch.autograd.grad(solution, (right, start, weight), gradient, create_graph=True)
 
 
-def _backward(
-    system: _System, steps: list[_Step], inputs: tuple[Tensor, Tensor], of_solution: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def _backward(system: _System, steps: list[_Step], start: Tensor, of_solution: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Derivatives by right-hand side, start and λ: the steps in reverse, each assignment by the chain rule."""
-    right, start = inputs
     zero = of_solution.new_zeros(())
     of_weight = torch.zeros_like(of_solution)  # summed over its last axis in the end
     of_residual, of_direction = torch.zeros_like(of_solution), torch.zeros_like(of_solution)

@@ -41,24 +41,15 @@ class PlainUNet(Unet):  # type: ignore[misc]  # fastMRI is not typed
     def forward(self, image: Tensor) -> Tensor:
         """``(B, 2, H, W)`` to the same."""
         padding = [_padding(size, max(size, self.smallest)) for size in image.shape[2:]]
-        return _crop(self._of_any_width(_pad(image, padding)), padding, image.shape)
-
-    def _of_any_width(self, output: Tensor) -> Tensor:
-        """As fastMRI's U-Net, which makes a tensor of every padding to ask whether there is one."""
-        skipped = []
+        features, levels = _pad(image, padding), []
         for layer in self.down_sample_layers:
-            output = layer(output)
-            skipped.append(output)
-            output = functional.avg_pool2d(output, kernel_size=2, stride=2)
-        output = self.conv(output)
-        for upwards, block in zip(self.up_transpose_conv, self.up_conv, strict=True):
-            skip = skipped.pop()
-            output = upwards(output)
-            rows, columns = (wanted - found for wanted, found in zip(skip.shape[2:], output.shape[2:], strict=True))
-            if rows or columns:
-                output = functional.pad(output, (0, columns, 0, rows), "reflect")
-            output = block(torch.cat([output, skip], dim=1))
-        return output
+            levels.append(layer(features))
+            features = functional.avg_pool2d(levels[-1], 2)
+        features = self.conv(features)
+        for widen, join in zip(self.up_transpose_conv, self.up_conv, strict=True):
+            level = levels.pop()
+            features = join(torch.cat([_mirrored(widen(features), level.shape), level], dim=1))
+        return _crop(features, padding, image.shape)
 
 
 def smallest_size(pools: int) -> int:
@@ -111,6 +102,24 @@ def as_complex(channels: Tensor) -> Tensor:
 def _padding(size: int, wanted: int) -> tuple[int, int]:
     missing = wanted - size
     return math.floor(missing / 2), math.ceil(missing / 2)
+
+
+def _mirrored(features: Tensor, shape: torch.Size) -> Tensor:
+    """One more line by reflection where a pooling dropped one."""
+    rows, columns = (wanted - size for wanted, size in zip(shape[2:], features.shape[2:], strict=True))
+    if not rows and not columns:
+        return features
+    if features.is_cuda:  # where the gradient of torch's reflection is not deterministic
+        return mirrored_by_copies(features, rows, columns)
+    return functional.pad(features, (0, columns, 0, rows), "reflect")
+
+
+def mirrored_by_copies(features: Tensor, rows: int, columns: int) -> Tensor:
+    """At most one more row and column by reflection, with a gradient of one order of sums on any device."""
+    for axis, missing in ((-1, columns), (-2, rows)):
+        if missing:
+            features = torch.cat([features, features.narrow(axis, -2, 1)], dim=axis)
+    return features
 
 
 def _pad(image: Tensor, padding: list[tuple[int, int]]) -> Tensor:

@@ -20,6 +20,9 @@ class Numerics(Part):
     device: str = about("kind of device: `cpu` or `cuda`")
     dtype: str = about("outside the CNNs", default="float32")
     tf32: bool = about("whether products are rounded to TF32", default=False)
+    gpu: str | None = about("model, on `cuda`", role=Role.NOTE, default=None)
+    cuda: str | None = about("version that torch was built with, on `cuda`", role=Role.NOTE, default=None)
+    cudnn: str | None = about("version, on `cuda`", role=Role.NOTE, default=None)
     threads: int | None = about("of the computation", role=Role.NOTE, default=None)
     torch: str | None = about("version", role=Role.NOTE, default=None)
     capability: str | None = about(

@@ -104,7 +104,7 @@ class Record(Part):
     def canonical(self) -> dict[str, Any]:
         """What must be the same whenever and wherever the trial is run with the same numerics.
 
-        Leaves out date, times, latency, memory, whether a stage was reused, host, git and sources.
+        Leaves out date, times, latency, memory and how it was saved, whether a stage was reused, host, git and sources.
         """
         content = self.to_json()
         for key in ("git", "dirty", "date", "device"):
@@ -112,6 +112,7 @@ class Record(Part):
         content["provenance"].pop("sources", None)  # older records have none
         if content["cost"] is not None:
             del content["cost"]["latency_ms"], content["cost"]["peak_memory_mb"]
+            content["cost"].pop("recomputed", None)  # is there where it is true
             for stage in content["cost"]["stages"]:
                 del stage["seconds"], stage["reused"]
         return content

@@ -112,6 +112,11 @@ class Cost(Part):
     macs: Macs = about("of the network")
     latency_ms: float = about("median of a forward pass on this machine", unit="ms", ge=0)
     peak_memory_mb: float = about("of this process", unit="MB", ge=0)
+    recomputed: bool = about(
+        "whether networks kept little for the backward pass and computed it again, as their size asks for or memory "
+        "was short; changes memory and seconds alone",
+        default=False,
+    )
 
 
 class Convergence(Part):

@@ -18,6 +18,8 @@ from torch.utils import _device, _foreach_utils
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from architectures.launches import few_launches_on
+
 DEVICE = torch.device("cuda", 0)
 CPU = torch.device("cpu")
 NAME = "a pretended device"
@@ -331,18 +333,25 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
     nothing = dict.fromkeys(("reset_peak_memory_stats", "empty_cache", "is_current_stream_capturing"))
     for name, answer in {**answers, **memory, **nothing}.items():
         yield torch.cuda, name, lambda *_, answer=answer, **__: answer
+    yield torch.cuda, "is_initialized", lambda: True  # so that no other process is asked about GPUs
+    yield torch.cuda, "init", lambda: None
+    yield torch.backends.cudnn, "version", lambda: None
     yield torch.cuda, "synchronize", lambda *_: _state.note("synchronize")
     yield torch.accelerator, "current_accelerator", lambda *_, **__: None  # whose streams are asked for
 
 
 @contextmanager
 def pretended_device() -> Iterator[Counter[str]]:
-    """Let torch have one GPU; gives the count of how often the host waited for it, by operator."""
+    """Let torch have one GPU; gives the count of how often the host waited for it, by operator.
+
+    The suite takes the operations that a CPU would, so that results are equal bit for bit.
+    """
     _state.waits.clear()
     _device._device_constructors()  # torch remembers these functions as they are at the first call
     with ExitStack() as stack:
         for place, name, replacement in _replacements():
             stack.enter_context(mock.patch.object(place, name, replacement))
+        stack.enter_context(few_launches_on())
         _foreach_utils._foreach_supported_types.append(PretendedTensor)
         stack.callback(_foreach_utils._foreach_supported_types.remove, PretendedTensor)
         yield _state.waits

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from architectures.contract import Architecture, architecture
-from architectures.launches import few_launches
-from architectures.operators import NormalOperator, conjugate_gradient, magnitude, sense_adjoint
+from architectures.operators import NormalOperator, magnitude, sense_adjoint
+from architectures.recompute import recomputed
 from architectures.solver import solve
 from architectures.unet import as_channels, as_complex
 from registries.bounds import Bounds
@@ -124,20 +124,30 @@ class MoDL(Architecture):
         normal = NormalOperator.of(maps, mask)
         data = sense_adjoint(kspace, maps, mask)
 
-        few = few_launches(data.device) and not maps.requires_grad
-
-        def regularised(image: Tensor) -> Tensor:
-            return normal(image) + weight * image
-
         image = data
         for _ in range(self.unrolls):
-            denoised = image + as_complex(self.denoiser(as_channels(image)))
-            right = data + weight * denoised
-            if few:
-                image = solve(normal, weight, right, denoised, self.iterations)
-            else:
-                image = conjugate_gradient(regularised, right, denoised, self.iterations)
+            channels = as_channels(image)
+            change = recomputed(self.denoiser, channels) if self.recompute else self.denoiser(channels)
+            denoised = image + as_complex(change)
+            inputs = denoised, normal, data, weight, self.iterations
+            image = recomputed(consistent, *inputs) if self.recompute else consistent(*inputs)
         return image
+
+
+def consistent(denoised: Tensor, normal: NormalOperator, data: Tensor, weight: Tensor, iterations: int) -> Tensor:
+    """argmin ‖A x − y‖² + λ‖x − z‖² from x = z: see `MoDL`.
+
+    Parameters
+    ----------
+    denoised, data : Tensor
+        z, and Aᴴy; ``(B, H, W)`` complex.
+    normal : NormalOperator
+        AᴴA.
+    weight : Tensor
+        λ.
+    iterations : int
+    """
+    return solve(normal, weight, data + weight * denoised, denoised, iterations)
 
 
 @architecture(

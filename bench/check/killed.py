@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 
-from bench.machine.numerics import set_numerics
 from bench.stages.carry_out import advance, remember, run_recipe
 from bench.stages.loop import Progress
 from bench.store.state import Checkpoint, StageCost, State
@@ -83,6 +82,6 @@ def ends_elsewhere(requests: Sequence[Request], files: Sequence[str]) -> Iterato
 
 def _carry_out(request: Request) -> str:
     planned = plan(request)
-    set_numerics(planned.resolved.track.threads)
+    planned.set_numerics()
     stages, store = planned.resolved.stages, Store(planned.store)
     return run_recipe(stages, planned.workspace, planned.context, store, False, lambda line: None).key

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from architectures import architectures, build
 from bench.check.killed import REMEDY, ends_elsewhere, leave_killed
-from bench.machine.numerics import set_numerics
 from bench.stages.carry_out import advance, remember
 from bench.stages.loop import Progress
 from bench.store.state import StageCost, State
@@ -110,7 +109,7 @@ class Subject:
     def run(self, architecture: str, timing: str | None, data: Path | None = None) -> Run:
         """Carry out one trial."""
         planned = self.plan(architecture, timing, data)
-        set_numerics(planned.resolved.track.threads)
+        planned.set_numerics()
         state = State.of(planned.workspace.initial_model())
         visited = {0: state.weights}
         steps = []

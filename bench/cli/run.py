@@ -68,9 +68,10 @@ def execute(chosen: argparse.Namespace) -> int:
     """Carry out the command."""
     if chosen.quiet:
         os.environ["TQDM_DISABLE"] = "1"  # read when tqdm is imported
+    from bench.machine.gpus import enter
     from bench.trials import report
     from bench.trials.log import Journal
-    from bench.trials.plan import plan
+    from bench.trials.plan import choose_device, plan
     from bench.trials.request import Request
     from bench.trials.run import answer_from_store, run
 
@@ -81,6 +82,7 @@ def execute(chosen: argparse.Namespace) -> int:
         "shifts": tuple(chosen.shifts) if chosen.shifts else None,
     }
     request = Request(**{field.name: given[field.name] for field in fields(Request)})
+    enter(choose_device(request.device))
     planned = plan(request)
     for remark in planned.data.remarks:
         print(f"bench: {remark}", file=sys.stderr)

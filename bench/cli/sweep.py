@@ -15,7 +15,6 @@ from registries.bounds import Bounds
 if TYPE_CHECKING:
     from bench.sweep.cells import Cell
     from bench.sweep.driver import Executor, Sweep
-    from bench.tracks.track import Track
 
 EXECUTORS = ("local", "ray")
 
@@ -91,7 +90,7 @@ def execute(chosen: argparse.Namespace) -> int:
             print("\n".join([*edited_sources(), *_skipped(cells)]))
         done = True
         if "pending" in sweep.outcomes:
-            executor = _executor(chosen, track, cells)  # Ray sets signal handlers of its own
+            executor = _executor(chosen, sweep)  # Ray sets signal handlers of its own
             signals.listen()
             done = sweep.run(executor)
     print(closing_line(sweep, done))
@@ -107,20 +106,23 @@ def _check(chosen: argparse.Namespace) -> None:
         raise RequestError(f"--gpus {chosen.gpus}: a fraction of one GPU, or a whole number")
 
 
-def _executor(chosen: argparse.Namespace, track: "Track", cells: "list[Cell]") -> "Executor":
-    from bench.sweep.placement import available_cores, gpu_slots
+def _executor(chosen: argparse.Namespace, sweep: "Sweep") -> "Executor":
+    from bench.sweep.local import LocalExecutor
+    from bench.sweep.needs import ENDED, measure
+    from bench.sweep.placement import place
     from bench.trials.plan import choose_device
 
+    threads, device = sweep.track.threads, choose_device(chosen.device)
     if chosen.executor == "ray":
         from bench.sweep.cluster import RayExecutor
 
-        return RayExecutor(chosen.address, track.threads, choose_device(chosen.device), chosen.gpus, chosen.workers)
-    from bench.sweep.local import LocalExecutor
-
-    if choose_device(chosen.device).type == "cuda":
-        return LocalExecutor(gpu_slots(cells, track.threads, chosen.workers), track.threads)
-    workers = chosen.workers or max(1, available_cores() // track.threads)
-    return LocalExecutor([None] * workers, track.threads)
+        needs = None if chosen.workers else measure(sweep.pending, sweep.plugins)
+        memory = needs.host if needs and needs != ENDED else 0
+        return RayExecutor(chosen.address, threads, device, chosen.gpus, chosen.workers, memory)
+    found = place(sweep.pending, device, threads, sweep.plugins, chosen.workers)
+    if found.remark and not chosen.quiet:
+        print(found.remark)
+    return LocalExecutor(found.slots, threads)
 
 
 def _records(folder: str | None) -> "list[Any]":
@@ -144,7 +146,7 @@ def _dry_run(sweep: "Sweep", workers: int | None) -> Iterator[str]:
     from tqdm import tqdm
 
     from bench.sweep.forecast import forecast
-    from bench.sweep.placement import available_cores, gpu_slots
+    from bench.sweep.placement import place
     from bench.sweep.sharing import share
     from bench.sweep.status import duration, summary
     from bench.trials.report import edited_sources
@@ -153,8 +155,7 @@ def _dry_run(sweep: "Sweep", workers: int | None) -> Iterator[str]:
     yield from edited_sources()
     yield from _skipped(sweep.cells)
     yield f"track {sweep.track.name}: {plural(len(sweep.cells), 'trial')}: {summary(sweep.counts())}"
-    outcomes = zip(sweep.cells, sweep.outcomes, strict=True)
-    left = [cell.planned for cell, outcome in outcomes if outcome == "pending" and cell.planned]
+    left = [cell.planned for cell in sweep.pending if cell.planned]
     if not left:
         return
     shared = share(left)
@@ -164,10 +165,12 @@ def _dry_run(sweep: "Sweep", workers: int | None) -> Iterator[str]:
     yield f"cost in dense trainings: {found.naive:.1f}, shared {found.shared:.1f}: {100 * saved:.0f} % saved"
     device, threads = left[0].workspace.device.type, sweep.track.threads
     yield f"time on this {device}: about {duration(found.seconds)} of one worker"
+    placed = place(sweep.pending, left[0].workspace.device, threads, sweep.plugins, workers)
+    slots = len(placed.slots)
     if device == "cuda":
-        slots = len(gpu_slots(sweep.cells, threads, workers))
         yield f"{plural(slots, 'worker')} side by side; `speed packing` measures what that brings"
     else:
-        slots = workers or max(1, available_cores() // threads)
         yield f"with {plural(slots, 'worker')}: about {duration(found.seconds / slots)}"
+    if placed.remark:
+        yield placed.remark
     yield f"disk: about {found.gigabytes:.1f} GiB"

@@ -48,7 +48,6 @@ def execute(chosen: argparse.Namespace) -> int:
     """Carry out the command: 0 same or within tolerance, 1 different or not to be told."""
     os.environ.setdefault("TQDM_MININTERVAL", "1")
     from bench.check.rerun import SAME, WITHIN, plan_again, verify_run, verify_weights
-    from bench.machine.numerics import set_numerics
     from bench.trials.report import edited_sources
     from records.record import FILE, Record
 
@@ -66,7 +65,7 @@ def execute(chosen: argparse.Namespace) -> int:
     print("".join(f"{line}\n" for line in edited_sources()), end="")
     weights = path.with_name(WEIGHTS)
     if path.is_file() and weights.is_file() and not chosen.rerun:
-        set_numerics(planned.resolved.track.threads)
+        planned.set_numerics()
         verdict = verify_weights(record, planned, weights)
     else:
         verdict = verify_run(record, planned, seeds)

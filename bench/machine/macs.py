@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from architectures import Architecture
+from architectures.recompute import recomputing
 from pruners import Mask
 
 LATENCY_RUNS = 5
@@ -57,6 +58,8 @@ def forward_macs(model: Architecture, mask: Mask, inputs: tuple[Tensor, Tensor, 
 class ConvolutionCounter(FlopCounterMode):
     """Counts the convolutions executed inside a ``with``, forward and backward; not those of a loss.
 
+    What is computed again to save memory counts once: the bill of a trial does not tell how large the GPU was.
+
     Parameters
     ----------
     model : Architecture, optional
@@ -74,6 +77,9 @@ class ConvolutionCounter(FlopCounterMode):
         loss = 0 if self._network != "Global" else sum(counts.get(LOSS, {}).values())
         called = [self._network] if self._network == "Global" else [self._network, COMPLEX_OUTPUT]
         return int(sum(sum(counts.get(name, {}).values()) for name in called) - loss) // 2
+
+    def _count_flops(self, func_packet: Any, out: Any, args: Any, kwargs: Any) -> Any:
+        return out if recomputing() else super()._count_flops(func_packet, out, args, kwargs)  # type: ignore[no-untyped-call]
 
 
 class _PhysicsCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]

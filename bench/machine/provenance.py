@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from bench.machine.gpus import gpu_name
 from bench.machine.numerics import capability
 from records.provenance import Data, Entry, Numerics, Provenance
 from registries import Identity, suite
@@ -37,7 +38,7 @@ def provenance(
             "python": platform.python_version(),
             **{name: metadata.version(name) for name in (*LIBRARIES, *libraries)},
         },
-        device=torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
+        device=gpu_name(device) if device.type == "cuda" else platform.machine(),
         numerics=Numerics(**numerics, capability=capability(device)),
         data=data,
         seeds={"trial": seed},

@@ -143,13 +143,13 @@ class WeightTraining:
         pairs = [(self._weights[name].grad, factor) for name, factor in self._factors.items()]
         known = [(gradient, factor) for gradient, factor in pairs if gradient is not None]
         if known:
-            torch._foreach_mul_(*zip(*known, strict=True))
+            torch._foreach_mul_([gradient for gradient, _ in known], [factor for _, factor in known])
 
     @torch.no_grad()
     def _mask_weights(self) -> None:
-        weights = [self._weights[name] for name in self._factors]
+        weights: list[Tensor] = [self._weights[name] for name in self._factors]
         if weights:
-            torch._foreach_mul_(weights, [*self._factors.values()])
+            torch._foreach_mul_(weights, list(self._factors.values()))
             torch._foreach_add_(weights, 0.0)  # no negative zeros
 
     def _choose(self, step: int) -> int:

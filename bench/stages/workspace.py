@@ -67,6 +67,8 @@ class Workspace:
         Of the network, where the pruner removes whole ones; otherwise none.
     loader_workers : int
         Threads that read batches ahead; no result depends on them.
+    recompute : bool
+        Whether networks keep little for the backward pass: see `Architecture`. Nothing but memory and time changes.
     """
 
     architecture: str
@@ -82,6 +84,7 @@ class Workspace:
     given: Mapping[str, Tensor]
     channels: Channels
     loader_workers: int = 0
+    recompute: bool = False
 
     def initial_model(self, purpose: str = "initial weights") -> Architecture:
         """The network at θ₀, which depends on architecture, size, variant and seed alone."""
@@ -95,6 +98,7 @@ class Workspace:
         model = model.to(self.device)
         if self.training.precision == "bf16":
             use_bfloat16_(model)
+        model.recompute = model.recompute or self.recompute
         return model
 
     def problem(self, model: Architecture, mask: Mask, use: str, purpose: str) -> TrainingProblem:
@@ -139,6 +143,7 @@ class Workspace:
     def step_macs(self) -> float:
         """Executed multiply–accumulates of one dense training step of the full-width network, mean over an epoch."""
         model = build(self.architecture, self.size, generator(0, "cost"), variant=self.variant).to(self.device)
+        model.recompute = model.recompute or self.recompute
         loss_of, numbers = TrainingLoss(self.training.loss), self.data.shapes("training")
         macs = 0
         for step, batches in numbers.items():

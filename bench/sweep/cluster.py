@@ -32,6 +32,8 @@ class RayExecutor:
         GPUs of each trial; by default one on a GPU, none on a CPU.
     workers : int or None
         Most trials at once; by default as many as the cluster holds at the moment.
+    memory : int
+        Of the node, bytes of each trial; 0 where nobody counts it.
 
     Raises
     ------
@@ -40,7 +42,13 @@ class RayExecutor:
     """
 
     def __init__(
-        self, address: str | None, threads: int, device: torch.device, gpus: float | None, workers: int | None
+        self,
+        address: str | None,
+        threads: int,
+        device: torch.device,
+        gpus: float | None,
+        workers: int | None,
+        memory: int = 0,
     ) -> None:
         try:
             import ray
@@ -57,18 +65,26 @@ class RayExecutor:
                 words = " ".join(str(error).split())
                 raise RequestError(f"--address {address}: no Ray cluster answers there ({words})") from None
         share = gpus if gpus is not None else float(device.type == "cuda")
-        self._threads, self._share, self._workers = threads, share, workers
+        self._threads, self._share, self._workers, self._memory = threads, share, workers, memory
         quiet = {"env_vars": {"TQDM_DISABLE": "1"}}
-        self._remote = ray.remote(num_cpus=threads, num_gpus=share, max_retries=LOST, runtime_env=quiet)(_carry_out)
+        each = {"num_cpus": threads, "num_gpus": share, **({"memory": memory} if memory else {})}
+        self._remote = ray.remote(**each, max_retries=LOST, runtime_env=quiet)(_carry_out)
         self._running: dict[object, int] = {}
+        self._weights: dict[object, int] = {}
         if self._places() < 1:
-            raise RequestError(f"--executor ray: no node has {threads} CPUs and {share:g} GPUs, as a trial needs")
+            room = f" and {memory / 2**30:.1f} GiB of memory" if memory else ""
+            raise RequestError(f"--executor ray: no node has {threads} CPUs, {share:g} GPUs{room}, as a trial needs")
 
     @property
     def free(self) -> int:
         """How many more trials can start now."""
         most = self._places() if self._workers is None else min(self._places(), self._workers)
-        return most - len(self._running)
+        return most - sum(self._weights[reference] for reference in self._running)
+
+    @property
+    def packs(self) -> bool:
+        """Whether several trials may be on one GPU."""
+        return 0 < self._share < 1
 
     def _places(self) -> int:
         """How many trials fit on the nodes that are alive."""
@@ -77,12 +93,17 @@ class RayExecutor:
             if node["Alive"]:
                 found = node["Resources"]
                 most = int(found.get("CPU", 0) // self._threads)
+                most = min(most, int(found.get("memory", 0) // self._memory)) if self._memory else most
                 places += min(most, int(found.get("GPU", 0) / self._share)) if self._share else most
         return places
 
     def submit(self, number: int, task: Task) -> None:
         """Start a trial under a number of the caller's."""
-        self._running[self._remote.remote(task)] = number
+        whole = task.alone and self.packs
+        remote = self._remote.options(num_gpus=1) if whole else self._remote
+        reference = remote.remote(task)
+        self._running[reference] = number
+        self._weights[reference] = int(1 / self._share) if whole else 1
 
     def wait(self, seconds: float) -> list[tuple[int, Result | None]]:
         """Trials that ended, after at most so many seconds; None instead of a result where Ray gave up."""
@@ -93,6 +114,7 @@ class RayExecutor:
         found: list[tuple[int, Result | None]] = []
         for reference in done:
             number = self._running.pop(reference)
+            del self._weights[reference]
             try:
                 found.append((number, self._ray.get(reference)))
             except self._ray.exceptions.TaskCancelledError:

@@ -29,6 +29,9 @@ from registries.text import plural
 ATTEMPTS = 5
 """How often a trial whose process dies is started before it counts as failed."""
 STATUS_SECONDS = 1.0
+ROOMS: tuple[Mapping[str, bool], ...] = ({}, {"alone": True}, {"alone": True, "recompute": True})
+"""How a trial that finds no room on its GPU is tried, one after the other, before it has failed."""
+ROOM_WORDS = ("among others", "alone on its GPU", "alone on its GPU and with recomputation")
 
 
 class Executor(Protocol):
@@ -37,6 +40,10 @@ class Executor(Protocol):
     @property
     def free(self) -> int:
         """How many more trials can start now."""
+
+    @property
+    def packs(self) -> bool:
+        """Whether several trials may be on one GPU."""
 
     def submit(self, number: int, task: Task) -> None:
         """Start a trial under a number of the caller's."""
@@ -80,6 +87,11 @@ class Sweep:
                 self.outcomes.append("recorded")
             else:
                 self.outcomes.append(self._recorded_here(number, cell.planned, retry_failed))
+
+    @property
+    def pending(self) -> list[Cell]:
+        """Those still to be carried out."""
+        return [cell for cell, outcome in zip(self.cells, self.outcomes, strict=True) if outcome == "pending"]
 
     def _recorded_here(self, number: int, planned: PlannedTrial, retry_failed: bool) -> str:
         path = planned.folder / FILE
@@ -148,6 +160,7 @@ class _Loop:
         self.sweep, self.executor, self.queue, self.numbers = sweep, executor, queue, numbers
         self.running: dict[int, float] = {}
         self.attempts = [0] * len(numbers)
+        self.rooms = [0] * len(numbers)
         self.ended = 0
         self.begun = time.monotonic()
         self.leaving = False
@@ -193,10 +206,26 @@ class _Loop:
             cell = self._cell(place)
             self.attempts[place] += 1
             self.running[place] = time.time()
-            self.executor.submit(place, Task(cell.request, self.sweep.plugins, str(cell.folder)))
+            room = ROOMS[self.rooms[place]]
+            self.executor.submit(place, Task(cell.request, self.sweep.plugins, str(cell.folder), **room))
+
+    def _given_room(self, place: int, result: Result) -> Result | None:
+        """Start a trial again that found no room on its GPU, with more of it; the failure where there is no more."""
+        name, room = self._cell(place).name, self.rooms[place]
+        if room == len(ROOMS) - 1:
+            return Result("failed", f"{result.reason}; also {ROOM_WORDS[-1]}")
+        self.rooms[place] = 1 if room == 0 and self.executor.packs else len(ROOMS) - 1
+        tqdm.write(f"once more: {name}: {result.reason}; now {ROOM_WORDS[self.rooms[place]]}")
+        self.attempts[place] -= 1  # its process lived
+        self.queue.again(place)
+        return None
 
     def _end(self, place: int, result: Result | None) -> None:
         del self.running[place]
+        if result is not None and result.status == "full":
+            result = self._given_room(place, result)
+            if result is None:
+                return
         if result is None or result.status == "interrupted":
             # a process that was asked to leave alone is like one that died
             if self.attempts[place] < ATTEMPTS or self.leaving or signals.asked():

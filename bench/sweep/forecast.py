@@ -9,7 +9,6 @@ from functools import partial
 import torch
 
 from bench.evaluation.scoring import reconstruct_volume
-from bench.machine.numerics import set_numerics
 from bench.networks.reconstruct import reconstruct
 from bench.stages.loop import DivergedError, LossWatch, training_step
 from bench.stages.train import dense_training
@@ -110,7 +109,7 @@ def _kind(planned: PlannedTrial) -> tuple[object, ...]:
 
 def _measure(planned: PlannedTrial) -> _Network:
     """Time a few steps and one test volume."""
-    set_numerics(planned.resolved.track.threads)
+    planned.set_numerics()
     workspace, device = replace(planned.workspace, width=1.0), planned.workspace.device
     learner = dense_training(workspace)
     source = workspace.source(learner.purpose)

@@ -1,6 +1,5 @@
 """One driver per store."""
 
-import errno
 import os
 import platform
 import sys
@@ -12,13 +11,12 @@ from typing import Any
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
+from bench.store.once import WITHOUT_LOCKS
 from registries import RequestError
 from registries.files import write_json
 from registries.reading import read_json
 
 LOCK, SOFT_LOCK, HOLDER = "driver.lock", "driver.soft-lock", "driver.json"
-WITHOUT_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
-"""What network file systems say that have no locks."""
 PATIENCE = 1.0
 """Seconds: somebody may only be looking whether the lock is held."""
 

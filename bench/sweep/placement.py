@@ -1,21 +1,37 @@
-"""How many trials fit on each GPU side by side, by measured memory."""
+"""How many trials fit on this machine side by side, by cores and measured memory."""
 
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 
-from bench.stages.loop import DivergedError, LossWatch, training_step
-from bench.stages.train import dense_training
-from bench.sweep.cells import Cell, planned_of
+from bench.machine.gpus import VISIBLE, Gpu, ask
+from bench.machine.memory import available_bytes
+from bench.sweep.cells import Cell
+from bench.sweep.needs import ENDED, Needs, measure
+from registries import RequestError
+from registries.text import plural
 
-CONTEXT_BYTES = 700 * 2**20
-"""What a process takes on a GPU before it computes anything."""
-HEADROOM = 3
-"""Second derivatives, mask searches and evaluation take more than a training step."""
 MOST_PER_GPU = 8
 """`speed packing` measures whether more would be of use."""
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the trials of a sweep go.
+
+    Attributes
+    ----------
+    slots : tuple of (str or None)
+        For each process the GPU it sees, as ``CUDA_VISIBLE_DEVICES`` names it; None on a CPU.
+    remark : str or None
+        Why there are not as many as cores and GPUs allow.
+    """
+
+    slots: tuple[str | None, ...]
+    remark: str | None = None
 
 
 def available_cores() -> int:
@@ -23,45 +39,70 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def gpu_slots(cells: Sequence[Cell], threads: int, workers: int | None = None) -> list[str]:
-    """The GPU of each worker: as many per GPU as memory and cores allow, or so many workers in turn.
+def place(
+    cells: Sequence[Cell], device: torch.device, threads: int, plugins: Mapping[str, str], workers: int | None = None
+) -> Placement:
+    """The processes of a sweep: as many as cores, GPUs and memory allow, or so many workers, on the GPUs in turn.
 
     Parameters
     ----------
     cells : sequence of Cell
+        Still to be carried out.
+    device : torch.device
     threads : int
         Of each trial.
+    plugins : mapping of str to str
+        As in `Task`.
     workers : int, optional
+
+    Raises
+    ------
+    RequestError
+        If the GPUs are not of one model.
     """
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = visible.split(",") if visible else [str(index) for index in range(torch.cuda.device_count())]
-    if workers is None:
-        largest = max(_step_bytes(cell) for cell in _one_of_each_network(cells))
-        free = min(torch.cuda.mem_get_info(index)[0] for index in range(torch.cuda.device_count()))
-        fitting = int(free / (HEADROOM * largest + CONTEXT_BYTES))
-        cores = available_cores() // (threads * len(names))
-        workers = max(1, min(fitting, cores, MOST_PER_GPU)) * len(names)
-    return [names[number % len(names)] for number in range(workers)]
+    gpus = _alike() if device.type == "cuda" else ()
+    names = _names(gpus)
+    if workers is not None:
+        return Placement(_in_turn(names, workers))
+    most = max(1, available_cores() // (threads * len(names)))
+    if not gpus and most == 1:
+        return Placement(_in_turn(names, 1))
+    needs = measure(cells, plugins)
+    if gpus:
+        most = max(1, min(most, MOST_PER_GPU, min(gpu.free for gpu in gpus) // needs.gpu))
+    return _bounded(names, most * len(names), needs)
 
 
-def _one_of_each_network(cells: Sequence[Cell]) -> list[Cell]:
-    found: dict[tuple[object, ...], Cell] = {}
-    for cell in cells:
-        if cell.planned:
-            found.setdefault((cell.request.arch, cell.request.size, cell.planned.resolved.variant), cell)
-    return list(found.values())
+def _bounded(names: Sequence[str | None], most: int, needs: Needs) -> Placement:
+    """At most as many as the memory of the machine holds."""
+    free = available_bytes()
+    holds = max(1, free // needs.host) if free is not None and needs.host else most
+    if holds >= most:
+        return Placement(_in_turn(names, most))
+    why = f"a trial takes about {needs.host / GIB:.1f} GiB of memory, and {(free or 0) / GIB:.1f} GiB are available"
+    if needs == ENDED:
+        why = "the process that measured a training step was ended (memory?)"
+    return Placement(_in_turn(names, holds), f"{plural(holds, 'worker')} instead of {most}: {why}")
 
 
-def _step_bytes(cell: Cell) -> int:
-    """Peak memory of a training step."""
-    (planned,) = planned_of([cell])
-    workspace = planned.workspace
-    device = workspace.device
-    torch.cuda.reset_peak_memory_stats(device)
-    learner = dense_training(workspace)
-    with suppress(DivergedError):  # it took its time all the same
-        training_step(learner, workspace.source(learner.purpose).batch(0), 0, LossWatch(learner.purpose))
-    peak = torch.cuda.max_memory_reserved(device)
-    del learner
-    torch.cuda.empty_cache()
-    return peak
+def _in_turn(names: Sequence[str | None], workers: int) -> tuple[str | None, ...]:
+    return tuple(names[number % len(names)] for number in range(workers))
+
+
+def _alike() -> tuple[Gpu, ...]:
+    gpus = ask().gpus
+    models = list(dict.fromkeys(gpu.name for gpu in gpus))
+    if len(models) > 1:
+        raise RequestError(
+            f"the GPUs here are of different models ({', '.join(models)}), whose trials have different keys: name "
+            f"those of one model by {VISIBLE}"
+        )
+    return gpus
+
+
+def _names(gpus: Sequence[Gpu]) -> list[str | None]:
+    """As `VISIBLE` names them; None stands for the CPU."""
+    if not gpus:
+        return [None]
+    visible = os.environ.get(VISIBLE)
+    return [*(visible.split(",") if visible else map(str, range(len(gpus))))][: len(gpus)]

@@ -23,8 +23,8 @@ class Result:
     Attributes
     ----------
     status : str
-        ``ok`` or ``failed`` as in the record, ``interrupted`` (asked to leave; nothing is written), or ``stopped`` (the
-        whole sweep cannot go on).
+        ``ok`` or ``failed`` as in the record, ``interrupted`` (asked to leave; nothing is written), ``full`` (found no
+        room on its GPU; likewise), or ``stopped`` (the whole sweep cannot go on).
     reason : str or None
     recorded : bool
         Whether the worker wrote the record.
@@ -46,11 +46,17 @@ class Task:
         Files, and the SHA-256 of what the driver ran of each.
     folder : str
         Where the record will lie, as the driver planned it; a worker that plans another trial has other data or code.
+    alone : bool
+        Whether no other trial may be on its GPU meanwhile.
+    recompute : bool
+        See `Workspace`.
     """
 
     request: "Request"
     plugins: Mapping[str, str]
     folder: str
+    alone: bool = False
+    recompute: bool = False
 
 
 def carry_out(task: Task) -> Result:
@@ -65,33 +71,45 @@ def carry_out(task: Task) -> Result:
         of_machine = isinstance(error.__context__, OSError | MemoryError)  # a folder that cannot be written, say
         return Result("stopped" if of_machine else "failed", str(error))
     except BaseException as error:  # a plug-in may do anything
-        traceback.print_exc()
-        return Result("failed", f"{type(error).__name__}: {error}")
+        return _ended_by(error)
+
+
+def _ended_by(error: BaseException) -> Result:
+    from bench.machine.faults import GpuMemoryError, raise_if_gpu_is_full
+
+    try:
+        raise_if_gpu_is_full(error)
+    except GpuMemoryError as full:
+        return Result("full", str(full))
+    traceback.print_exc()
+    return Result("failed", f"{type(error).__name__}: {error}")
 
 
 def _carry_out(task: Task) -> Result:
+    from bench.machine.gpus import enter
     from bench.trials.log import Journal
-    from bench.trials.plan import plan
-    from bench.trials.run import answer_from_store, run
+    from bench.trials.plan import choose_device, plan
+    from bench.trials.run import answer_from_store, attempt
 
-    edited = _load_plugins(task.plugins)
+    edited = load_once(task.plugins)
     if edited:
         return Result("stopped", f"{Path(task.folder).name}: {edited}; give the same command, which begins with it")
     try:
+        enter(choose_device(task.request.device))
         planned = plan(task.request)
     except RequestError as error:  # the driver planned it
         return Result("stopped", f"{Path(task.folder).name}: cannot be planned any more: {error}")
     if str(planned.folder) != task.folder:
-        return Result("stopped", f"a worker plans {planned.folder.name}: its data, code or versions are others")
+        return Result("stopped", f"a worker plans {planned.folder.name}: its data, code, versions or GPU are others")
     known = answer_from_store(planned, print)  # finished by a worker whose answer got lost
     if known:
         return Result("ok", recorded=True)
     with Journal(planned.folder / "log.txt") as journal:
-        record = run(planned, False, journal.log, journal.log)
+        record = attempt(planned.recomputing() if task.recompute else planned, False, journal.log, journal.log)
     return Result(record.status, record.reason, recorded=True)
 
 
-def _load_plugins(files: Mapping[str, str]) -> str | None:
+def load_once(files: Mapping[str, str]) -> str | None:
     """Once in a process; says so if it would run something else than the driver."""
     from bench.trials.plugins import load_plugins
 

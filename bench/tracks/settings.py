@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 LOSSES = ("ssim", "l1", "mse", "complex-mse")
-PRECISIONS = ("float32", "bf16")
+PRECISIONS = ("float32", "bf16", "tf32")
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class TrainingSettings:
     loss : str
         ``ssim``, ``l1`` or ``mse``, between magnitude image and target; ``complex-mse``, between complex images.
     precision : str
-        ``float32``, or ``bf16`` inside the CNNs.
+        ``float32``; ``bf16`` inside the CNNs; or ``tf32``, products of a GPU with factors of ten bits.
     """
 
     steps: int

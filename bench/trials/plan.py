@@ -14,7 +14,8 @@ from bench.evaluation import scoring
 from bench.evaluation.lesions import BOX_METRICS
 from bench.evaluation.metrics import metrics
 from bench.evaluation.scoring import TestData
-from bench.machine.numerics import describe_numerics
+from bench.machine.gpus import counting_device
+from bench.machine.numerics import TF32, describe_numerics, set_numerics
 from bench.networks.pretrained import hash_of, load_given
 from bench.stages.workspace import Workspace
 from bench.store.keys import Context, stage_key
@@ -70,6 +71,14 @@ class PlannedTrial:
         """Where stages are kept."""
         return self.out / ".store"
 
+    def set_numerics(self) -> None:
+        """Let this process compute as the trial's numerics say."""
+        set_numerics(self.resolved.track.threads, self.workspace.device, self.workspace.training.precision)
+
+    def recomputing(self) -> "PlannedTrial":
+        """The same trial with less memory and more time: networks compute again what they do not keep."""
+        return replace(self, workspace=replace(self.workspace, recompute=True))
+
     @cached_property
     def folder(self) -> Path:
         """Where the outputs go: readable parts, and a hash of all that the record depends on."""
@@ -124,10 +133,13 @@ def plan(request: Request, opened: OpenData | None = None) -> PlannedTrial:
     """
     resolved = resolve(request)
     device = choose_device(request.device)
+    if resolved.track.training.precision == TF32 and device.type != "cuda":
+        raise RequestError(f"train.precision {TF32}: only a GPU has it; use --device cuda, or float32")
     opened = opened or open_data(resolved.track, request.data, request.annotations)
     data = choose_data(resolved, opened, device)
     workspace = _workspace(resolved, data, device, request.loader_workers)
-    estimator = Estimator(workspace)
+    counting = counting_device(device)  # on a CPU what a GPU is for may not fit
+    estimator = Estimator(replace(workspace, device=counting, recompute=counting != device))
     resolved = within_budget(resolved, estimator)
     workspace = replace(workspace, training=resolved.track.training)
     if request.dense_weights:
@@ -186,7 +198,7 @@ def _context(resolved: Resolved, data: TrialData, workspace: Workspace) -> Conte
         groups=workspace.groups,
         seed=workspace.seed,
         protocol=trial.protocol,
-        numerics=describe_numerics(workspace.device, track.threads),
+        numerics=describe_numerics(workspace.device, track.threads, workspace.training.precision),
         edits=suite.edits(),
     )
 

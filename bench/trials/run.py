@@ -1,5 +1,6 @@
 """Carrying out a planned trial: recipe, baselines, evaluation, record and pictures."""
 
+import gc
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
@@ -7,6 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import safetensors.torch
+import torch
 from tqdm import tqdm
 
 from architectures import Architecture
@@ -21,14 +23,14 @@ from bench.evaluation.scoring import (
 )
 from bench.evaluation.shifts import shifted_scores
 from bench.machine import signals
-from bench.machine.faults import raise_if_of_machine
+from bench.machine.faults import GpuMemoryError, raise_if_gpu_is_full, raise_if_of_machine
 from bench.machine.macs import forward_macs, median_latency_ms
 from bench.machine.memory import forget_peak, peak_memory_mb
-from bench.machine.numerics import set_numerics
 from bench.machine.process import MeddlingError, kept_process, place_of
 from bench.networks.reconstruct import reconstruct
 from bench.stages.carry_out import Outcome, run_recipe
 from bench.stages.loop import DivergedError
+from bench.store.once import computed_once
 from bench.store.state import State
 from bench.store.store import Store
 from bench.trials.plan import PlannedTrial
@@ -58,6 +60,8 @@ EXAMPLES = "examples.safetensors"
 def run(planned: PlannedTrial, fresh: bool, say: Say, log: Say = lambda text: None) -> Record:
     """Carry out a trial and write its outputs; a trial that fails leaves a record with its reason.
 
+    What does not fit on the GPU is tried again with recomputation before it has failed.
+
     Parameters
     ----------
     planned : PlannedTrial
@@ -68,9 +72,29 @@ def run(planned: PlannedTrial, fresh: bool, say: Say, log: Say = lambda text: No
     log : callable
         Told where a failure happened, in full.
     """
+    try:
+        return attempt(planned, fresh, say, log)
+    except GpuMemoryError as error:
+        say(f"{error}; once more, with recomputation")
+    gc.collect()  # what the failed attempt held
+    torch.cuda.empty_cache()
+    try:
+        return attempt(planned.recomputing(), fresh, say, log)
+    except GpuMemoryError as error:
+        return fail(planned, f"{error}; also with recomputation")
+
+
+def attempt(planned: PlannedTrial, fresh: bool, say: Say, log: Say) -> Record:
+    """As `run`, but once.
+
+    Raises
+    ------
+    GpuMemoryError
+        If it does not fit on the GPU; what was finished of it is kept, and nothing is recorded.
+    """
     begun = empty_record(planned)  # whatever is wrong with the request shows before any work is done
     store = Store(planned.store, say)
-    set_numerics(planned.resolved.track.threads)
+    planned.set_numerics()
     forget_peak(planned.workspace.device)
     try:
         outcome = run_recipe(planned.resolved.stages, planned.workspace, planned.context, store, fresh, say)
@@ -83,9 +107,10 @@ def run(planned: PlannedTrial, fresh: bool, say: Say, log: Say = lambda text: No
         raise
     except BaseException as error:  # whatever goes wrong inside a trial keeps its row, with the reason
         raise_if_of_machine(error)
+        log(traceback.format_exc())
+        raise_if_gpu_is_full(error)
         known = isinstance(error, DivergedError | MeddlingError)
         reason = str(error) if known else f"{type(error).__name__}: {error}{place_of(error)}"
-        log(traceback.format_exc())
         return fail(planned, reason)
     record = begun.finished(results)
     record.write(planned.folder / FILE)
@@ -143,6 +168,7 @@ def _evaluated(planned: PlannedTrial, outcome: Outcome, store: Store, fresh: boo
         macs=network_macs(planned, model, outcome.state.mask),
         latency_ms=median_latency_ms(lambda: network(sample), planned.workspace.device),
         peak_memory_mb=peak_memory_mb(planned.workspace.device),
+        **({"recomputed": True} if model.recompute else {}),
     )
     return Results(mask_summary(planned, outcome), cost, convergence(outcome), *scores)
 
@@ -243,12 +269,12 @@ def _baselines(planned: PlannedTrial, store: Store, fresh: bool) -> dict[str, di
 
 
 def _stored(store: Store, inputs: dict[str, Any], compute: Callable[[], dict[str, Any]], fresh: bool) -> dict[str, Any]:
-    """What was computed before from the same inputs, else what is computed now."""
-    known = None if fresh else store.load_value(inputs)
-    if known is None:
-        known = compute()
-        store.save_value(inputs, known)
-    return dict(known)
+    """What was computed before from the same inputs, by whatever process, else what is computed now."""
+    if not fresh:
+        return dict(computed_once(store, inputs, compute))
+    found = compute()
+    store.save_value(inputs, found)
+    return found
 
 
 def _bar(what: str, volumes: Sequence[Volume]) -> Iterable[Volume]:

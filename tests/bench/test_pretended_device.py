@@ -16,13 +16,14 @@ import torch
 from torch import Tensor
 
 from architectures import architectures
+from architectures.launches import few_launches_on
 from architectures.models.modl import MoDL
 from bench.cli import main
 from bench.evaluation import baselines
 from bench.stages import train as training
 from bench.stages.carry_out import Outcome, run_recipe
 from bench.stages.learn_mask import searching
-from bench.stages.loop import Learner, Progress, optimise
+from bench.stages.loop import Learner, LossWatch, Progress, optimise, training_step
 from bench.stages.losses import TrainingLoss
 from bench.stages.train import WeightTraining, dense_training
 from bench.stages.workspace import Workspace
@@ -40,8 +41,8 @@ from tests.bench.toy import toy_plan
 from tests.pretended_device import MixedDevicesError, PretendedTensor, pretended_device
 
 WAITS_PER_STEP = {"training": 0.25, "mask search": 0.25, "joint search": 3.25}
-"""The host waits so often, at most, in a step: the losses of all four are read together; a joint search brings the logits
-of each layer (the toy has three) back to find its best mask."""
+"""The host waits so often, at most, in a step: the losses of all four are read together; a joint search brings the
+logits of each layer (the toy has three) back to find its best mask."""
 STEPS = 4
 COMBINATIONS = [
     (entry.name, timing)
@@ -55,6 +56,13 @@ NOWHERE = Progress(None, lambda checkpoint: None, pause=math.inf)
 @pytest.fixture
 def device() -> Iterator[Counter[str]]:
     with pretended_device() as waits:
+        yield waits
+
+
+@pytest.fixture
+def hurried() -> Iterator[Counter[str]]:
+    """With the few and large operations of a GPU."""
+    with pretended_device() as waits, few_launches_on("cuda"):
         yield waits
 
 
@@ -228,6 +236,20 @@ def waits_per_step(folder: Any, waits: Counter[str], make: Make) -> float:
 )
 def test_the_host_seldom_waits(tmp_path, device, what, make):
     assert waits_per_step(tmp_path, device, make) <= WAITS_PER_STEP[what]
+
+
+@pytest.mark.parametrize("arch", ["modl", "modl-unet", "e2e-varnet"])
+def test_few_launches_train_as_many_do_up_to_rounding(tmp_path, hurried, arch):
+    found = {}
+    for kind in ("cuda", "cpu"):
+        workspace = planned_on(tmp_path, kind, arch=arch).workspace
+        learner = dense_training(workspace)
+        for step, samples in enumerate(workspace.source("training").batches(STEPS)):
+            training_step(learner, samples, step, LossWatch("training", STEPS + 1))
+        found[kind] = {name: value.detach().cpu() for name, value in learner.model.state_dict().items()}
+    for name, value in found["cpu"].items():
+        torch.testing.assert_close(found["cuda"][name], value, rtol=1e-3, atol=1e-5)
+    assert any(not torch.equal(found["cuda"][name], value) for name, value in found["cpu"].items())
 
 
 # Faults put in on purpose: what CI would see of them.

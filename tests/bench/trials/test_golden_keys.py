@@ -19,7 +19,7 @@ GOLDEN = json.loads(Path(__file__).with_name("golden_keys.json").read_text())
 def test_keys_are_golden(name, tmp_path, monkeypatch, suite_of):
     suite_of("those of a commit", edited=False)
 
-    def numerics(device, threads):
+    def numerics(device, threads, precision):
         return {"device": "cpu", "dtype": "float32", "tf32": False, "threads": threads, "torch": "golden"}
 
     monkeypatch.setattr("bench.trials.plan.describe_numerics", numerics)
