@@ -121,7 +121,7 @@ def plan(request: Request, opened: OpenData | None = None) -> PlannedTrial:
     """
     resolved = resolve(request)
     device = choose_device(request.device)
-    opened = opened or open_data(resolved.track, request.data, request.annotations)
+    opened = opened or open_data(resolved.track, request.data, request.annotations, [request.train_on])
     data = choose_data(resolved, opened, device)
     workspace = _workspace(resolved, data, device)
     estimator = Estimator(workspace)
