@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from datasets.errors import DataError
-from datasets.hdf5 import open_hdf5
+from datasets.hdf5 import open_hdf5, start_of
 from datasets.volumes import TARGET, Volume, check_unchanged
 
 OPEN_FILES = 64
@@ -92,7 +92,7 @@ class _PlainFile:
 def _plain_file(path: str, size: int, mtime_ns: int) -> _PlainFile | None:
     """The file of a volume as the manifest knows it, if both data sets can be read without HDF5."""
     with open_hdf5(Path(path)) as file:
-        kspace, target = _place(file["kspace"], np.dtype("<c8")), _place(file[TARGET], np.dtype("<f4"))
+        kspace, target = _place(file["kspace"], np.complex64), _place(file[TARGET], np.float32)
     if kspace is None or target is None:
         return None
     plain = _PlainFile(os.open(path, os.O_RDONLY | os.O_CLOEXEC), kspace, target)
@@ -100,8 +100,6 @@ def _plain_file(path: str, size: int, mtime_ns: int) -> _PlainFile | None:
     return plain
 
 
-def _place(data: h5py.Dataset, dtype: np.dtype[np.generic]) -> _Place | None:
-    if data.chunks is not None or data.external or data.is_virtual or data.dtype != dtype:
-        return None
-    offset = data.id.get_offset()  # None where values lie in the header, or nowhere
+def _place(data: h5py.Dataset, dtype: type[np.generic]) -> _Place | None:
+    offset = start_of(data) if data.dtype == dtype else None
     return None if offset is None else _Place(offset, data.shape[1:])

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from datasets.errors import DataError
-from datasets.hdf5 import check_written, open_hdf5, own_dataset
+from datasets.hdf5 import check_written, open_hdf5, own_dataset, slices_of
 from datasets.header import read_header
 from registries.hashing import file_hash
 
@@ -196,8 +196,7 @@ def _largest_values(path: Path, key: str, data: h5py.Dataset) -> list[float]:
     """Largest magnitude of each slice."""
     check_written(path, key, data)
     largest = []
-    for index in range(data.shape[0]):
-        values = data[index]
+    for index, values in enumerate(slices_of(path, data)):
         magnitude = float(np.abs(values).max())  # NaN and infinity come through
         if not np.isfinite(magnitude) and not np.isfinite(values).all():
             raise DataError(path, key, f"slice {index} holds values that are not finite")

@@ -233,6 +233,13 @@ def changes_mask(stage: Stage) -> bool:
     return isinstance(stage, Prune | LearnMask) or (isinstance(stage, Train) and stage.update is not None)
 
 
+def changes_weights(stage: Stage) -> bool:
+    """Whether the stage may make weights that no stage before had."""
+    if isinstance(stage, LearnMask):
+        return stage.joint
+    return not isinstance(stage, Prune | Rewind)
+
+
 def sparsity_after(stage: Stage) -> str | None:
     """Fraction removed when the stage ends, or None if it removes nothing more."""
     if isinstance(stage, Prune | LearnMask):

@@ -117,6 +117,13 @@ def apart_in_pair(a: Record, b: Record) -> tuple[str, ...]:
     )
 
 
+def pairing_of(record: Record) -> str:
+    """Key of all that `apart_in_pair` looks at: records of equal ones are the same to it."""
+    values = _values(record, Role.SETTING, Role.NETWORK)
+    training = {name: value for name, value in _values(record, Role.ROW).items() if _words(name).startswith(TRAINING)}
+    return content_key([values, training, record.row.conditions, _versions(record)])
+
+
 def same_network(a: Record, b: Record) -> bool:
     """Whether two trials are of the same architecture and seed, so that one may be the partner of the other."""
     return (a.trial.arch, a.seed) == (b.trial.arch, b.seed)

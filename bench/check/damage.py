@@ -12,8 +12,9 @@ from tqdm import tqdm
 
 from bench.check.kills import kill
 from bench.check.undisturbed import Undisturbed, finish, start
-from bench.store.maintenance import CHECKPOINTS, VALUES, damaged, stage_folders
-from bench.store.store import ASIDE, MASK, STAGE, WEIGHTS
+from bench.store.maintenance import CHECKPOINTS, SHARED, VALUES, damaged, stage_folders
+from bench.store.reading import STAGE
+from bench.store.store import ASIDE
 from registries import RequestError
 
 AT_ONCE = 10
@@ -93,9 +94,10 @@ def damaged_stores(whole: Undisturbed, damages: int, folder: Path, seed: int) ->
             named = {path for path, _ in damaged(out / ".store")}
             stores.wrong += [f"{path.name}: `store verify` does not name it" for path in spoilt - named]
             finish(whole.track, out)
-            stores.set_aside += len(list((out / ".store").glob(ASIDE)))
+            aside = {path.name.rpartition("-")[2] for path in (out / ".store").glob(ASIDE)}
+            stores.set_aside += sum(path.name in aside for path in spoilt)
             stores.wrong += whole.differing(out)
-            for path in filter(Path.exists, spoilt):  # what the sweep had no need of
+            for path, _ in list(damaged(out / ".store")):  # what the sweep had no need of
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
             bar.update(len(chosen))
     return stores
@@ -131,7 +133,7 @@ def _await_checkpoint(store: Path) -> None:
 
 
 def _chosen(store: Path, number: int, draw: random.Random) -> list[tuple[Path, str]]:
-    """Some files with what they are, of all sorts that there are; at most one of each stage.
+    """Some files with what they are, of all sorts that there are.
 
     Raises
     ------
@@ -141,13 +143,14 @@ def _chosen(store: Path, number: int, draw: random.Random) -> list[tuple[Path, s
     sorts = {
         "checkpoint": sorted(store.glob(CHECKPOINTS)),
         "value": sorted(store.glob(VALUES)),
-        **{f"stage: {name}": [folder / name for folder in stage_folders(store)] for name in (WEIGHTS, MASK, STAGE)},
+        "tensors": sorted(store.glob(SHARED)),
+        "stage": [folder / STAGE for folder in stage_folders(store)],
     }
     chosen = {path: (path, "checkpoint") for path in sorts.pop("checkpoint")[:number]}
     while len(chosen) < number and any(sorts.values()):
         sort = draw.choice([sort for sort, paths in sorts.items() if paths])
         path = sorts[sort].pop(draw.randrange(len(sorts[sort])))
-        chosen.setdefault(path.parent if sort.startswith("stage") else path, (path, sort))
+        chosen[path] = path, sort
     if not chosen:
         raise RequestError(f"{store}: nothing to damage; use a longer track")
     return list(chosen.values())
@@ -158,7 +161,7 @@ def _spoil(path: Path, sort: str, draw: random.Random, stores: DamagedStores) ->
     how = draw.choice(list(DAMAGES))
     path.write_bytes(DAMAGES[how](path.read_bytes(), draw))
     stores.damages[sort, how] += 1
-    return path.parent if sort.startswith("stage") else path
+    return path.parent if sort == "stage" else path
 
 
 def _checking(store: Path) -> float:

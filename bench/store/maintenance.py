@@ -4,15 +4,27 @@ import json
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from bench.store.store import CHECKPOINT, JOURNAL, STAGE, read_checkpoint, read_stage, read_value
+from bench.store.reading import (
+    CHECKPOINT,
+    STAGE,
+    TENSORS,
+    TensorFile,
+    check_tensors,
+    read_about,
+    read_checkpoint,
+    read_value,
+)
+from bench.store.store import JOURNAL
 from registries import RequestError
 from registries.sealed import DamagedError
 
-CHECKPOINTS, VALUES = f"*{CHECKPOINT}", f"{'[0-9a-f]' * 64}.json"
+CHECKPOINTS, SHARED = (f"[!.]*{suffix}" for suffix in (CHECKPOINT, TENSORS))  # none that was set aside
+VALUES = f"{'[0-9a-f]' * 64}.json"
 DAY = 24 * 3600.0
 
 
@@ -25,6 +37,7 @@ class Contents:
     stages : mapping of str to int
         Number of finished stages by kind.
     stage_bytes, checkpoint_bytes : int
+        Tensors that stages share count once.
     checkpoints : int
         Of unfinished stages.
     begun_again : int
@@ -51,6 +64,7 @@ def contents(store: Path) -> Contents:
     for folder in stage_folders(store):
         kinds[_kind(folder)] += 1
         size += sum(path.stat().st_size for path in folder.iterdir())
+    size += sum(path.stat().st_size for path in store.glob(SHARED))
     checkpoints = list(store.glob(CHECKPOINTS))
     again = sum(number - 1 for number in begun(store).values())
     return Contents(
@@ -79,13 +93,21 @@ def begun(store: Path) -> Counter[str]:
 
 
 def damaged(store: Path) -> Iterator[tuple[Path, str]]:
-    """Stages, checkpoints and values that do not hold what was written, and what is wrong."""
-    for path in [*stage_folders(store), *sorted(store.glob(CHECKPOINTS)), *sorted(store.glob(VALUES))]:
+    """Stages, tensors, checkpoints and values that do not hold what was written, and what is wrong.
+
+    Where stages share tensors, those are read once; if they are damaged, so are all of these stages.
+    """
+    shared = sorted(store.glob(SHARED))
+    whole = set[Path]()
+    for path in [*shared, *stage_folders(store), *sorted(store.glob(CHECKPOINTS)), *sorted(store.glob(VALUES))]:
         try:
             if path.is_dir():
-                read_stage(path)
+                _check_stage(path, whole)
             elif path.suffix == ".json":
                 read_value(path)
+            elif path.name.endswith(TENSORS):
+                check_tensors(TensorFile(path, "it", path.name.removesuffix(TENSORS)))
+                whole.add(path)
             else:
                 read_checkpoint(path)
         except DamagedError as error:
@@ -95,22 +117,50 @@ def damaged(store: Path) -> Iterator[tuple[Path, str]]:
                 yield path, f"lacks {Path(str(error.filename)).name}"
 
 
+def _check_stage(folder: Path, whole: Collection[Path]) -> None:
+    for file in read_about(folder)[0]:
+        if file.path not in whole:
+            check_tensors(file)
+
+
 def trim(store: Path, days: float) -> tuple[int, int]:
     """Remove stages and checkpoints that nothing used for so many days; they are computed anew when needed.
+
+    Tensors stay as long as a stage has them.
 
     Returns
     -------
     tuple of int
-        How many, and their bytes.
+        How many stages and checkpoints, and all bytes.
     """
     number = size = 0
-    for path in [*stage_folders(store), *store.glob(CHECKPOINTS)]:
-        if time.time() - path.stat().st_mtime < days * DAY:
-            continue
+    for path in filter(partial(_is_unused, days=days), [*stage_folders(store), *store.glob(CHECKPOINTS)]):
         number += 1
-        size += sum(p.stat().st_size for p in path.iterdir()) if path.is_dir() else path.stat().st_size
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        size += _remove(path)
+    used = {file.path for folder in stage_folders(store) for file in _files(folder)}
+    for path in store.glob(SHARED):
+        if path not in used and _is_unused(path, days):
+            size += _remove(path)
     return number, size
+
+
+def _is_unused(path: Path, days: float) -> bool:
+    return time.time() - path.stat().st_mtime >= days * DAY
+
+
+def _remove(path: Path) -> int:
+    """Gives the bytes."""
+    size = sum(p.stat().st_size for p in path.iterdir()) if path.is_dir() else path.stat().st_size
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return size
+
+
+def _files(folder: Path) -> Sequence[TensorFile]:
+    """Of a stage; a damaged one counts as absent."""
+    try:
+        return read_about(folder)[0]
+    except (FileNotFoundError, DamagedError):
+        return ()
 
 
 def _kind(folder: Path) -> str:

@@ -1,6 +1,5 @@
 """A value that several processes need is computed by one of them, while the others wait for it."""
 
-import errno
 import fcntl
 import time
 from collections.abc import Callable, Iterator
@@ -11,9 +10,8 @@ from typing import Any
 from bench.machine import signals
 from bench.store.store import Store
 from registries.hashing import content_key
+from registries.locks import WITHOUT_LOCKS
 
-WITHOUT_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
-"""What network file systems say that have no locks."""
 PAUSE = 0.2
 """Seconds between two looks at whether the other process is done."""
 

@@ -1,6 +1,7 @@
 """The content-addressed store of stages: each computed once, found again by its key, checked when it is read."""
 
 import errno
+import hashlib
 import os
 import shutil
 import tempfile
@@ -12,25 +13,27 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+from torch import Tensor
 
-from bench.store.state import Checkpoint, StageCost, State
-from pruners import Mask
-from registries import RequestError
-from registries.files import to_disk
-from registries.hashing import content_key, file_hash
-from registries.sealed import (
-    DamagedError,
-    EarlierError,
-    load_tensors,
-    read_sealed_json,
-    save_tensors,
-    write_sealed_json,
+from bench.store.reading import (
+    CHECKPOINT,
+    MASK,
+    STAGE,
+    TENSORS,
+    WEIGHTS,
+    DamagedTensorsError,
+    read_about,
+    read_checkpoint,
+    read_state,
+    read_value,
 )
+from bench.store.state import Checkpoint, StageCost, State
+from registries import RequestError
+from registries.files import replacing
+from registries.hashing import content_key, file_hash
+from registries.sealed import DamagedError, save_tensors, write_sealed_json
 
 LEFTOVER_SECONDS = 24 * 3600
-WEIGHTS, MASK = "weights.safetensors", "mask.safetensors"
-STAGE = "stage.json"
-CHECKPOINT = ".checkpoint.safetensors"
 JOURNAL = "journal.txt"
 ASIDE = ".damaged-*"
 TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
@@ -39,6 +42,9 @@ ATTEMPTS = 20
 
 class Store:
     """Finished stages in ``folder/<key>/``, unfinished ones in ``folder/<key>.checkpoint.safetensors``.
+
+    Weights and masks lie in ``folder/<hash of the file>.tensors.safetensors``, where stages of equal ones share them:
+    pruning leaves the weights alone, rewinding the mask, training mostly too. A stage holds the hashes of its two.
 
     Everything carries the hash of what it holds. What does not fit is set aside, which is said, and counts as absent.
 
@@ -69,28 +75,29 @@ class Store:
         """The state after a stage and what it cost, or None."""
         folder = self.folder / key
         try:
-            state, cost = read_stage(folder)
+            files, cost = read_about(folder)
+            state = read_state(files)
         except FileNotFoundError:
             if folder.is_dir():
                 self._set_aside(folder, "lacks a file")
             return None
         except DamagedError as error:
+            if isinstance(error, DamagedTensorsError) and error.file.shared:
+                self._move_aside(error.file.path)
             self._set_aside(folder, str(error))
             return None
-        os.utime(folder)  # when it was last of use
+        for path in (folder, *(file.path for file in files)):
+            with suppress(FileNotFoundError):
+                os.utime(path)  # when it was last of use
         return state, replace(cost, reused=True)
 
     def save(self, key: str, state: State, cost: StageCost, description: Mapping[str, Any]) -> None:
         """Keep a finished stage; its checkpoint is dropped."""
+        hashes = {name: self._share(tensors) for name, tensors in ((WEIGHTS, state.weights), (MASK, state.mask))}
         temporary = Path(tempfile.mkdtemp(dir=self.folder, prefix=f".{key[:16]}."))
         try:
-            safetensors.torch.save_file(dict(state.weights), temporary / WEIGHTS)
-            safetensors.torch.save_file(dict(state.mask), temporary / MASK)
-            hashes = {name: file_hash(temporary / name) for name in (WEIGHTS, MASK)}
             about = {"key": key, "cost": asdict(cost), "stage": dict(description), "files": hashes}
             write_sealed_json(temporary / STAGE, about)
-            for name in (WEIGHTS, MASK):
-                to_disk(temporary / name)
             temporary.chmod(0o755)
             self._put(temporary, self.folder / key)
         finally:
@@ -138,6 +145,21 @@ class Store:
         path = self._value_path(inputs)
         write_sealed_json(path, {"key": path.stem, "value": value})
 
+    def _share(self, tensors: Mapping[str, Tensor]) -> str:
+        """Keep tensors unless they are there already, whole; gives the hash under which they lie."""
+        content = safetensors.torch.save(dict(tensors))
+        sha256 = hashlib.sha256(content).hexdigest()
+        path = self.folder / f"{sha256}{TENSORS}"
+        try:
+            os.utime(path)  # from now on it is not removed as unused
+            known = file_hash(path) == sha256
+        except FileNotFoundError:
+            known = False
+        if not known:
+            with replacing(path) as temporary:
+                temporary.write_bytes(content)
+        return sha256
+
     def _put(self, new: Path, final: Path) -> None:
         """Give a folder its name; another process may be doing the same. In between it is absent, never half."""
         for _ in range(ATTEMPTS):
@@ -157,11 +179,17 @@ class Store:
 
     def _set_aside(self, path: Path, problem: str) -> None:
         """Move away what is damaged, for somebody to look at; a day later it is removed."""
+        if self._move_aside(path):
+            self._say(f"set aside {path.name[:20]}…: {problem}; computed anew")
+
+    def _move_aside(self, path: Path) -> bool:
         aside = path.with_name(ASIDE.replace("*", f"{os.getpid()}-{time.time_ns()}-{path.name}"))
-        with suppress(FileNotFoundError):
+        try:
             path.replace(aside)
             os.utime(aside)
-            self._say(f"set aside {path.name[:20]}…: {problem}; computed anew")
+        except FileNotFoundError:  # another process was faster
+            return False
+        return True
 
     def _sweep_leftovers(self) -> None:
         """Remove what killed processes left half-written, once it is too old to belong to a living one."""
@@ -180,53 +208,3 @@ class Store:
 
     def _value_path(self, inputs: Any) -> Path:
         return self.folder / f"{content_key(inputs)}.json"
-
-
-def read_stage(folder: Path) -> tuple[State, StageCost]:
-    """A finished stage.
-
-    Raises
-    ------
-    FileNotFoundError
-        If it, or a file of it, is absent.
-    DamagedError
-        If it does not hold what was written.
-    """
-    about = read_sealed_json(folder / STAGE)
-    _check_key(about, folder.name)
-    try:
-        weights, mask = (_checked(folder / name, about["files"][name]) for name in (WEIGHTS, MASK))
-        return State(weights, Mask(mask)), StageCost(**about["cost"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise DamagedError(f"is of another version ({error})") from None
-
-
-def read_checkpoint(path: Path) -> Checkpoint:
-    """The progress of a stage; raises as `read_stage`."""
-    tensors, progress = load_tensors(path)
-    _check_key(progress, path.name.removesuffix(CHECKPOINT))
-    try:
-        return Checkpoint(tensors=tensors, **progress)
-    except TypeError as error:
-        raise DamagedError(f"is of another version ({error})") from None
-
-
-def read_value(path: Path) -> Any:
-    """A JSON value; raises as `read_stage`."""
-    content = read_sealed_json(path)
-    _check_key(content, path.stem)
-    return content.get("value")
-
-
-def _check_key(content: dict[str, Any], key: str) -> None:
-    """What lies under another name than its own is of another stage."""
-    if "key" not in content:
-        raise EarlierError
-    if content.pop("key") != key:
-        raise DamagedError("is that of another one")
-
-
-def _checked(path: Path, sha256: str) -> dict[str, Any]:
-    if file_hash(path) != sha256:
-        raise DamagedError(f"{path.name} is not what was written")
-    return dict(safetensors.torch.load_file(path))

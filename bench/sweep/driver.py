@@ -1,5 +1,6 @@
 """The loop of a sweep: start what may start, note what ends, leave in good order."""
 
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -158,6 +159,7 @@ class _Loop:
 
     def __init__(self, sweep: Sweep, executor: Executor, queue: Queue, numbers: Sequence[int]) -> None:
         self.sweep, self.executor, self.queue, self.numbers = sweep, executor, queue, numbers
+        self.store = sweep.out / ".store"
         self.running: dict[int, float] = {}
         self.attempts = [0] * len(numbers)
         self.rooms = [0] * len(numbers)
@@ -168,6 +170,8 @@ class _Loop:
 
     def run(self) -> bool:
         written = 0.0
+        with suppress(FileNotFoundError):  # nothing was kept yet
+            self.queue.know(path.name for path in os.scandir(self.store))
         with tqdm(total=len(self.numbers), desc=self.sweep.track.name, unit="trial") as bar:
             while self.running or not (self.queue.empty or self.leaving):
                 self._start()
@@ -178,7 +182,7 @@ class _Loop:
                     self._leave()
                 if time.monotonic() - written > STATUS_SECONDS:
                     written = time.monotonic()
-                    check_held(self.sweep.out / ".store")
+                    check_held(self.store)
                     names = {self._cell(place).name: begun for place, begun in self.running.items()}
                     words = f"failed {len(self.sweep.reasons)} · {'; '.join(names)}"
                     bar.set_postfix_str(words, refresh=sys.stderr.isatty())
@@ -200,8 +204,10 @@ class _Loop:
             self.executor.interrupt()
 
     def _start(self) -> None:
-        store = self.sweep.out / ".store"
-        self.queue.know(key for key in self.queue.unknown if (store / key).is_dir())
+        if self.leaving or self.queue.empty or self.executor.free <= 0:
+            return  # what lies in the store matters to nobody now
+        # one driver per store: what comes into it while a sweep runs is of the trials that run
+        self.queue.know(key for key in self.queue.busy if (self.store / key).is_dir())
         while not self.leaving and self.executor.free > 0 and (place := self.queue.next()) is not None:
             cell = self._cell(place)
             self.attempts[place] += 1

@@ -26,6 +26,8 @@ class Finished:
 
     def holds(self, planned: PlannedTrial) -> bool:
         """Whether a record is of this very trial, evaluated under all of its shifts."""
+        if not self._shifts:
+            return False
         wanted = empty_record(planned)
         return any(_shifts(wanted) <= shifts for shifts in self._shifts.get(trial_key(wanted), ()))
 

@@ -16,6 +16,7 @@ from bench.store.state import State
 from bench.sweep.sharing import Shared
 from bench.trials.budget import Estimator
 from bench.trials.plan import PlannedTrial
+from pruners.stages import changes_mask, changes_weights
 
 TIMED_STEPS = 3
 SCORING_SHARE = 2.0
@@ -54,14 +55,15 @@ class _Network:
         Of a training step of the full-width network, to which the estimator relates.
     volume_seconds : float
         Of reconstructing and scoring a test volume.
-    bytes : int
-        Of weights and mask.
+    weights, mask : int
+        Their bytes.
     """
 
     estimator: Estimator
     step_seconds: float
     volume_seconds: float
-    bytes: int
+    weights: int
+    mask: int
 
 
 def forecast(
@@ -78,6 +80,7 @@ def forecast(
         The same trials, wrapped to show progress.
     """
     networks: dict[tuple[object, ...], _Network] = {}
+    starts: dict[str, int] = {}
     naive = evaluation = outputs = 0.0
     for planned in trials if progress is None else progress:
         kind = _kind(planned)
@@ -88,13 +91,15 @@ def forecast(
         naive += sum(network.estimator.estimate(stage).relative for stage in planned.resolved.stages) / budget
         volumes = len(planned.test.volumes) + sum(len(shift.test.volumes) for shift in planned.data.shifts)
         evaluation += network.volume_seconds * volumes
-        outputs += network.bytes
-    dense = seconds = stored = 0.0
+        outputs += network.weights + network.mask
+        starts[planned.context.key] = network.weights + network.mask
+    dense = seconds = 0.0
+    stored = float(sum(starts.values()))
     for key, (planned, stage) in shared.distinct.items():
         network = networks[_kind(planned)]
         relative = network.estimator.estimate(stage).relative
         dense += relative / planned.resolved.budget
-        stored += network.bytes
+        stored += network.weights * changes_weights(stage) + network.mask * changes_mask(stage)
         if not (planned.store / key).is_dir():
             seconds += relative * network.step_seconds
     return Forecast(naive, dense, seconds + evaluation, (stored + outputs) / 2**30)
@@ -125,8 +130,9 @@ def _measure(planned: PlannedTrial) -> _Network:
         _wait(device)
 
     state = State.of(planned.workspace.initial_model(), groups=planned.workspace.groups)
-    size = BYTES_PER_WEIGHT * sum(value.numel() for value in state.weights.values()) + state.mask.total
-    return _Network(Estimator(planned.workspace), _seconds(step), SCORING_SHARE * _seconds(volume), size)
+    weights = BYTES_PER_WEIGHT * sum(value.numel() for value in state.weights.values())
+    evaluation = SCORING_SHARE * _seconds(volume)
+    return _Network(Estimator(planned.workspace), _seconds(step), evaluation, weights, state.mask.total)
 
 
 def _seconds(run: Callable[[int], None]) -> float:

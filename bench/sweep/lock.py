@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
+from filelock import SoftFileLock
 
-from bench.store.once import WITHOUT_LOCKS
 from registries import RequestError
 from registries.files import write_json
+from registries.locks import lock_file, take
 from registries.reading import read_json
 
-LOCK, SOFT_LOCK, HOLDER = "driver.lock", "driver.soft-lock", "driver.json"
+NAME, HOLDER = "driver", "driver.json"
 PATIENCE = 1.0
 """Seconds: somebody may only be looking whether the lock is held."""
 
@@ -31,9 +31,9 @@ def only_driver(store: Path, track: str) -> Iterator[None]:
         If another driver holds it.
     """
     store.mkdir(parents=True, exist_ok=True)
-    lock = _take(store, PATIENCE)
+    lock = take(store, NAME, PATIENCE)
     if lock is None:
-        left = store / SOFT_LOCK
+        left = lock_file(store, NAME, soft=True)
         after_a_kill = f"; if it was killed, remove {left}" if left.exists() else ""
         raise RequestError(
             f"{store} is in use by {describe(holder(store))}: wait for it, or sweep into another --out{after_a_kill}"
@@ -49,9 +49,9 @@ def only_driver(store: Path, track: str) -> Iterator[None]:
 
 def is_driven(store: Path) -> bool:
     """Whether a driver holds the lock of a store now."""
-    if not (store / LOCK).exists():
+    if not lock_file(store, NAME).exists():
         return False
-    lock = _take(store, 0)
+    lock = take(store, NAME, 0)
     if lock is None:
         return True
     lock.release()
@@ -71,20 +71,6 @@ def check_held(store: Path) -> None:
             f"{store.parent}: was moved or removed while the sweep ran, or cannot be read; "
             "put it back and give the same command"
         )
-
-
-def _take(store: Path, patience: float, kind: type[BaseFileLock] = FileLock) -> BaseFileLock | None:
-    """The lock of a store, or a file in its place where the file system has none; None if somebody holds it."""
-    lock = kind(store / (LOCK if kind is FileLock else SOFT_LOCK))
-    try:
-        lock.acquire(timeout=patience)
-    except Timeout:
-        return None
-    except OSError as error:
-        if kind is FileLock and error.errno in WITHOUT_LOCKS:
-            return _take(store, patience, SoftFileLock)
-        raise
-    return lock
 
 
 def holder(store: Path) -> dict[str, Any]:

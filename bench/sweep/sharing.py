@@ -55,10 +55,9 @@ class Queue:
         return not self._pending
 
     @property
-    def unknown(self) -> list[str]:
-        """Keys that pending or running trials need and that are not known to be in the store."""
-        numbers = [*self._pending, *self._running]
-        return [key for key in dict.fromkeys(k for n in numbers for k in self._needs[n]) if key not in self._known]
+    def busy(self) -> frozenset[str]:
+        """Keys that running trials compute, as far as they are not known to be in the store."""
+        return frozenset().union(*self._running.values()) - self._known
 
     def know(self, keys: Iterable[str]) -> None:
         """These are in the store."""
@@ -66,7 +65,7 @@ class Queue:
 
     def next(self) -> int | None:
         """The first trial that may start now, which counts as running from here on; None if each one has to wait."""
-        busy = frozenset().union(*self._running.values()) - self._known
+        busy = self.busy
         for number in self._pending:
             missing = frozenset(key for key in self._needs[number] if key not in self._known)
             if not missing & busy:

@@ -1,6 +1,6 @@
 """The data of a trial: opened, chosen, checked."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import find_spec
@@ -25,7 +25,7 @@ from datasets.shifts import Trained
 from datasets.simulated import embedded_root
 from datasets.simulated.generate import simulation_of
 from datasets.splits import TrainingSet, UnavailableError, splits, training_set
-from datasets.splits.training import parse_training_set
+from datasets.splits.training import folders_of, parse_training_set
 from datasets.undersampling import Undersampling, missing_sigpy
 from datasets.volumes import Volume
 from records.provenance import Amount, Data
@@ -61,8 +61,17 @@ class OpenData:
         return (*(one + more for one in files[:1]), *([f"{zero}; {named} names them"] if empty else []))
 
 
-def open_data(track: Track, data: str | None, annotations: str | None) -> OpenData:
+def open_data(track: Track, data: str | None, annotations: str | None, train_on: Iterable[str] = ()) -> OpenData:
     """Open the data of a track: what the user named, or what the track simulates.
+
+    Only folders that a trial of the track needs are looked into, the same for all of its trials.
+
+    Parameters
+    ----------
+    track : Track
+    data, annotations : str or None
+    train_on : iterable of str
+        Training sets besides those of the track's grid.
 
     Raises
     ------
@@ -71,7 +80,9 @@ def open_data(track: Track, data: str | None, annotations: str | None) -> OpenDa
     """
     folder = Path(annotations) if annotations else None
     root = find_root(data, folder) or embedded_root(track.simulated(), folder)
-    manifest = open_manifest(root)
+    trained = {name for grid in track.grid for name in grid.train_on} | set(train_on)
+    needed = (*map(folders_of, trained), *(splits.get(name).folders for name in track.evaluation.splits))
+    manifest = open_manifest(root, frozenset().union(*needed))
     found = read_annotations(root.annotations) if root.annotations else None
     if found:
         check_match(found, manifest)

@@ -135,7 +135,7 @@ def plan(request: Request, opened: OpenData | None = None) -> PlannedTrial:
     device = choose_device(request.device)
     if resolved.track.training.precision == TF32 and device.type != "cuda":
         raise RequestError(f"train.precision {TF32}: only a GPU has it; use --device cuda, or float32")
-    opened = opened or open_data(resolved.track, request.data, request.annotations)
+    opened = opened or open_data(resolved.track, request.data, request.annotations, [request.train_on])
     data = choose_data(resolved, opened, device)
     workspace = _workspace(resolved, data, device, request.loader_workers)
     counting = counting_device(device)  # on a CPU what a GPU is for may not fit

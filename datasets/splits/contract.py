@@ -1,10 +1,10 @@
 """How an evaluation split is registered."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from datasets.annotations import Annotations
-from datasets.manifest import Manifest
+from datasets.manifest import EVERYTHING, Manifest
 from datasets.volumes import Volume
 from registries import Identity, Registry, identify
 from registries.registry import key_of, summary_of
@@ -25,6 +25,8 @@ class SplitEntry:
     ----------
     select : callable
         ``(manifest, annotations) -> test volumes``; raises `UnavailableError`.
+    folders : frozenset of str
+        ``anatomy/folder``: where its volumes lie.
     """
 
     name: str
@@ -32,17 +34,19 @@ class SplitEntry:
     source: str
     identity: Identity
     select: Select
+    folders: frozenset[str] = EVERYTHING
 
 
 splits: Registry[SplitEntry] = Registry("split", "datasets.splits")
 
 
-def split(*, version: int, source: str) -> Callable[[Select], Select]:
-    """Register the function below as an evaluation split."""
+def split(*, version: int, source: str, folders: Iterable[str] = EVERYTHING) -> Callable[[Select], Select]:
+    """Register the function below as an evaluation split; only its folders are read where nothing else is asked for."""
 
     def register(select: Select) -> Select:
         name = key_of(select)
-        splits.add(SplitEntry(name, summary_of(select), source, identify(name, version, select), select))
+        identity = identify(name, version, select)
+        splits.add(SplitEntry(name, summary_of(select), source, identity, select, frozenset(folders)))
         return select
 
     return register

@@ -2,11 +2,16 @@
 
 from datasets.annotations import Annotations
 from datasets.manifest import Manifest
+from datasets.roots import ANATOMIES
 from datasets.splits.contract import UnavailableError, split
 from datasets.volumes import Volume
 
 
-@split(version=1, source="fastMRI+ (Zhao et al. 2022, arXiv:2109.03812)")
+@split(
+    version=1,
+    source="fastMRI+ (Zhao et al. 2022, arXiv:2109.03812)",
+    folders=[f"{anatomy}/multicoil_val" for anatomy in ANATOMIES],
+)
 def fastmri_plus(manifest: Manifest, annotations: Annotations | None) -> tuple[Volume, ...]:
     """Test volumes of both anatomies with a fastMRI+ finding: a stratum of knee and brain, not a shift."""
     if annotations is None:

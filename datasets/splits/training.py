@@ -73,6 +73,17 @@ def training_set(manifest: Manifest, annotations: Annotations | None, name: str)
     )
 
 
+def folders_of(name: str) -> frozenset[str]:
+    """``anatomy/folder``: where the volumes of a training set lie.
+
+    Raises
+    ------
+    RequestError
+        If there is no such set.
+    """
+    return frozenset(f"{anatomy}/multicoil_train" for anatomy in TRAINING_SETS[parse_training_set(name)[0]])
+
+
 def parse_training_set(text: str) -> tuple[str, int | None]:
     """Name of a training set and how many of its patients are kept; None for all.
 

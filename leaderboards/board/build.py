@@ -1,16 +1,18 @@
 """From records to a board: every row of one track, with its scores, its changes against dense and its rank."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from leaderboards.board.contrasts import answer
+from leaderboards.board.ranking import ranks_of
 from leaderboards.board.values import Board, Head, Line, LineCost, Panel, inside_of, outside_of
 from leaderboards.rows.compare import Comparison, compare, paired_by_weights
 from leaderboards.rows.lengths import Length, lengths_of
-from leaderboards.rows.rows import METRIC, Condition, Row, conditions_of, paired, row_of, scores
+from leaderboards.rows.rows import METRIC, Condition, Row, conditions_of, row_of, scores
 from leaderboards.rows.soundness import outcomes, unsound, verdicts_of
-from leaderboards.statistics import effective_robustness, ranks, two_way
+from leaderboards.statistics import effective_robustness, two_way
 from records.grid import Outline
 from records.record import Record, present
 from records.row_name import DENSE, RowName
@@ -58,20 +60,47 @@ def _check(records: Sequence[Record], outline: Outline, where: str) -> None:
     check_tables(finished, where)
 
 
+@dataclass(frozen=True)
+class _Ran:
+    """What became of each row in a setting: of its trials those that are finished, and the others.
+
+    Attributes
+    ----------
+    finished, others : mapping of RowName to list of Record
+    """
+
+    finished: Mapping[RowName, Sequence[Record]]
+    others: Mapping[RowName, Sequence[Record]]
+
+    @classmethod
+    def of(cls, setting: Setting, records: Iterable[Record]) -> "_Ran":
+        finished: dict[RowName, list[Record]] = {}
+        others: dict[RowName, list[Record]] = {}
+        for record in records:
+            if record.ok and Setting.of(record) == setting:
+                finished.setdefault(record.row, []).append(record)
+            elif not record.ok and setting.holds(cell_of(record)):
+                others.setdefault(record.row, []).append(record)
+        return cls(finished, others)
+
+
+def _sound(records: Iterable[Record]) -> list[Record]:
+    return [record for record in records if not unsound(record)]
+
+
 def _panel(setting: Setting, records: Sequence[Record], outline: Outline, where: str) -> Panel:
-    own = [record for record in records if record.ok and Setting.of(record) == setting]
-    sound = [record for record in own if not unsound(record)]
-    names = list(dict.fromkeys(record.row for record in sound))
-    rows = {name: row_of(sound, name, where) for name in names}
+    ran = _Ran.of(setting, records)
+    own = [record for by_row in ran.finished.values() for record in by_row]
+    rows = {name: row_of(sound, name, where) for name, by_row in ran.finished.items() if (sound := _sound(by_row))}
     conditions = tuple(dict.fromkeys(c for row in rows.values() for c in conditions_of(row, METRIC)))
     cells = [cell for cell in outline.cells if setting.holds(cell)]
     lines: list[Line] = []
-    for arch in sorted({record.trial.arch for record in own} | {cell.row.arch for cell in cells}):
+    expected = {cell.row for cell in cells} | ran.finished.keys()
+    for arch in sorted({name.arch for name in expected}):
         of_arch = {name: row for name, row in rows.items() if name.arch == arch}
-        expected = {cell.row for cell in cells} | {record.row for record in own}
-        ranked = _lines(of_arch, setting, records)
+        ranked = _lines(of_arch, setting, ran)
         lines += sorted(ranked, key=lambda line: (line.rank_inside or 10**6, -_mean(line, setting), line.name))
-        lines += _nothing({name for name in expected - rows.keys() if name.arch == arch}, records, setting)
+        lines += _nothing({name for name in expected - rows.keys() if name.arch == arch}, ran)
     return Panel(setting, tuple(lines), rows, conditions, _baselines(own))
 
 
@@ -90,11 +119,11 @@ def _mean(line: Line, setting: Setting) -> float:
     return -np.inf if inside is None else float(inside.mean)
 
 
-def _lines(rows: Mapping[RowName, Row], setting: Setting, records: Sequence[Record]) -> list[Line]:
+def _lines(rows: Mapping[RowName, Row], setting: Setting, ran: _Ran) -> list[Line]:
     """Lines of one architecture."""
     dense = next((row for name, row in rows.items() if name == name.dense), None)
     inside, outside = inside_of(setting), outside_of(setting.train_on)
-    ranks_inside, ranks_outside = _ranks(rows, inside), _ranks(rows, outside) if outside else {}
+    ranks_inside, ranks_outside = ranks_of(rows, inside), ranks_of(rows, outside) if outside else {}
     robust = _robustness(rows, (inside, outside)) if outside else {}
     lines = []
     for name, row in rows.items():
@@ -110,7 +139,7 @@ def _lines(rows: Mapping[RowName, Row], setting: Setting, records: Sequence[Reco
                 robustness=robust.get(name),
                 mask=row.first.mask,
                 cost=_costs(row),
-                notes=(*_notes(row, setting, records), *_unpaired(row, dense), *_warnings(compared, row)),
+                notes=(*_notes(row, ran), *_unpaired(row, dense), *_warnings(compared, row)),
             )
         )
     return lines
@@ -122,19 +151,6 @@ def _against_dense(row: Row, dense: Row | None) -> list[Comparison]:
         return []
     of_row = conditions_of(row, METRIC)
     return compare(row, dense, METRIC, [c for c in conditions_of(dense, METRIC) if c in of_row])
-
-
-def _ranks(rows: Mapping[RowName, Row], condition: Condition) -> dict[RowName, int]:
-    """1 + number of rows that are better, by an interval over their common seeds that excludes zero."""
-    names = [name for name, row in rows.items() if condition in conditions_of(row, METRIC)]
-
-    def difference(a: RowName, b: RowName) -> tuple[float, float] | None:
-        if not set(rows[a].seeds) & set(rows[b].seeds) or apart_in_pair(rows[a].first, rows[b].first):
-            return None
-        low, high = two_way(paired(rows[a], rows[b], condition, METRIC)[0]).interval()
-        return float(low), float(high)
-
-    return ranks(names, difference)
 
 
 def _robustness(rows: Mapping[RowName, Row], both: tuple[Condition, Condition]) -> dict[RowName, float]:
@@ -166,20 +182,19 @@ def _costs(row: Row) -> LineCost:
     )
 
 
-def _notes(row: Row, setting: Setting, records: Sequence[Record]) -> tuple[str, ...]:
-    notes = list(_left_out(row.name, setting, records))
-    for record in records:
-        if record.row == row.name and record.status == "failed" and setting.holds(cell_of(record)):
+def _notes(row: Row, ran: _Ran) -> tuple[str, ...]:
+    notes = list(_left_out(row.name, ran))
+    for record in ran.others.get(row.name, ()):
+        if record.status == "failed":
             notes.append(f"seed {record.seed} failed: {record.reason}")
     if any(not layer.kept for record in row.records.values() for layer in present(record.mask).layers):
         notes.append("an emptied layer")
     return tuple(notes)
 
 
-def _left_out(name: RowName, setting: Setting, records: Sequence[Record]) -> Iterator[str]:
+def _left_out(name: RowName, ran: _Ran) -> Iterator[str]:
     """How many seeds of a row are left out of every figure, and why."""
-    own = [record for record in records if record.ok and Setting.of(record) == setting]
-    yield from (f"{words}, left out" for words in outcomes(verdicts_of(own, name)))
+    yield from (f"{words}, left out" for words in outcomes(verdicts_of(ran.finished.get(name, ()), name)))
 
 
 def _unpaired(row: Row, dense: Row | None) -> Iterator[str]:
@@ -202,17 +217,13 @@ def _warnings(compared: Sequence[Comparison], row: Row) -> Iterator[str]:
         yield f"change over the {seeds} seeds that dense also has"
 
 
-def _nothing(names: Iterable[RowName], records: Sequence[Record], setting: Setting) -> list[Line]:
+def _nothing(names: Iterable[RowName], ran: _Ran) -> list[Line]:
     """Lines of rows that have no figures, each with its reason."""
-    reasons = {
-        record.row: f"{'n/a' if record.status == 'skipped' else 'failed'}: {record.reason}"
-        for record in records
-        if not record.ok and setting.holds(cell_of(record))
-    }
     lines = []
     for name in sorted(names):
-        left_out = "; ".join(_left_out(name, setting, records))
-        reason = left_out or reasons.get(name, "not yet run")
+        last = next(reversed(ran.others.get(name, ())), None)
+        why = f"{'n/a' if last.status == 'skipped' else 'failed'}: {last.reason}" if last else "not yet run"
+        reason = "; ".join(_left_out(name, ran)) or why
         lines.append(Line(name, (), {}, {}, None, None, None, None, None, (reason,)))
     return lines
 

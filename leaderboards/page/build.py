@@ -13,7 +13,7 @@ import numpy as np
 from leaderboards.board.papers import Reference
 from leaderboards.board.questions import questions
 from leaderboards.board.values import Board, Head, Line, Panel
-from leaderboards.output.escapes import html_text, script_json, shell_words
+from leaderboards.output.escapes import html_text, packed_json, shell_words
 from leaderboards.output.formats import (
     SPEED_WORDS,
     Cells,
@@ -53,7 +53,7 @@ def page(board: Board, references: Sequence[Reference], figures: Sequence[tuple[
         "baselines": "".join(f"<h3>{html_text(str(p.setting))}</h3>{_table(baseline_cells(p))}" for p in board.panels),
         "references": _table(reference_cells(references)),
         "figures": "".join(_figure(folder / f"{name}.png", caption, name) for name, caption in figures),
-        "data": script_json(_data(board)),
+        "data": packed_json(_data(board)),
         "library": vendor.joinpath("tabulator.min.js").read_text(encoding="utf-8"),
         "library_style": vendor.joinpath("tabulator.min.css").read_text(encoding="utf-8"),
         "style": parts.joinpath("page.css").read_text(encoding="utf-8"),

@@ -99,7 +99,10 @@ def _by_patient(row: Row, seed: int, metric: str) -> dict[Condition, dict[str, f
         for name in names:
             condition = Condition(name, volume.shift or DEFAULT)
             values.setdefault(condition, {}).setdefault(volume.patient, []).append(score)
-    return {c: {p: float(np.mean(v)) for p, v in patients.items()} for c, patients in values.items()}
+    return {
+        c: {p: v[0] if len(v) == 1 else float(np.mean(v)) for p, v in patients.items()}
+        for c, patients in values.items()
+    }
 
 
 def _score(volume: VolumeScores, metric: str, where: str) -> float:

@@ -91,8 +91,8 @@ def two_way(differences: npt.ArrayLike) -> Estimate:
     seeds, patients = values.shape[-2:]
     mean = values.mean(axis=(-2, -1))
     if seeds == 1 or patients == 1:
-        line = values.reshape(*values.shape[:-2], -1)
         number = seeds * patients
+        line = values.reshape(*values.shape[:-2], number)
         unknown = np.full_like(mean, np.inf)
         error = line.std(axis=-1, ddof=1) / np.sqrt(number) if number > 1 else unknown
         return Estimate(mean, error, np.full_like(mean, max(1, number - 1)), seeds, patients)

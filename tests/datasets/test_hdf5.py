@@ -9,7 +9,7 @@ import pytest
 
 from bench.cli import main
 from datasets.errors import DataError
-from datasets.hdf5 import open_hdf5
+from datasets.hdf5 import open_hdf5, slices_of
 from datasets.slices import read_slices
 from datasets.volumes import inspect_volume
 from tests.datasets.volumes import write_volume
@@ -181,3 +181,16 @@ def test_attributes_of_other_types_are_taken(tmp_path, attributes, found):
 def test_attributes_that_say_nothing_are_named(tmp_path, attributes, key):
     with pytest.raises(DataError, match=f"a.h5, key '{key}': attribute is missing"):
         inspected(write_volume(tmp_path / "a.h5", attributes=attributes))
+
+
+@pytest.mark.parametrize("options", [{}, {"chunks": True}, {"compression": "gzip"}, {"dtype": np.complex128}])
+def test_slices_are_those_that_hdf5_gives(tmp_path, options):
+    draw = np.random.default_rng(0)
+    values = (draw.standard_normal((3, 2, 8, 9)) + 1j * draw.standard_normal((3, 2, 8, 9))).astype(np.complex64)
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w", userblock_size=512 if "dtype" in options else 0) as file:
+        file.create_dataset("other", data=np.arange(7))
+        file.create_dataset("kspace", data=values, **options)
+    with open_hdf5(path) as file:
+        found = [part.copy() for part in slices_of(path, file["kspace"])]
+    assert np.array_equal(np.stack(found), values)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench.store.keys import Context, stage_key
-from bench.store.store import STAGE
+from bench.store.reading import STAGE
 from bench.tracks.track import tracks
 from bench.trials.report import heading
 from bench.trials.run import run

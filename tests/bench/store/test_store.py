@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.store.maintenance import damaged
+from bench.store.maintenance import contents, damaged, trim
+from bench.store.reading import MASK, STAGE, TENSORS, WEIGHTS
 from bench.store.state import Checkpoint, StageCost, State
 from bench.store.store import JOURNAL, Store
 from pruners import Mask
@@ -18,6 +19,26 @@ from registries.sealed import write_sealed_json
 
 STATE = State({"a": torch.arange(4.0), "b": torch.tensor(2.0)}, Mask({"a": torch.tensor([True, False, True, True])}))
 COST = StageCost("train", 3, 100, 0.5)
+OTHER_MASK = Mask({"a": torch.tensor([True, False, False, True])})
+
+
+def names(folder):
+    """Of all that lies there, but tensors by what they end in."""
+    return sorted(TENSORS if path.name.endswith(TENSORS) else path.name for path in folder.iterdir())
+
+
+def tensors_of(folder, name):
+    """The file of a stage's tensors."""
+    about = json.loads((folder / STAGE).read_text())
+    return folder.with_name(about["files"][name] + TENSORS)
+
+
+def lay_out_as_before(folder):
+    """Give a stage its own files, as in stores whose stages shared nothing."""
+    for name in (WEIGHTS, MASK):
+        shutil.copyfile(tensors_of(folder, name), folder / name)
+    for path in folder.parent.glob(f"*{TENSORS}"):
+        path.unlink()
 
 
 def test_a_stage_comes_back_as_it_was(tmp_path):
@@ -30,7 +51,88 @@ def test_a_stage_comes_back_as_it_was(tmp_path):
     assert cost == StageCost("train", 3, 100, 0.5, reused=True)
     assert state.masked_weights()["a"].tolist() == [0.0, 0.0, 2.0, 3.0]
     store.save("key", STATE, COST, {})
-    assert {path.name for path in (tmp_path / "store").iterdir()} == {"key", JOURNAL}
+    assert names(tmp_path / "store") == [TENSORS, TENSORS, JOURNAL, "key"]
+
+
+def test_stages_share_equal_weights_and_masks(tmp_path):
+    store = Store(tmp_path)
+    big = State({"a": torch.arange(4.0), "b": torch.zeros(100_000)}, STATE.mask)
+    pruned = State(big.weights, OTHER_MASK)
+    trained = State({**big.weights, "b": torch.ones(100_000)}, OTHER_MASK)
+    for key, state in (("train", big), ("prune", pruned), ("rewind", State(big.weights, OTHER_MASK)), ("on", trained)):
+        store.save(key, state, COST, {"kind": key})
+    assert len(list(tmp_path.glob(f"*{TENSORS}"))) == 4
+    assert 800_000 < contents(tmp_path).stage_bytes < 810_000
+    for key, state in (("train", big), ("prune", pruned), ("rewind", pruned), ("on", trained)):
+        found, _ = store.load(key)
+        assert found.mask == state.mask
+        assert all(torch.equal(found.weights[name], value) for name, value in state.weights.items())
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-1])])
+def test_shared_tensors_that_are_damaged_make_all_their_stages_absent(tmp_path, harm):
+    said: list[str] = []
+    store = Store(tmp_path, said.append)
+    for key, state in (("one", STATE), ("two", State(STATE.weights, OTHER_MASK)), ("other", STATE)):
+        if key == "other":
+            state = State({**STATE.weights, "b": torch.tensor(3.0)}, STATE.mask)
+        store.save(key, state, COST, {"kind": "Train"})
+    shared = tensors_of(tmp_path / "one", WEIGHTS)
+    harm(shared)
+    broken = {tmp_path / "one", tmp_path / "two"}
+    assert {path for path, _ in damaged(tmp_path)} - {shared} == broken
+    assert store.load("one") is None
+    assert not shared.exists()
+    assert len(said) == 1
+    assert store.load("other")[0].mask == STATE.mask
+    store.save("one", STATE, COST, {"kind": "Train"})  # computed anew, which makes the other whole again
+    assert list(damaged(tmp_path)) == []
+    assert store.load("two")[0].mask == OTHER_MASK
+
+
+def test_saving_replaces_damaged_tensors_that_it_would_share(tmp_path):
+    store = Store(tmp_path)
+    store.save("one", STATE, COST, {"kind": "Train"})
+    tensors_of(tmp_path / "one", WEIGHTS).write_bytes(b"nonsense")
+    store.save("two", State(STATE.weights, OTHER_MASK), COST, {"kind": "Prune"})
+    assert list(damaged(tmp_path)) == []
+
+
+def test_trimming_keeps_tensors_as_long_as_a_stage_has_them(tmp_path):
+    store = Store(tmp_path)
+    store.save("train", STATE, COST, {"kind": "Train"})
+    store.save("prune", State(STATE.weights, OTHER_MASK), COST, {"kind": "Prune"})
+    only_of_the_old = tensors_of(tmp_path / "train", MASK)
+    for path in tmp_path.iterdir():
+        if path.name != "prune":
+            os.utime(path, (1, 1))
+    assert trim(tmp_path, 30)[0] == 1
+    assert not (tmp_path / "train").exists()
+    assert not only_of_the_old.exists()
+    assert store.load("prune")[0].mask == OTHER_MASK
+    assert trim(tmp_path, 0)[0] == 1
+    assert names(tmp_path) == [JOURNAL]
+
+
+def test_trimming_spares_tensors_of_a_stage_that_is_being_written(tmp_path):
+    store = Store(tmp_path)
+    store.save("train", STATE, COST, {"kind": "Train"})
+    shutil.rmtree(tmp_path / "train")  # as before it gets its name
+    assert trim(tmp_path, 1) == (0, 0)
+    assert len(list(tmp_path.glob(f"*{TENSORS}"))) == 2
+
+
+def test_stages_with_files_of_their_own_are_read_still(tmp_path):
+    said: list[str] = []
+    store = Store(tmp_path, said.append)
+    store.save("key", STATE, COST, {"kind": "Train"})
+    lay_out_as_before(tmp_path / "key")
+    assert list(damaged(tmp_path)) == []
+    assert same_state(store.load("key"))
+    (tmp_path / "key" / MASK).write_bytes(b"nonsense")
+    assert [path for path, _ in damaged(tmp_path)] == [tmp_path / "key"]
+    assert store.load("key") is None
+    assert "mask.safetensors is not what was written" in said[0]
 
 
 def test_replacing_a_stage_never_leaves_half_of_it(tmp_path, monkeypatch):
@@ -48,7 +150,7 @@ def test_replacing_a_stage_never_leaves_half_of_it(tmp_path, monkeypatch):
 
         return step
 
-    for number in range(1, 4):
+    for number in range(1, 6):
         calls.clear()
         monkeypatch.setattr(Path, "replace", stop_at(number))
         with suppress(KeyboardInterrupt):
@@ -57,7 +159,7 @@ def test_replacing_a_stage_never_leaves_half_of_it(tmp_path, monkeypatch):
         found = store.load("key")
         assert found is None or found[0].mask == STATE.mask
         store.save("key", STATE, COST, {})
-    assert {path.name for path in tmp_path.iterdir()} == {"key", JOURNAL}
+    assert names(tmp_path) == [TENSORS, TENSORS, JOURNAL, "key"]
 
 
 def test_old_leftovers_are_swept(tmp_path):
@@ -113,7 +215,7 @@ def same_state(found):
     return equal and state.mask == STATE.mask and cost == replace(COST, reused=True)
 
 
-@pytest.mark.parametrize("name", ["weights.safetensors", "mask.safetensors", "stage.json"])
+@pytest.mark.parametrize("name", [WEIGHTS, MASK, STAGE])
 def test_a_stage_is_what_was_written_or_set_aside(tmp_path, name):
     said: list[str] = []
     store = Store(tmp_path, said.append)
@@ -124,12 +226,13 @@ def test_a_stage_is_what_was_written_or_set_aside(tmp_path, name):
         return store.load("key"), list(said)
 
     count = 0
-    for _ in check_damage(tmp_path / "key" / name, load, same_state):
+    path = tmp_path / "key" / STAGE if name == STAGE else tensors_of(tmp_path / "key", name)
+    for _ in check_damage(path, load, same_state):
         shutil.rmtree(tmp_path / "key", ignore_errors=True)
         store.save("key", STATE, COST, {"kind": "Train"})
         count += 1
     assert count > 20
-    (tmp_path / "key" / name).unlink()
+    path.unlink()
     assert store.load("key") is None
     assert "lacks a file" in said[-1]
 

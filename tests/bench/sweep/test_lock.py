@@ -6,7 +6,7 @@ import os
 import pytest
 from filelock import FileLock, SoftFileLock
 
-from bench.sweep.lock import HOLDER, SOFT_LOCK, describe, holder, is_driven, only_driver
+from bench.sweep.lock import HOLDER, describe, holder, is_driven, only_driver
 from bench.sweep.status import Status, read_status
 from registries import RequestError
 
@@ -34,7 +34,7 @@ def test_a_second_driver_is_refused_and_the_first_one_named(tmp_path, capsys, fi
         assert is_driven(tmp_path)
         with pytest.raises(RequestError, match=f"in use by the sweep of track mine, process {os.getpid()}") as caught:
             only_driver(tmp_path, "other").__enter__()
-        assert (f"if it was killed, remove {tmp_path / SOFT_LOCK}" in str(caught.value)) == bool(file_system)
+        assert (f"if it was killed, remove {tmp_path / 'driver.soft-lock'}" in str(caught.value)) == bool(file_system)
     assert not is_driven(tmp_path)
     with only_driver(tmp_path, "other"):
         assert holder(tmp_path)["track"] == "other"

@@ -6,7 +6,9 @@ import hashlib
 import html
 import io
 import json
+import random
 import re
+import zlib
 from dataclasses import replace
 
 import pytest
@@ -17,15 +19,17 @@ from leaderboards.board.papers import read_references
 from leaderboards.board.questions import questions
 from leaderboards.board.values import under_trained
 from leaderboards.output.formats import contrast_cells, latex, panel_cells, results_csv
-from leaderboards.page.build import command
+from leaderboards.page.build import command, page
 from leaderboards.publish import publish
 from leaderboards.rows.lengths import OVERFITTING, UNDER_TRAINED, Length
 from leaderboards.rows.rows import Condition, read_records
 from records.archive import read_archive, write_archive
+from records.fields import leaves
 from records.grid import Outline
 from records.record import FILE, Record
 from registries import RequestError
 from tests.leaderboards.boards import FAILED, LONG, make_records, outline
+from tests.records.contents import with_means, with_sparsity
 
 
 @pytest.fixture(scope="module")
@@ -263,9 +267,14 @@ def test_a_board_is_written_whole_and_comes_out_again_byte_by_byte(published, sw
     assert {str(p.relative_to(again)): p.read_bytes() for p in again.rglob("*") if p.is_file()} == files
 
 
+def rows_of(page):
+    """What the script of a page unpacks."""
+    return zlib.decompress(base64.b64decode(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])).decode()
+
+
 def test_the_page_asks_nobody_and_holds_every_row(published, board):
     text = (published / "index.html").read_text()
-    data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])
+    data = json.loads(rows_of(text))
     assert {line["row"] for line in data["lines"]} == {line.name for panel in board.panels for line in panel.lines}
     snip = next(line for line in data["lines"] if line["row"] == "modl/snip/at-init/0.5")
     assert snip["command"].startswith("python -m bench run --arch modl --pruner snip --timing at-init --sparsity 0.5")
@@ -277,6 +286,41 @@ def test_the_page_asks_nobody_and_holds_every_row(published, board):
     assert figures[6] == pytest.approx(float(wanted.changes[Condition("brain")].mean), abs=1e-3)
     assert not re.search(r'(src|href)="(?!data:|#)', text)
     assert "Simulator study" in text
+
+
+def with_more_rows(records, number):
+    """Records of a toy board and so many more of each seed of a row, with other sparsities and scores."""
+    draw = random.Random(0)
+    more = []
+    for record in (one for one in records if one.row == "modl/snip/at-init/0.5"):
+        for place in range(number):
+            sparsity = f"0.6{place:03d}"
+            content = with_sparsity(record.to_json(), sparsity)
+            content["trial"]["sparsity"] = sparsity
+            for volume in content["volumes"]:
+                volume["psnr"] += draw.gauss(0, 0.3)
+            more.append(Record.of(with_means(content)))
+    return [*records, *more]
+
+
+def test_a_trial_takes_few_bytes_of_the_page_and_as_long_among_many(swept, tmp_path, monkeypatch):
+    """Ten thousand trials have to fit into 5 MB, of which two are the figures and the library."""
+    path, out = swept
+    records, looked_at = read_records(out), []
+
+    def watched(*part):
+        looked_at.append(part)
+        return leaves(*part)
+
+    monkeypatch.setattr("records.setting.leaves", watched)
+    sizes, looks = [], []
+    for number in (0, 40, 80):
+        board = build_board(with_more_rows(records, number), outline(path), "here")
+        sizes.append(len(page(board, [], [], tmp_path).encode()))
+        looks.append(len(looked_at))
+        looked_at.clear()
+    assert 0 < (sizes[2] - sizes[1]) / 80 < 300
+    assert looks[2] - looks[1] <= 1.1 * (looks[1] - looks[0])
 
 
 def test_a_command_names_what_its_row_needs(swept):
@@ -321,7 +365,7 @@ def test_text_of_records_is_no_code_in_any_output(swept, tmp_path):
     publish(outline(path), tmp_path / "tiny", [folder])
     for name in ("index.html", "leaderboard.md"):
         text = (tmp_path / "tiny" / name).read_text(encoding="utf-8")
-        assert "onerror" in text
+        assert "onerror" in (rows_of(text) if name == "index.html" else text)
         assert "<img src=x" not in text
         assert "<!--<script>" not in text
 

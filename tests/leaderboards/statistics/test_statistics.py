@@ -20,11 +20,11 @@ from leaderboards.statistics.coverage import measure_coverage
 
 
 def ranks_of_scores(scores):
-    def difference(a, b):
-        low, high = two_way(scores[int(a)] - scores[int(b)]).interval()
-        return float(low), float(high)
+    def differences(others, name):
+        low, high = two_way(scores[[int(other) for other in others]] - scores[int(name)]).interval()
+        return list(zip(low, high, strict=True))
 
-    return list(ranks([str(number) for number in range(len(scores))], difference).values())
+    return list(ranks([str(number) for number in range(len(scores))], differences).values())
 
 
 def crossed(seeds, patients, of_seed=1.0, of_patient=1.0, mean=0.0, seed=0, many=()):
@@ -138,7 +138,7 @@ def test_ranks_count_the_rows_that_are_better_beyond_doubt():
     noise = np.random.default_rng(1).normal(scale=0.1, size=(4, 10, 30))
     scores = base + noise + np.array([0.0, 1.0, 1.0, -1.0])[:, None, None]
     assert ranks_of_scores(scores) == [3, 1, 1, 4]
-    assert ranks(["a", "b"], lambda a, b: None) == {"a": 1, "b": 1}
+    assert ranks(["a", "b"], lambda others, name: [None] * len(others)) == {"a": 1, "b": 1}
 
 
 def test_effective_robustness_is_the_distance_from_the_dense_line():
