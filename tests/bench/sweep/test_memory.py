@@ -95,11 +95,11 @@ def test_a_single_run_tries_recomputation_and_gives_the_same_record(tmp_path, mo
     plain = run(toy_plan(tmp_path / "plain"), False, print)
     step, tried = loop.training_step, []
 
-    def crowded(learner, samples, number, counter=None):
+    def crowded(learner, samples, number, watch, counter=None):
         tried.append(learner.model.recompute)
         if number == 5 and not learner.model.recompute:  # of 12, so that it began well
             raise torch.OutOfMemoryError(TOLD)
-        return step(learner, samples, number, counter)
+        return step(learner, samples, number, watch, counter)
 
     monkeypatch.setattr(loop, "training_step", crowded)
     said: list[str] = []
