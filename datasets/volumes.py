@@ -73,6 +73,12 @@ class Volume:
         return tuple(index for index in range(self.slices) if index not in self.empty)
 
     @property
+    def slice_bytes(self) -> int:
+        """Of k-space and target of a slice, in single precision."""
+        rows, columns = self.target_shape
+        return 8 * self.coils * self.rows * self.columns + 4 * rows * columns
+
+    @property
     def anatomy(self) -> str:
         """``knee`` or ``brain``."""
         return self.name.split("/")[0]

@@ -87,6 +87,8 @@ class Preparation(Part):
     virtual_coils: int | None = about("coils after compression, null for all", default=None)
     train_slices: int = about("slices of each training volume; 0 for all", default=0)
     train_total: int = about("slices in training altogether; 0 for all", default=0)
+    validation_slices: int = about("slices of each validation volume; 0 for all", default=0)
+    validation_total: int = about("slices in validation altogether; 0 for all", default=0)
 
 
 class Resolution(Part):

@@ -65,17 +65,14 @@ class VarNet(Architecture):
     sensitivity : SensitivityNetwork
         Estimates coil maps.
     cascades : iterable of Cascade
-    recompute : bool
-        Keep only the coil images of each cascade and compute the rest again in the backward pass.
     """
 
     follows_scale = True
 
-    def __init__(self, sensitivity: SensitivityNetwork, cascades: Iterable[Cascade], recompute: bool = False) -> None:
+    def __init__(self, sensitivity: SensitivityNetwork, cascades: Iterable[Cascade]) -> None:
         super().__init__()
         self.sens_net = sensitivity
         self.cascades = nn.ModuleList(cascades)
-        self.recompute = recompute
 
     def groups(self) -> Mapping[str, nn.Module]:
         """The cascades and the network that estimates coil maps."""
@@ -173,7 +170,6 @@ def _central_run(sampled: Tensor) -> Tensor:
             "pools": 4,
             "sensitivity_channels": 8,
             "sensitivity_pools": 4,
-            "recompute": 1,
         },
     },
 )
@@ -183,7 +179,6 @@ def e2e_varnet(
     pools: int,
     sensitivity_channels: float,
     sensitivity_pools: int,
-    recompute: int = 0,
     residual_sensitivity: int = 0,
 ) -> VarNet:
     """E2E-VarNet: k-space iterates, one U-Net per cascade, learned coil maps, soft data consistency.
@@ -195,8 +190,8 @@ def e2e_varnet(
         Of the U-Net in each cascade: see `NormalisedUNet`.
     sensitivity_channels, sensitivity_pools
         Of the U-Net that estimates coil maps.
-    recompute, residual_sensitivity : int
-        1 for yes: see `VarNet` and `SensitivityNetwork`.
+    residual_sensitivity : int
+        1 for yes: see `SensitivityNetwork`.
     """
     sensitivity = SensitivityNetwork(sensitivity_channels, sensitivity_pools, bool(residual_sensitivity))
-    return VarNet(sensitivity, (Cascade(channels, pools) for _ in range(cascades)), bool(recompute))
+    return VarNet(sensitivity, (Cascade(channels, pools) for _ in range(cascades)))

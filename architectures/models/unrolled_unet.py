@@ -20,18 +20,15 @@ class UnrolledUNet(Architecture):
         Of each U-Net U_k: see `NormalisedUNet`.
     unrolls : int
         Number of iterations.
-    recompute : int
-        1 to compute what happens inside each U-Net again in the backward pass, to save memory.
     """
 
     gives_complex = True
     follows_scale = True
 
-    def __init__(self, channels: float, pools: int, unrolls: int, recompute: int = 0) -> None:
+    def __init__(self, channels: float, pools: int, unrolls: int) -> None:
         super().__init__()
         self.unets = nn.ModuleList(NormalisedUNet(channels, pools) for _ in range(unrolls))
         self.step_sizes = nn.Parameter(torch.ones(unrolls))
-        self.recompute = bool(recompute)
 
     def groups(self) -> Mapping[str, nn.Module]:
         """The U-Nets."""
@@ -75,9 +72,9 @@ class UnrolledUNet(Architecture):
         "toy": {"channels": 4, "pools": 2, "unrolls": 2},
         "demo": {"channels": 8, "pools": 2, "unrolls": 4},
         "mini": {"channels": 8, "pools": 2, "unrolls": 8},
-        "paper": {"channels": 18, "pools": 4, "unrolls": 12, "recompute": 1},
+        "paper": {"channels": 18, "pools": 4, "unrolls": 12},
     },
 )
-def unrolled_unet(channels: float, pools: int, unrolls: int, recompute: int = 0) -> UnrolledUNet:
+def unrolled_unet(channels: float, pools: int, unrolls: int) -> UnrolledUNet:
     """Proximal gradient in image space, one U-Net per iteration, learned step sizes."""
-    return UnrolledUNet(channels, pools, unrolls, recompute)
+    return UnrolledUNet(channels, pools, unrolls)

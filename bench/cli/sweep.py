@@ -28,6 +28,9 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("track", metavar="TRACK", help="name of a track, or the path of a .toml file")
     parser.add_argument("--only", nargs="+", default=[], metavar="ROW", help="rows that match, e.g. 'modl/*/at-init'")
+    parser.add_argument(
+        "--priority", type=whole(Bounds(0, 1000)), metavar="N", help="blocks of the grid up to this one (default: all)"
+    )
     parser.add_argument("--data", metavar="ROOT", help="folder with fastMRI's knee/ and brain/ (default: simulated)")
     parser.add_argument("--annotations", metavar="DIR", help="fastMRI+ tables (default: ROOT/fastmri_plus)")
     parser.add_argument("--records", metavar="DIR", help="records from elsewhere: what they hold counts as done")
@@ -74,7 +77,7 @@ def execute(chosen: argparse.Namespace) -> int:
     device = choose_device(chosen.device).type  # the same for all workers
     given = chosen.track, named, chosen.annotations, device, chosen.out, chosen.loader_workers
     options = SweepOptions(*given).absolute()
-    requests = expand(track, options, chosen.only)
+    requests = expand(track, options, chosen.only, chosen.priority)
     cells = plan_cells(tqdm(requests, desc="planning", unit="trial", leave=False), data)
     finished = Finished(_records(chosen.records))
     out = Path(chosen.out)
@@ -146,6 +149,7 @@ def _dry_run(sweep: "Sweep", workers: int | None) -> Iterator[str]:
     from tqdm import tqdm
 
     from bench.sweep.forecast import forecast
+    from bench.sweep.needs import measure
     from bench.sweep.placement import place
     from bench.sweep.sharing import share
     from bench.sweep.status import duration, summary
@@ -164,7 +168,8 @@ def _dry_run(sweep: "Sweep", workers: int | None) -> Iterator[str]:
     yield f"stages: {shared.stages} of the pending trials, {len(shared.distinct)} when each is computed once"
     yield f"cost in dense trainings: {found.naive:.1f}, shared {found.shared:.1f}: {100 * saved:.0f} % saved"
     device, threads = left[0].workspace.device.type, sweep.track.threads
-    yield f"time on this {device}: about {duration(found.seconds)} of one worker"
+    hours = f" ({found.seconds / 3600:.1f} GPU-hours)" if device == "cuda" else ""
+    yield f"time on this {device}: about {duration(found.seconds)} of one worker{hours}"
     placed = place(sweep.pending, left[0].workspace.device, threads, sweep.plugins, workers)
     slots = len(placed.slots)
     if device == "cuda":
@@ -173,4 +178,5 @@ def _dry_run(sweep: "Sweep", workers: int | None) -> Iterator[str]:
         yield f"with {plural(slots, 'worker')}: about {duration(found.seconds / slots)}"
     if placed.remark:
         yield placed.remark
-    yield f"disk: about {found.gigabytes:.1f} GiB"
+    yield f"memory of a trial: {(placed.needs or measure(sweep.pending, sweep.plugins)).words()}"
+    yield f"disk: about {found.gigabytes:.1f} GiB; read from the data: about {found.read:.1f} GiB"

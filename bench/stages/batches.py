@@ -79,6 +79,11 @@ class TrainingData:
     def __len__(self) -> int:
         return len(self._slices)
 
+    @property
+    def batch_bytes(self) -> float:
+        """What reading a batch takes, on average."""
+        return self._batch_size * sum(volume.slice_bytes for volume, _ in self._slices) / len(self)
+
     def epoch(self, purpose: str) -> int:
         """Number of batches in which every slice is seen once."""
         return len(self._order(purpose, 0))

@@ -1,7 +1,8 @@
 """What stages work with: the network, its data and settings, the machine."""
 
+import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -18,9 +19,13 @@ from bench.stages.losses import TrainingLoss
 from bench.stages.problem import TrainingProblem
 from bench.store.state import State
 from bench.tracks.settings import TrainingSettings
-from datasets.samples import mean_psnr
+from datasets.samples import Samples, mean_psnr
 from pruners import Mask
 from pruners.channels import Channels
+
+Count = Callable[[Architecture, Samples], int]
+META = torch.device("meta")
+"""Where tensors have shapes and no values."""
 
 
 @dataclass(frozen=True)
@@ -142,11 +147,34 @@ class Workspace:
     @cached_property
     def step_macs(self) -> float:
         """Executed multiply–accumulates of one dense training step of the full-width network, mean over an epoch."""
-        model = build(self.architecture, self.size, generator(0, "cost"), variant=self.variant).to(self.device)
+        numbers = self.data.shapes("training")
+        return self._counted(self.data, "training", self._gradient, 1.0) / sum(numbers.values())
+
+    @cached_property
+    def validation_macs(self) -> int:
+        """Multiply–accumulates of one validation; 0 without validation patients."""
+        return self._counted(self.validation, "validation", self._forward, self.width) if self.validation else 0
+
+    def _counted(self, data: TrainingData, purpose: str, count: Count, width: float) -> int:
+        """Sum over an epoch, from a batch of each shape, of which nothing but the shape is used where that will do."""
+        model = build(self.architecture, self.size, generator(0, "cost"), width, self.variant)
         model.recompute = model.recompute or self.recompute
-        loss_of, numbers = TrainingLoss(self.training.loss), self.data.shapes("training")
-        macs = 0
-        for step, batches in numbers.items():
-            samples = self.data.batch(step, device=self.device)
-            macs += batches * gradient_macs(partial(loss_of, model, samples), model)
-        return macs / sum(numbers.values())
+        total = 0
+        for step, batches in data.shapes(purpose).items():
+            samples = data.batch(step, purpose)
+            try:
+                found = count(copy.deepcopy(model).to(META), samples.to(META))
+            except Exception:  # whatever a network asks of values
+                found = count(model.to(self.device), samples.to(self.device))
+            total += batches * found
+        return total
+
+    def _gradient(self, model: Architecture, samples: Samples) -> int:
+        return gradient_macs(partial(TrainingLoss(self.training.loss), model, samples), model)
+
+    @torch.no_grad()
+    def _forward(self, model: Architecture, samples: Samples) -> int:
+        with ConvolutionCounter(model) as counter:
+            TrainingLoss(self.training.loss).image(model, samples)
+        found: int = counter.macs
+        return found

@@ -20,8 +20,9 @@ from pruners.stages import changes_mask, changes_weights
 
 TIMED_STEPS = 3
 SCORING_SHARE = 2.0
-"""Scoring a volume takes about as long again as reconstructing it (metrics on the CPU)."""
+"""Scoring a slice takes about as long again as reconstructing it (metrics on the CPU)."""
 BYTES_PER_WEIGHT = 4
+GIB = 2**30
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,15 @@ class Forecast:
         Of one worker alone: stages that are left, and evaluation.
     gigabytes : float
         Of the store and the outputs.
+    read : float
+        GiB that training and evaluation read from the data.
     """
 
     naive: float
     shared: float
     seconds: float
     gigabytes: float
+    read: float
 
 
 @dataclass(frozen=True)
@@ -53,15 +57,15 @@ class _Network:
     estimator : Estimator
     step_seconds : float
         Of a training step of the full-width network, to which the estimator relates.
-    volume_seconds : float
-        Of reconstructing and scoring a test volume.
+    slice_seconds : float
+        Of reconstructing and scoring a slice.
     weights, mask : int
         Their bytes.
     """
 
     estimator: Estimator
     step_seconds: float
-    volume_seconds: float
+    slice_seconds: float
     weights: int
     mask: int
 
@@ -80,17 +84,19 @@ def forecast(
         The same trials, wrapped to show progress.
     """
     networks: dict[tuple[object, ...], _Network] = {}
+    times: dict[tuple[object, ...], tuple[float, float]] = {}
     starts: dict[str, int] = {}
-    naive = evaluation = outputs = 0.0
+    naive = evaluation = outputs = read = 0.0
     for planned in trials if progress is None else progress:
         kind = _kind(planned)
         if kind not in networks:
-            networks[kind] = _measure(planned)
+            networks[kind] = _measure(planned, times)
         network = networks[kind]
         budget = planned.resolved.budget
         naive += sum(network.estimator.estimate(stage).relative for stage in planned.resolved.stages) / budget
-        volumes = len(planned.test.volumes) + sum(len(shift.test.volumes) for shift in planned.data.shifts)
-        evaluation += network.volume_seconds * volumes
+        for test in (planned.test, *(shift.test for shift in planned.data.shifts)):
+            evaluation += network.slice_seconds * sum(len(test.slices[volume.name]) for volume in test.volumes)
+            read += sum(len(test.slices[volume.name]) * volume.slice_bytes for volume in test.volumes)
         outputs += network.weights + network.mask
         starts[planned.context.key] = network.weights + network.mask
     dense = seconds = 0.0
@@ -102,7 +108,8 @@ def forecast(
         stored += network.weights * changes_weights(stage) + network.mask * changes_mask(stage)
         if not (planned.store / key).is_dir():
             seconds += relative * network.step_seconds
-    return Forecast(naive, dense, seconds + evaluation, (stored + outputs) / 2**30)
+            read += network.estimator.estimate(stage).steps * planned.workspace.data.batch_bytes
+    return Forecast(naive, dense, seconds + evaluation, (stored + outputs) / GIB, read / GIB)
 
 
 def _kind(planned: PlannedTrial) -> tuple[object, ...]:
@@ -112,8 +119,19 @@ def _kind(planned: PlannedTrial) -> tuple[object, ...]:
     return *network, trial.train_on, trial.acceleration
 
 
-def _measure(planned: PlannedTrial) -> _Network:
-    """Time a few steps and one test volume."""
+def _measure(planned: PlannedTrial, times: dict[tuple[object, ...], tuple[float, float]]) -> _Network:
+    """Count, and time what was not timed before: trials that differ in their masks or data share the times."""
+    resolved = planned.resolved
+    network = resolved.trial.arch, resolved.trial.size, resolved.variant, resolved.track.training
+    if network not in times:
+        times[network] = _timed(planned)
+    state = State.of(planned.workspace.initial_model(), groups=planned.workspace.groups)
+    weights = BYTES_PER_WEIGHT * sum(value.numel() for value in state.weights.values())
+    return _Network(Estimator(planned.workspace), *times[network], weights, state.mask.total)
+
+
+def _timed(planned: PlannedTrial) -> tuple[float, float]:
+    """Seconds of a training step and of a test slice."""
     planned.set_numerics()
     workspace, device = replace(planned.workspace, width=1.0), planned.workspace.device
     learner = dense_training(workspace)
@@ -124,15 +142,13 @@ def _measure(planned: PlannedTrial) -> _Network:
             training_step(learner, source.batch(number), number, LossWatch(learner.purpose))
         _wait(device)
 
-    def volume(number: int) -> None:
-        chosen = planned.test.volumes[number % len(planned.test.volumes)]
-        reconstruct_volume({"network": partial(reconstruct, learner.model)}, chosen, planned.test)
+    def one_slice(number: int) -> None:
+        volume = planned.test.volumes[number % len(planned.test.volumes)]
+        method = {"network": partial(reconstruct, learner.model)}
+        reconstruct_volume(method, volume, planned.test.only(volume, 0))
         _wait(device)
 
-    state = State.of(planned.workspace.initial_model(), groups=planned.workspace.groups)
-    weights = BYTES_PER_WEIGHT * sum(value.numel() for value in state.weights.values())
-    evaluation = SCORING_SHARE * _seconds(volume)
-    return _Network(Estimator(planned.workspace), _seconds(step), evaluation, weights, state.mask.total)
+    return _seconds(step), SCORING_SHARE * _seconds(one_slice)
 
 
 def _seconds(run: Callable[[int], None]) -> float:

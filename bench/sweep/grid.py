@@ -48,7 +48,9 @@ class SweepOptions:
         return replace(self, **changed)
 
 
-def expand(track: Track, options: SweepOptions, only: Iterable[str] = ()) -> tuple[Request, ...]:
+def expand(
+    track: Track, options: SweepOptions, only: Iterable[str] = (), priority: int | None = None
+) -> tuple[Request, ...]:
     """All trials, by priority and seed; one that several blocks name stands at its first place.
 
     Parameters
@@ -57,6 +59,8 @@ def expand(track: Track, options: SweepOptions, only: Iterable[str] = ()) -> tup
     options : SweepOptions
     only : iterable of str
         Shell patterns of row names, or of their beginnings up to a ``/``, ``+`` or ``@``.
+    priority : int, optional
+        Only blocks up to this one.
 
     Raises
     ------
@@ -72,10 +76,12 @@ def expand(track: Track, options: SweepOptions, only: Iterable[str] = ()) -> tup
     cells = set()
     blocks = sorted(track.grid, key=lambda block: block.priority)
     turns = sorted(((block.priority, seed, place) for place, block in enumerate(blocks) for seed in range(block.seeds)))
-    for _, seed, place in turns:
+    for of_block, seed, place in turns:
         block = blocks[place]
         for request in _combinations(track, block, seed, options):
             cells.add((row_of(request), request.train_on, request.acceleration))
+            if priority is not None and of_block > priority:
+                continue
             if not patterns or any(matches(row_of(request), pattern) for pattern in patterns):
                 shifts = track.evaluation.shifts if block.shifts else ()
                 known = found.get(request, replace(request, shifts=()))
@@ -86,7 +92,9 @@ def expand(track: Track, options: SweepOptions, only: Iterable[str] = ()) -> tup
                 where = f"trained on {contrast.train_on}, {contrast.acceleration}×"
                 raise RequestError(f"track '{track.name}': the contrast's row '{row}', {where}, is not in its grid")
     if not found:
-        raise RequestError(f"--only {' '.join(patterns)}: matches no row of track '{track.name}'")
+        asked = ["--only", *patterns] if patterns else []
+        asked += [] if priority is None else [f"--priority {priority}"]
+        raise RequestError(f"{' '.join(asked)}: matches no row of track '{track.name}'")
     return tuple(found.values())
 
 

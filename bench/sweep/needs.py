@@ -27,7 +27,7 @@ CONTEXT_BYTES = 700 * 2**20
 """What a process takes on a GPU before it computes anything."""
 HEADROOM = 3
 """Second derivatives, mask searches and evaluation take more than a training step."""
-MIB = 2**20
+MIB, GIB = 2**20, 2**30
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,13 @@ class Needs:
 
     gpu: int
     host: int
+
+    def words(self) -> str:
+        """For people."""
+        if self == ENDED:
+            return "more than there is"
+        gpu = f", {self.gpu / GIB:.1f} GiB of its GPU" if self.gpu else ""
+        return f"about {self.host / GIB:.1f} GiB{gpu}"
 
 
 ENDED = Needs(sys.maxsize, sys.maxsize)

@@ -28,10 +28,13 @@ class Placement:
         For each process the GPU it sees, as ``CUDA_VISIBLE_DEVICES`` names it; None on a CPU.
     remark : str or None
         Why there are not as many as cores and GPUs allow.
+    needs : Needs or None
+        Of the largest trial, where that was measured.
     """
 
     slots: tuple[str | None, ...]
     remark: str | None = None
+    needs: Needs | None = None
 
 
 def available_cores() -> int:
@@ -78,11 +81,11 @@ def _bounded(names: Sequence[str | None], most: int, needs: Needs) -> Placement:
     free = available_bytes()
     holds = max(1, free // needs.host) if free is not None and needs.host else most
     if holds >= most:
-        return Placement(_in_turn(names, most))
+        return Placement(_in_turn(names, most), needs=needs)
     why = f"a trial takes about {needs.host / GIB:.1f} GiB of memory, and {(free or 0) / GIB:.1f} GiB are available"
     if needs == ENDED:
         why = "the process that measured a training step was ended (memory?)"
-    return Placement(_in_turn(names, holds), f"{plural(holds, 'worker')} instead of {most}: {why}")
+    return Placement(_in_turn(names, holds), f"{plural(holds, 'worker')} instead of {most}: {why}", needs)
 
 
 def _in_turn(names: Sequence[str | None], workers: int) -> tuple[str | None, ...]:

@@ -36,6 +36,8 @@ class DataSettings:
         At most so many central slices of each training volume; 0 for all.
     train_total : int
         At most so many slices altogether, of volumes in the order of the hash of their names; 0 for all.
+    validation_slices, validation_total : int
+        The same of the validation patients.
     """
 
     pattern: str = "random"
@@ -43,6 +45,8 @@ class DataSettings:
     crop_readout: bool = True
     train_slices: int = 0
     train_total: int = 0
+    validation_slices: int = 0
+    validation_total: int = 0
 
 
 @dataclass(frozen=True)

@@ -97,8 +97,7 @@ class Estimator:
     def _validation(self) -> float:
         key = "validation", ()
         if key not in self._scorings:
-            found = self._workspace.validate(self._workspace.initial_model().to(self._workspace.device))
-            self._scorings[key] = found.macs / self._workspace.step_macs if found else 0.0
+            self._scorings[key] = self._workspace.validation_macs / self._workspace.step_macs
         return self._scorings[key]
 
     def _scoring(self, score: str, options: tuple[tuple[str, object], ...]) -> float:

@@ -122,8 +122,10 @@ class TrialData:
         return self._batches(self.training.training, resolved, Most(data.train_slices, data.train_total))
 
     def validation_batches(self, resolved: Resolved) -> TrainingData | None:
-        """Of all slices of the validation patients, if there are any."""
-        return self._batches(self.training.validation, resolved, Most()) if self.training.validation else None
+        """Of the validation patients, if there are any."""
+        data = resolved.track.data
+        most = Most(data.validation_slices, data.validation_total)
+        return self._batches(self.training.validation, resolved, most) if self.training.validation else None
 
     def _batches(self, volumes: Sequence[Volume], resolved: Resolved, most: Most) -> TrainingData:
         training, seed = resolved.track.training, resolved.trial.seed

@@ -33,6 +33,8 @@ from pruners.paths import last_convolutions
 from registries import RequestError, suite
 from registries.hashing import content_key
 
+CAPS = ("validation_slices", "validation_total")
+"""They stand in keys where a track has them."""
 LOADER_WORKERS = 4
 """Per GPU; `speed loader` measures what more would bring."""
 
@@ -193,6 +195,7 @@ def _context(resolved: Resolved, data: TrialData, workspace: Workspace) -> Conte
             "undersampling": preparation.undersampling.to_json(),
             "train_slices": track.data.train_slices,
             "train_total": track.data.train_total,
+            **{name: value for name in CAPS if (value := getattr(track.data, name))},
         },
         training=asdict(workspace.training),
         groups=workspace.groups,

@@ -74,3 +74,18 @@ def test_a_step_of_modl_takes_fewer_operations(arch):
             model(kspace * mask, mask, maps).square().sum().backward()
         numbers.append(number.all)
     assert numbers[1] < 0.8 * numbers[0]
+
+
+def test_it_may_be_recomputed():
+    """Bit for bit the same, since what it keeps is what autograd would let go."""
+    draw = torch.Generator().manual_seed(0)
+    kspace, maps = torch.randn(2, 1, 3, 32, 32, dtype=torch.complex64, generator=draw)
+    mask = torch.rand(1, 1, 1, 32, generator=draw) > 0.5
+    found = []
+    for recompute in (False, True):
+        model = build("modl", "toy", torch.Generator().manual_seed(0))
+        model.recompute = recompute
+        with few_launches_on("cpu"):
+            model(kspace * mask, mask, maps).square().sum().backward()
+        found.append([parameter.grad for parameter in model.parameters()])
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))

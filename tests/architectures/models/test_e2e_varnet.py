@@ -83,7 +83,8 @@ def test_recomputing_changes_nothing_but_memory(name, factor):
     for recompute in (0, 1):
         entry = architectures.get(name)
         torch.manual_seed(0)
-        model = entry.construct(**entry.sizes["toy"], recompute=recompute)
+        model = entry.construct(**entry.sizes["toy"])
+        model.recompute = bool(recompute)
         weights = {n: (factor * part.weight).detach().requires_grad_() for n, part in model.prunable().items()}
         image = functional_call(model, weights, sample)
         results.append((image, torch.autograd.grad(image.square().sum(), list(weights.values()))))

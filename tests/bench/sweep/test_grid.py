@@ -228,3 +228,23 @@ def test_a_trial_that_was_broken_off_comes_first_again_and_known_stages_hold_up_
     assert [queue.next(), queue.next()] == [0, 1]
     queue.again(1)
     assert queue.next() == 1
+
+
+def test_blocks_up_to_a_priority(tmp_path):
+    later = (
+        GRID
+        + """
+[[grid]]
+architectures = ["modl"]
+sizes = ["toy"]
+pruners = ["random"]
+timings = ["after"]
+priority = 1
+"""
+    )
+    path = write_track(tmp_path, later)
+    track = load_track(path)
+    everything, first = (expand(track, SweepOptions(str(path)), (), most) for most in (None, 0))
+    assert {str(row_of(request)) for request in set(everything) - set(first)} == {"modl/random/after/0.9"}
+    with pytest.raises(RequestError, match="--only modl/random --priority 0: matches no row"):
+        expand(track, SweepOptions(str(path)), ["modl/random"], 0)
