@@ -70,6 +70,13 @@ class NormalOperator:
         result: Tensor = _SenseNormal.apply(image, self.maps, self.conjugate_maps, self.shifted_mask, self.axes)
         return result
 
+    def of_every_coil(self, image: Tensor) -> Tensor:
+        """The same from an image ``(B, 1, H, W)``, without derivatives: what each coil sees is sampled and combined."""
+        kspace = torch.fft.fftn(self.maps * image, dim=self.axes, norm="ortho").mul_(self.shifted_mask)
+        coil_images = torch.fft.ifftn(kspace, dim=self.axes, norm="ortho")
+        result: Tensor = coil_images.mul_(self.conjugate_maps).sum(1)
+        return result
+
 
 def shift_mask(mask: Tensor, dtype: torch.dtype) -> tuple[Tensor, tuple[int, ...]]:
     """A sampling mask with the zero frequency first, and the axes along which it changes."""
@@ -109,10 +116,7 @@ class _SenseNormal(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(maps, conjugate_maps, shifted_mask)
         ctx.axes = axes
-        kspace = torch.fft.fftn(maps * image.unsqueeze(1), dim=axes, norm="ortho").mul_(shifted_mask)
-        coil_images = torch.fft.ifftn(kspace, dim=axes, norm="ortho")
-        result: Tensor = coil_images.mul_(conjugate_maps).sum(1)
-        return result
+        return NormalOperator(maps, conjugate_maps, shifted_mask, axes).of_every_coil(image.unsqueeze(1))
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:

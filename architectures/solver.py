@@ -50,7 +50,9 @@ class _System:
     shape: torch.Size
 
     def __call__(self, vector: Tensor) -> Tensor:
-        return torch.addcmul(as_vector(self.normal(self.as_image(vector))), vector, self.weight)
+        rows, columns = self.shape[1:]
+        image = torch.view_as_complex(vector.view(-1, 1, rows, columns, 2))
+        return torch.addcmul(as_vector(self.normal.of_every_coil(image)), vector, self.weight)
 
     def as_image(self, vector: Tensor) -> Tensor:
         """Complex ``(B, H, W)``."""
@@ -146,7 +148,10 @@ def _step_by_step(
 ) -> tuple[Tensor | None, ...]:
     """The same derivatives by autograd, which can differentiate them again."""
     with torch.enable_grad():
-        right, start, weight = (part if part.requires_grad else part.detach().requires_grad_() for part in inputs)
+        # views, so that the derivatives end here: right and start depend on λ and on each other
+        right, start, weight = (
+            part.view_as(part) if part.requires_grad else part.detach().requires_grad_() for part in inputs
+        )
         solution = _one_by_one(normal, weight, right, start, iterations)
         return torch.autograd.grad(solution, (right, start, weight), gradient, create_graph=True)
 
@@ -156,21 +161,22 @@ def _backward(system: _System, steps: list[_Step], start: Tensor, of_solution: T
     zero = of_solution.new_zeros(())
     of_weight = torch.zeros_like(of_solution)  # summed over its last axis in the end
     of_residual, of_direction = torch.zeros_like(of_solution), torch.zeros_like(of_solution)
-    of_energy = zero
-    for step in reversed(steps):
+    of_energy = by_energy = zero
+    for place, step in enumerate(reversed(steps)):
         # direction' = residual' + turn direction, turn = energy' / energy, energy' = ‖residual'‖²
-        by_energy = torch.where(step.solved, zero, _inner(step.direction, of_direction) / step.energy)
-        of_residual = torch.addcmul(of_residual + of_direction, of_energy + by_energy, step.residual, value=2)
+        if place:  # nothing follows from the last of them
+            by_energy = torch.where(step.solved, zero, _inner(step.direction, of_direction) / step.energy)
+            of_residual = torch.addcmul(of_residual + of_direction, of_energy + by_energy, step.residual, value=2)
         # solution' = solution + length direction, residual' = residual − length applied, length = energy / curvature
         of_length = _inner(step.direction, of_solution) - _inner(step.applied, of_residual)
         by_curvature = torch.where(step.solved, zero, of_length / step.curvature)
         of_energy = torch.addcmul(by_curvature, by_energy, step.turn, value=-1)
         of_curvature = by_curvature * step.length
         # applied = (AᴴA + λ) direction, curvature = ⟨direction, applied⟩
-        of_applied = -torch.addcmul(step.length * of_residual, of_curvature, step.direction)
+        minus_applied = torch.addcmul(step.length * of_residual, of_curvature, step.direction)
         of_direction = torch.addcmul(step.turn * of_direction, step.length, of_solution)
-        of_direction = torch.addcmul(of_direction, of_curvature, step.applied, value=-1) + system(of_applied)
-        of_weight = torch.addcmul(of_weight, of_applied, step.direction)
+        of_direction = torch.addcmul(of_direction, of_curvature, step.applied, value=-1) - system(minus_applied)
+        of_weight = torch.addcmul(of_weight, minus_applied, step.direction, value=-1)
     # direction = residual = right − (AᴴA + λ) start, energy = ‖residual‖²
     first = steps[0].direction
     of_right = torch.addcmul(of_residual + of_direction, of_energy, first, value=2)

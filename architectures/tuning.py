@@ -43,10 +43,16 @@ def use_compilation_(model: Architecture) -> None:
         module.compile()
 
 
+def use_recomputation_(model: Architecture) -> None:
+    """Keep little for the backward pass, in place: see `architectures.recompute`."""
+    model.recompute = True
+
+
 VARIANTS: Mapping[str, Callable[[Architecture], None]] = {
     "bf16": use_bfloat16_,
     "channels-last": use_channels_last_,
     "compiled": use_compilation_,
+    "recomputing": use_recomputation_,
 }
 
 

@@ -108,10 +108,11 @@ def inspect_root(
         known, complete = _read(path)
         files = _files(root, folders)
         others = [volume for name, volume in known.items() if _folder(name) not in folders]
+        earlier = {name: volume for name, volume in known.items() if name in files}
         found: dict[str, Volume | DataError] = {}
 
         def keep(done: Collection[str]) -> None:
-            volumes = [one for one in found.values() if isinstance(one, Volume)]
+            volumes = [one for one in {**earlier, **found}.values() if isinstance(one, Volume)]
             _write(path, sorted([*others, *volumes], key=lambda volume: volume.name), done)
 
         try:

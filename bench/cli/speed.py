@@ -25,7 +25,7 @@ COUNTS = {
     "runs": whole(Bounds(1, 1_000_000)),
     "threads": UP_TO_1024,
 }
-ACTIONS = (NETWORKS, "channels", "pruners", "architectures", "loader", "packing")
+ACTIONS = (NETWORKS, "channels", "pruners", "architectures", "operators", "loader", "packing")
 
 
 def completed(words: Sequence[str]) -> list[str]:
@@ -47,6 +47,10 @@ def add(commands: Any) -> None:
     _add_channels(actions)
     _add_pruners(actions)
     _add_architectures(actions)
+    operators = actions.add_parser("operators", help="operations that torch dispatches in a training step")
+    operators.add_argument("--arch", nargs="+", default=[], metavar="A", help="architectures (default all)")
+    operators.add_argument("--size", default="paper", metavar="SIZE", help="of the networks (default paper)")
+    operators.set_defaults(execute=execute_operators)
     _add_loader(actions)
     packing = actions.add_parser("packing", help="trials per minute with several workers side by side")
     packing.add_argument("track", nargs="?", default="toy", metavar="TRACK", help="a short one (default toy)")
@@ -133,7 +137,11 @@ def _add_device(parser: Any) -> None:
 
 def _add_variants(parser: Any) -> None:
     parser.add_argument(
-        "--variants", nargs="+", default=[], metavar="V", help="measure so, too: bf16, channels-last, compiled"
+        "--variants",
+        nargs="+",
+        default=[],
+        metavar="V",
+        help="measure so, too: bf16, channels-last, compiled, recomputing",
     )
 
 
@@ -195,6 +203,17 @@ def execute_loader(chosen: argparse.Namespace) -> int:
     loading = Loading(chosen.track, chosen.data, chosen.train_on, device, chosen.batches, chosen.threads)
     for line in loader_table(loading, tuple(dict.fromkeys(chosen.workers))):
         print(line, flush=True)
+    return 0
+
+
+def execute_operators(chosen: argparse.Namespace) -> int:
+    """Count operations."""
+    from architectures import architectures
+    from bench.speed.operators import operators_table
+
+    for name in chosen.arch or architectures.names():
+        architectures.get(name).arguments(chosen.size)
+    print("\n".join(operators_table(chosen.arch, chosen.size)))
     return 0
 
 

@@ -44,4 +44,6 @@ def set_numerics(threads: int, device: torch.device = CPU, precision: str = "flo
     torch.set_num_threads(threads)
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == TF32
+    # nothing reads what was never written, and to fill it takes time
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.set_deterministic_debug_mode("error" if device.type == "cuda" else "default")

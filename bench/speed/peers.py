@@ -2,14 +2,13 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from architectures import Architecture, architectures
-from architectures.contract import build_entry
+from architectures import Architecture, architectures, build
 from architectures.models.modl import MoDL
 from architectures.tuning import VARIANTS
 from bench.machine.numerics import set_numerics
@@ -18,7 +17,6 @@ from bench.speed.inputs import Shape, noise
 from bench.speed.timing import device_name, interleaved_times, median_ratio, peak_memory_mb
 from registries.text import aligned, plural
 
-RECOMPUTING = "recomputing"
 PEERS = {"modl": "deepinv MoDL", "e2e-varnet": "fastMRI VarNet"}
 """Entry → the peer that computes the same: equal denoiser, unrolls, conjugate-gradient steps, output."""
 
@@ -32,7 +30,7 @@ class Network:
     entry : str
         Architecture.
     variant : str
-        One of `VARIANTS`, ``recomputing``, or empty for the plain network.
+        One of `VARIANTS`, or empty for the plain network.
     peer : bool
         The peer of the entry instead.
     """
@@ -108,8 +106,6 @@ def measure(case: Case, runs: int, variants: Sequence[str] = ()) -> Iterator[str
 def _networks(case: Case, variants: Sequence[str]) -> Iterator[Network]:
     for name in architectures.names():
         yield Network(name)
-        if architectures.get(name).arguments(case.size).get("recompute"):
-            yield Network(name, RECOMPUTING)
         yield from (Network(name, variant) for variant in variants)
     yield from (Network(name, peer=True) for name in PEERS)
 
@@ -153,11 +149,7 @@ def _forward(case: Case, network: Network) -> Callable[[], Tensor]:
 
 
 def _model(case: Case, network: Network) -> Architecture:
-    entry = architectures.get(network.entry)
-    arguments = dict(entry.arguments(case.size))
-    if "recompute" in arguments:  # peers do not: only what is said to recompute does
-        arguments["recompute"] = int(network.variant == RECOMPUTING)
-    return build_entry(replace(entry, sizes={case.size: arguments}), case.size, generator(0, "speed", network.entry))
+    return build(network.entry, case.size, generator(0, "speed", network.entry))
 
 
 class _Residual(nn.Module):

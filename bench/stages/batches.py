@@ -1,7 +1,7 @@
 """Training batches as a pure function of (seed, purpose, step)."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -190,7 +190,7 @@ class BatchSource:
         """That of a step."""
         return self.data.batch(step, self.purpose, self.device)
 
-    def batches(self, number: int, first: int = 0) -> Iterator[Samples]:
+    def batches(self, number: int, first: int = 0) -> Generator[Samples, None, None]:
         """So many, the next ones being read meanwhile."""
         steps = range(first, first + number)
         if self.device.type == "cpu":

@@ -4,7 +4,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -94,8 +94,11 @@ def optimise(learner: Learner, steps: tuple[int, int], source: BatchSource, prog
     begun = saved = time.monotonic()
     pause = CHECKPOINT_SECONDS if progress.pause is None else progress.pause
     watch = LossWatch(learner.purpose, 1 if source.device.type == "cpu" else UNREAD_LOSSES)
-    with tqdm(total=stop - start, initial=first - start, desc=learner.purpose, unit="step", leave=False) as bar:
-        for step, samples in enumerate(source.batches(stop - first, first), first):
+    with (
+        tqdm(total=stop - start, initial=first - start, desc=learner.purpose, unit="step", leave=False) as bar,
+        closing(source.batches(stop - first, first)) as batches,
+    ):
+        for step, samples in enumerate(batches, first):
             shape = samples.kspace.shape
             counter = None if shape in macs_by_shape else ConvolutionCounter(learner.model)
             more = training_step(learner, samples, step, watch, counter)

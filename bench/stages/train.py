@@ -147,8 +147,10 @@ class WeightTraining:
 
     @torch.no_grad()
     def _mask_weights(self) -> None:
-        weights: list[Tensor] = [self._weights[name] for name in self._factors]
-        if weights:
+        if not few_launches(self.mask.device):
+            self.mask.apply_(self._weights)
+        elif self._factors:
+            weights: list[Tensor] = [self._weights[name] for name in self._factors]
             torch._foreach_mul_(weights, list(self._factors.values()))
             torch._foreach_add_(weights, 0.0)  # no negative zeros
 

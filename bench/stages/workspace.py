@@ -120,7 +120,7 @@ class Workspace:
         return BatchSource(data, purpose, self.device, self.loader_workers)
 
     def validate(self, model: Architecture) -> Validation | None:
-        """Scores on all slices of the validation patients, always with the same sampling masks; None without any."""
+        """Scores on the slices of the validation patients, always with the same sampling masks; None without any."""
         if self.validation is None:
             return None
         return self._scored(model, self.validation, self.validation.epoch("validation"))
@@ -164,7 +164,7 @@ class Workspace:
             samples = data.batch(step, purpose)
             try:
                 found = count(copy.deepcopy(model).to(META), samples.to(META))
-            except Exception:  # whatever a network asks of values
+            except (NotImplementedError, RuntimeError):  # a network that asks for values
                 found = count(model.to(self.device), samples.to(self.device))
             total += batches * found
         return total

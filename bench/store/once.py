@@ -1,9 +1,10 @@
 """A value that several processes need is computed by one of them, while the others wait for it."""
 
 import fcntl
+import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,8 @@ def _held(path: Path) -> Iterator[None]:
         while not _locked(stream.fileno()):
             signals.check()
             time.sleep(PAUSE)
+        with suppress(OSError):
+            os.utime(path)  # it is no leftover
         yield
     path.unlink(missing_ok=True)  # who waits for it finds the value all the same
 

@@ -87,7 +87,7 @@ class Store:
             self._set_aside(folder, str(error))
             return None
         for path in (folder, *(file.path for file in files)):
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, PermissionError):  # somebody else's
                 os.utime(path)  # when it was last of use
         return state, replace(cost, reused=True)
 
@@ -151,7 +151,8 @@ class Store:
         sha256 = hashlib.sha256(content).hexdigest()
         path = self.folder / f"{sha256}{TENSORS}"
         try:
-            os.utime(path)  # from now on it is not removed as unused
+            with suppress(PermissionError):  # somebody else's
+                os.utime(path)  # from now on it is not removed as unused
             known = file_hash(path) == sha256
         except FileNotFoundError:
             known = False

@@ -64,6 +64,9 @@ class LocalExecutor:
         for gpu, waiting in list(self._alone.items()):
             if waiting and not self._busy(gpu):
                 self._alone[gpu] = None
+                for slot, other in enumerate(self._slots):  # idle processes hold memory of it, too
+                    if other == gpu:
+                        self._replace(slot)
                 self._begin(self._slots.index(gpu), *waiting)
 
     def _begin(self, slot: int, number: int, task: Task) -> None:

@@ -13,6 +13,7 @@ from functools import partial
 import torch
 
 from bench.evaluation.scoring import reconstruct_volume
+from bench.machine.faults import GpuMemoryError, raise_if_gpu_is_full
 from bench.machine.gpus import enter
 from bench.machine.memory import STATUS, forget_peak, resident_mb
 from bench.networks.reconstruct import reconstruct
@@ -114,8 +115,11 @@ def _step_bytes(planned: PlannedTrial) -> int:
         with suppress(DivergedError):  # it took its memory all the same
             training_step(learner, workspace.source(learner.purpose).batch(0), 0, LossWatch(learner.purpose))
         reconstruct_volume({"network": partial(reconstruct, learner.model)}, planned.test.volumes[0], planned.test)
-    except torch.OutOfMemoryError:  # such a trial has to be alone
-        return sys.maxsize
+    except Exception as error:
+        with suppress(GpuMemoryError):
+            raise_if_gpu_is_full(error)
+            raise
+        return sys.maxsize  # such a trial has to be alone
     return torch.cuda.max_memory_reserved(device) if device.type == "cuda" else 0
 
 

@@ -72,7 +72,7 @@ def place(
         return Placement(_in_turn(names, 1))
     needs = measure(cells, plugins)
     if gpus:
-        most = max(1, min(most, MOST_PER_GPU, min(gpu.free for gpu in gpus) // needs.gpu))
+        most = max(1, min(most, MOST_PER_GPU, min(gpu.free for gpu in gpus) // max(1, needs.gpu)))
     return _bounded(names, most * len(names), needs)
 
 

@@ -18,7 +18,7 @@ from bench.trials.request import Resolved
 from datasets.annotations import Annotations, read_annotations
 from datasets.annotations_report import check_match
 from datasets.coil_maps import CoilMaps
-from datasets.manifest import Manifest, identity_of, open_manifest
+from datasets.manifest import EVERYTHING, Manifest, identity_of, open_manifest
 from datasets.roots import DataRoot, find_root, left_out
 from datasets.samples import Preparation
 from datasets.shifts import Trained
@@ -43,11 +43,14 @@ class OpenData:
     root : DataRoot
     manifest : Manifest
     annotations : Annotations or None
+    shared : frozenset of str
+        Folders that all trials of the track have in common: their volumes are the data that a record names.
     """
 
     root: DataRoot
     manifest: Manifest
     annotations: Annotations | None
+    shared: frozenset[str] = EVERYTHING
     _chosen: "dict[_Choice, TrialData]" = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
@@ -64,7 +67,7 @@ class OpenData:
 def open_data(track: Track, data: str | None, annotations: str | None, train_on: Iterable[str] = ()) -> OpenData:
     """Open the data of a track: what the user named, or what the track simulates.
 
-    Only folders that a trial of the track needs are looked into, the same for all of its trials.
+    Only folders that a trial of the track needs are looked into.
 
     Parameters
     ----------
@@ -80,13 +83,14 @@ def open_data(track: Track, data: str | None, annotations: str | None, train_on:
     """
     folder = Path(annotations) if annotations else None
     root = find_root(data, folder) or embedded_root(track.simulated(), folder)
-    trained = {name for grid in track.grid for name in grid.train_on} | set(train_on)
+    trained = {name for grid in track.grid for name in grid.train_on}
     needed = (*map(folders_of, trained), *(splits.get(name).folders for name in track.evaluation.splits))
-    manifest = open_manifest(root, frozenset().union(*needed))
+    shared = frozenset[str]().union(*needed)
+    manifest = open_manifest(root, shared.union(*map(folders_of, train_on)))
     found = read_annotations(root.annotations) if root.annotations else None
     if found:
         check_match(found, manifest)
-    return OpenData(root, manifest, found)
+    return OpenData(root, manifest, found, shared)
 
 
 @dataclass(frozen=True)
@@ -181,7 +185,7 @@ def _choose(choice: _Choice, opened: OpenData) -> TrialData:
     names = [volume.name for volume in training.training]
     summary = Data(
         kind="simulated" if simulated else "real",
-        identity=simulated or identity_of(manifest.volumes),
+        identity=simulated or identity_of([v for v in manifest.volumes if v.name.rpartition("/")[0] in opened.shared]),
         training=_amount(training.training),
         validation=_amount(training.validation),
         test={name: _amount(part) for name, part in chosen.items()},

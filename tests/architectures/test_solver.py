@@ -89,3 +89,22 @@ def test_it_may_be_recomputed():
             model(kspace * mask, mask, maps).square().sum().backward()
         found.append([parameter.grad for parameter in model.parameters()])
     assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize("arch", ["modl", "modl-unet"])
+def test_a_whole_network_has_the_same_derivatives_of_second_order(arch):
+    """Where right-hand side and start depend on the same weights, nothing may count twice."""
+    draw = torch.Generator().manual_seed(0)
+    kspace, maps = torch.randn(2, 1, 3, 32, 32, dtype=torch.complex128, generator=draw)
+    mask = torch.rand(1, 1, 1, 32, generator=draw) > 0.5
+    found = []
+    for kinds in ([], ["cpu"]):
+        model = build(arch, "toy", torch.Generator().manual_seed(0)).double()
+        parameters = list(model.parameters())
+        with few_launches_on(*kinds):
+            loss = model(kspace * mask, mask, maps).square().mean()
+            first = torch.autograd.grad(loss, parameters, create_graph=True)
+            second = torch.autograd.grad(torch.stack([part.square().sum() for part in first]).sum(), parameters)
+        found.append([*(part.detach() for part in first), *second])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-9)

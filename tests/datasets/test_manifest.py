@@ -118,3 +118,24 @@ def test_of_several_processes_one_inspects(tmp_path):
     said = [process.communicate(timeout=120)[0].split() for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0]
     assert sorted(name for names in said for name in names) == [f"knee/multicoil_train/{n}.h5" for n in range(4)]
+
+
+def test_a_manifest_that_is_extended_keeps_what_it_knew_through_an_interruption(tmp_path, inspected, monkeypatch):
+    root = make_both(tmp_path)
+    open_manifest(root, frozenset({"knee/multicoil_val"}))
+    inspected.clear()
+
+    def interrupted(path, name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("datasets.manifest.inspect_volume", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        open_manifest(root)
+
+    def inspect(path, name):
+        inspected.append(name)
+        return inspect_volume(path, name)
+
+    monkeypatch.setattr("datasets.manifest.inspect_volume", inspect)
+    open_manifest(root)
+    assert sorted(inspected) == ["brain/multicoil_val/c.h5", "knee/multicoil_train/a.h5"]
