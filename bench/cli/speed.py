@@ -25,7 +25,7 @@ COUNTS = {
     "runs": whole(Bounds(1, 1_000_000)),
     "threads": UP_TO_1024,
 }
-ACTIONS = (NETWORKS, "channels", "pruners", "architectures", "operators", "loader", "packing")
+ACTIONS = (NETWORKS, "channels", "pruners", "architectures", "operators", "loader", "growth", "packing")
 
 
 def completed(words: Sequence[str]) -> list[str]:
@@ -52,6 +52,7 @@ def add(commands: Any) -> None:
     operators.add_argument("--size", default="paper", metavar="SIZE", help="of the networks (default paper)")
     operators.set_defaults(execute=execute_operators)
     _add_loader(actions)
+    _add_growth(actions)
     packing = actions.add_parser("packing", help="trials per minute with several workers side by side")
     packing.add_argument("track", nargs="?", default="toy", metavar="TRACK", help="a short one (default toy)")
     packing.add_argument(
@@ -124,6 +125,20 @@ def _add_loader(actions: Any) -> None:
     parser.add_argument("--threads", type=COUNTS["threads"], default=1, metavar="N", help="of the main thread (1)")
     _add_device(parser)
     parser.set_defaults(execute=execute_loader)
+
+
+def _add_growth(actions: Any) -> None:
+    parser = actions.add_parser("growth", help="time and memory of evaluation against slices and volumes")
+    parser.add_argument("--data", metavar="ROOT", help="folder with fastMRI's knee/ and brain/")
+    parser.add_argument("--track", default="fastmri-knee", metavar="T", help="how they are prepared (fastmri-knee)")
+    parser.add_argument("--arch", default="modl", metavar="A", help="architecture (default modl)")
+    parser.add_argument("--size", default="toy", metavar="SIZE", help="of the network (default toy)")
+    for name, counts in (("slices", [4, 8, 16, 30]), ("volumes", [1, 2, 4])):
+        words = " ".join(map(str, counts))
+        parser.add_argument(
+            f"--{name}", nargs="+", type=UP_TO_1024, default=counts, metavar="N", help=f"default {words}"
+        )
+    parser.set_defaults(execute=execute_growth)
 
 
 def _add_counts(parser: Any, counts: Sequence[tuple[str, int]]) -> None:
@@ -214,6 +229,18 @@ def execute_operators(chosen: argparse.Namespace) -> int:
     for name in chosen.arch or architectures.names():
         architectures.get(name).arguments(chosen.size)
     print("\n".join(operators_table(chosen.arch, chosen.size)))
+    return 0
+
+
+def execute_growth(chosen: argparse.Namespace) -> int:
+    """Measure how evaluation grows."""
+    from bench.speed.growth import Growing, growth_table
+    from bench.tracks.track import find_track
+    from bench.trials.data import open_data
+
+    open_data(find_track(chosen.track), chosen.data, None)  # what is wrong is said here
+    growing = Growing(chosen.track, chosen.arch, chosen.size, chosen.data)
+    print("\n".join(growth_table(growing, chosen.slices, chosen.volumes)))
     return 0
 
 

@@ -24,3 +24,10 @@ def test_operators_are_fewer_where_a_gpu_waits_for_them(arch, capsys):
     assert main(["speed", "operators", "--arch", arch, "--size", "toy"]) == 0
     (row,) = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith(arch)]
     assert int(row[1]) > int(row[2]) > 100
+
+
+def test_growth_is_measured_in_slices_and_volumes(capsys):
+    assert main(["speed", "growth", "--track", "toy", "--slices", "1", "2", "--volumes", "2"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[2:]]
+    assert [row[:2] for row in rows] == [["1", "1"], ["1", "2"], ["2", "1"]]
+    assert all(float(row[-1]) >= float(row[-2]) > 0 for row in rows)
