@@ -107,11 +107,15 @@ def slices_of(volume: Volume, data: TestData) -> Iterator[TestSlices]:
     chosen, seed, preparation = data.slices[volume.name], seed_of_file(volume.file_name), data.preparation
     noise = noise_of(volume, len(chosen), preparation, seed)
     for first in range(0, len(chosen), SLICES_AT_ONCE):
-        read, target = read_slices(volume, chosen[first : first + SLICES_AT_ONCE])
-        kspace = torch.from_numpy(read).to(data.device)
-        shown = torch.from_numpy(target).to(data.device)
-        samples = prepare(volume, (kspace, shown), preparation, seed, noise=noise)
-        yield TestSlices(samples, target, partial(fully_sampled, volume, kspace, samples, preparation))
+        yield _ready(volume, chosen[first : first + SLICES_AT_ONCE], data, noise)
+
+
+def _ready(volume: Volume, chosen: Sequence[int], data: TestData, noise: Iterator[Tensor]) -> TestSlices:
+    read, target = read_slices(volume, chosen)
+    kspace, shown = torch.from_numpy(read).to(data.device), torch.from_numpy(target).to(data.device)
+    seed, preparation = seed_of_file(volume.file_name), data.preparation
+    samples = prepare(volume, (kspace, shown), preparation, seed, noise=noise)
+    return TestSlices(samples, target, partial(fully_sampled, volume, kspace, samples, preparation))
 
 
 @torch.no_grad()
@@ -138,6 +142,7 @@ def reconstruct_volume(
         for given, samples in inputs:
             for name, reconstruct in given.items():
                 parts[name].append((reconstruct(samples) * samples.scale[:, None, None]).cpu())
+        del few, inputs, given, samples  # before the next ones are read
     target, images = torch.cat(targets), {name: torch.cat(images) for name, images in parts.items()}
     cropped = {name: crop_to_target(image, target) for name, image in images.items()}
     truth = next(iter(cropped.values()))[1]
