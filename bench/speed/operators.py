@@ -7,6 +7,7 @@ import torch
 from architectures import architectures, build
 from architectures.contract import ALL_GROUPS, Variant
 from architectures.launches import few_launches_on
+from bench.machine.numerics import set_numerics
 from bench.machine.operators import dispatched
 from bench.machine.randomness import generator
 from bench.speed.inputs import Shape, noise
@@ -38,6 +39,7 @@ def operators_table(names: Sequence[str], size: str) -> Iterator[str]:
         Of architectures.
     size : str
     """
+    set_numerics(1)  # threads would wait for each other between small operations
     rows = [["network", "", "one by one", "few and large", "fewer"]]
     for name in names or architectures.names():
         many, few = _of_a_step(name, size, []), _of_a_step(name, size, ["cpu"])
