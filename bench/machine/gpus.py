@@ -85,6 +85,12 @@ def enter(device: torch.device) -> None:
         torch.cuda.init()  # type: ignore[no-untyped-call]
 
 
+def wait(device: torch.device) -> None:
+    """Until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def counting_device(device: torch.device) -> torch.device:
     """Where operations are counted, whose number is the same everywhere: on the CPU, unless there is a context."""
     return device if _has_context() else torch.device("cpu")

@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from architectures import Architecture
 from architectures.recompute import recomputing
+from bench.machine.gpus import wait
 from pruners import Mask
 
 LATENCY_RUNS = 5
@@ -107,17 +108,12 @@ def median_latency_ms(run: Callable[[], Tensor], device: torch.device) -> float:
     run()
     times = []
     for _ in range(LATENCY_RUNS):
-        _wait(device)
+        wait(device)
         begun = time.perf_counter()
         run()
-        _wait(device)
+        wait(device)
         times.append(1000 * (time.perf_counter() - begun))
     return statistics.median(times)
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def gradient_macs(loss: Callable[[], Tensor], model: Architecture | None = None) -> int:

@@ -1,7 +1,6 @@
 """How many operations torch dispatches: on a GPU each is launched by the host, which small ones keep waiting."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -26,10 +25,3 @@ class Operators(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Count one and carry it out."""
         self.all += 1
         return function(*arguments, **(named or {}))
-
-
-@contextmanager
-def dispatched() -> Iterator[Operators]:
-    """Count the operations of a block."""
-    with Operators() as counter:
-        yield counter

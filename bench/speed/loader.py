@@ -1,14 +1,12 @@
 """Training slices per second, from the files to the device, against the threads that read ahead."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
-from typing import Any
-
-import torch
 
 from bench.machine.ahead import ahead
+from bench.machine.gpus import wait
 from bench.machine.numerics import set_numerics
 from bench.stages.batches import BatchSource
 from bench.trials.plan import plan
@@ -81,17 +79,11 @@ def _rate(source: BatchSource, batches: int, number: int, whole: bool) -> float:
     """Slices per second of a round."""
     first = number * (batches + WARM_UP)
     steps = range(first, first + batches + WARM_UP)
-    read: Callable[[int], Any] = lambda step: source.data.read(step, source.purpose)  # noqa: E731
-    found: Iterable[Any] = source.batches(len(steps), first) if whole else ahead(read, steps, source.workers)
+    found: Iterable[object] = source.batches(len(steps), first) if whole else ahead(source.read, steps, source.workers)
     begun = 0.0
     for place, _ in enumerate(found):
         if place == WARM_UP - 1:
-            _wait(source.device)
+            wait(source.device)
             begun = time.monotonic()
-    _wait(source.device)
+    wait(source.device)
     return batches / (time.monotonic() - begun)
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -9,8 +9,9 @@ from dataclasses import replace
 
 from tqdm import tqdm
 
+from bench.machine.gpus import wait
 from bench.machine.numerics import set_numerics
-from bench.speed.timing import device_name, wait
+from bench.speed.timing import device_name
 from bench.stages.carry_out import scored
 from bench.stages.learn_mask import searching
 from bench.stages.loop import DivergedError, Learner, LossWatch, training_step

@@ -8,7 +8,7 @@ from architectures import architectures, build
 from architectures.contract import ALL_GROUPS, Variant
 from architectures.launches import few_launches_on
 from bench.machine.numerics import set_numerics
-from bench.machine.operators import dispatched
+from bench.machine.operators import Operators
 from bench.machine.randomness import generator
 from bench.speed.inputs import Shape, noise
 from bench.stages.batches import TrainingData
@@ -53,9 +53,10 @@ def _of_a_step(name: str, size: str, few_on: Sequence[str]) -> int:
         learner, samples = _learner(name, size), _samples()
         watch = LossWatch(learner.purpose, 3)
         training_step(learner, samples, 0, watch)  # Adam makes its state
-        with dispatched() as counter:
+        with Operators() as counter:
             training_step(learner, samples, 1, watch)
-    return counter.all
+    found: int = counter.all
+    return found
 
 
 def _learner(name: str, size: str) -> WeightTraining:

@@ -1,7 +1,7 @@
 """Training batches as a pure function of (seed, purpose, step)."""
 
 from collections import defaultdict
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -121,10 +121,6 @@ class TrainingData:
             ]
         )
 
-    def batches(self, number: int, purpose: str, first: int = 0) -> Iterator[Samples]:
-        """So many batches of a purpose."""
-        return (self.batch(step, purpose) for step in range(first, first + number))
-
     def _draw_order(self, purpose: str, epoch: int) -> list[list[int]]:
         draw = generator(self._seed, purpose, "order", epoch)
         groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
@@ -199,5 +195,9 @@ class BatchSource:
         for raw in ahead(self._pinned, steps, self.workers):
             yield self.data.prepared(raw, self.device)
 
+    def read(self, step: int) -> RawBatch:
+        """What that of a step is made from."""
+        return self.data.read(step, self.purpose)
+
     def _pinned(self, step: int) -> RawBatch:
-        return self.data.read(step, self.purpose).pinned()
+        return self.read(step).pinned()

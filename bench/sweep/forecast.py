@@ -6,9 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-import torch
-
 from bench.evaluation.scoring import reconstruct_volume
+from bench.machine.gpus import wait
 from bench.networks.reconstruct import reconstruct
 from bench.stages.loop import DivergedError, LossWatch, training_step
 from bench.stages.train import dense_training
@@ -140,13 +139,13 @@ def _timed(planned: PlannedTrial) -> tuple[float, float]:
     def step(number: int) -> None:
         with suppress(DivergedError):  # it took its time all the same
             training_step(learner, source.batch(number), number, LossWatch(learner.purpose))
-        _wait(device)
+        wait(device)
 
     def one_slice(number: int) -> None:
         volume = planned.test.volumes[number % len(planned.test.volumes)]
         method = {"network": partial(reconstruct, learner.model)}
         reconstruct_volume(method, volume, planned.test.only(volume, 0))
-        _wait(device)
+        wait(device)
 
     return _seconds(step), SCORING_SHARE * _seconds(one_slice)
 
@@ -158,8 +157,3 @@ def _seconds(run: Callable[[int], None]) -> float:
     for number in range(1, TIMED_STEPS + 1):
         run(number)
     return (time.monotonic() - begun) / TIMED_STEPS
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

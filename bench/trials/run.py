@@ -215,7 +215,7 @@ def network_macs(planned: PlannedTrial, model: Architecture, mask: Mask) -> Macs
 def _sample(planned: PlannedTrial) -> Samples:
     volume = planned.test.volumes[0]
     first = next(slices_of(volume, planned.test.only(volume, 0)))
-    return first.samples.to(planned.workspace.device)
+    return first.samples
 
 
 def _write_outputs(planned: PlannedTrial, outcome: Outcome, network: Reconstruct) -> None:

@@ -7,7 +7,7 @@ from architectures import build
 from architectures.launches import few_launches_on
 from architectures.operators import NormalOperator
 from architectures.solver import solve
-from bench.machine.operators import dispatched
+from bench.machine.operators import Operators
 
 WEIGHT = torch.tensor(0.05, dtype=torch.float64)
 
@@ -70,7 +70,7 @@ def test_a_step_of_modl_takes_fewer_operations(arch):
     mask = torch.rand(1, 1, 1, 32, generator=draw) > 0.5
     numbers = []
     for kinds in ([], ["cpu"]):
-        with few_launches_on(*kinds), dispatched() as number:
+        with few_launches_on(*kinds), Operators() as number:
             model(kspace * mask, mask, maps).square().sum().backward()
         numbers.append(number.all)
     assert numbers[1] < 0.9 * numbers[0]

@@ -41,7 +41,7 @@ def test_the_cost_of_a_step_is_the_mean_over_an_epoch_of_which_one_batch_a_shape
     cost = workspace.step_macs
     assert len(reads) == len(workspace.data.shapes("training")) * workspace.training.batch
     model, loss = build(workspace.architecture, workspace.size, generator(0, "cost")), TrainingLoss("l1")
-    every = workspace.data.batches(workspace.data.epoch("training"), "training")
+    every = workspace.source("training").batches(workspace.data.epoch("training"))
     assert cost == statistics.fmean(gradient_macs(partial(loss, model, batch), model) for batch in every)
 
 
