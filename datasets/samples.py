@@ -144,6 +144,24 @@ def prepare(
     )
 
 
+def shaped(volume: Volume, slices: int, preparation: Preparation, combine: bool = False) -> Samples:
+    """What `prepare` gives of so many slices, without values, on the ``meta`` device: nothing is read."""
+    rows, columns = _rows(volume, preparation), volume.columns
+    coils = min(volume.coils, preparation.virtual_coils or volume.coils)
+    mask, _ = preparation.undersampling.draw(columns, volume.acquired, (0,), rows)
+    kspace = torch.empty(slices, coils, rows, columns, dtype=torch.complex64, device="meta")
+    each = torch.empty(slices, device="meta")
+    return Samples(
+        kspace=kspace,
+        mask=mask.expand(slices, *mask.shape).to("meta"),
+        maps=kspace.clone(),
+        target=torch.empty(slices, *volume.target_shape, device="meta"),
+        maximum=each,
+        scale=each.clone(),
+        combined=kspace[:, 0].clone() if combine else kspace.new_empty(slices, 0, 0),
+    )
+
+
 def noise_of(volume: Volume, slices: int, preparation: Preparation, seed: tuple[int, ...]) -> Iterator[Tensor]:
     """What `prepare` adds to so many slices, for those who prepare a few at a time."""
     return unit_noise(slices, (volume.coils, _rows(volume, preparation), volume.columns), seed)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bench.machine.ahead import ahead
 from bench.machine.randomness import generator, seed_words
-from datasets.samples import Preparation, Samples, prepare
+from datasets.samples import Preparation, Samples, prepare, shaped
 from datasets.slices import read_slices
 from datasets.volumes import Volume, by_hash, central_slices
 
@@ -101,6 +101,11 @@ class TrainingData:
     def batch(self, step: int, purpose: str = "training", device: torch.device = CPU) -> Samples:
         """The batch of a step, on a device; other purposes see other orders and sampling masks."""
         return self.prepared(self.read(step, purpose), device)
+
+    def shaped(self, step: int, purpose: str) -> Samples:
+        """The batch of a step without values: see `datasets.samples.shaped`."""
+        volume, _ = self._slices[self._order(purpose, 0)[step][0]]
+        return shaped(volume, self._batch_size, self._preparation, self._combine)
 
     def read(self, step: int, purpose: str = "training") -> "RawBatch":
         """What the batch of a step is made from, as it lies in the files; several threads may read at once."""

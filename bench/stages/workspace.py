@@ -24,8 +24,6 @@ from pruners import Mask
 from pruners.channels import Channels
 
 Count = Callable[[Architecture, Samples], int]
-META = torch.device("meta")
-"""Where tensors have shapes and no values."""
 
 
 @dataclass(frozen=True)
@@ -156,16 +154,15 @@ class Workspace:
         return self._counted(self.validation, "validation", self._forward, self.width) if self.validation else 0
 
     def _counted(self, data: TrainingData, purpose: str, count: Count, width: float) -> int:
-        """Sum over an epoch, from a batch of each shape, of which nothing but the shape is used where that will do."""
+        """Sum over an epoch, from the shapes of its batches; a network that asks for values is given one of each."""
         model = build(self.architecture, self.size, generator(0, "cost"), width, self.variant)
         model.recompute = model.recompute or self.recompute
         total = 0
         for step, batches in data.shapes(purpose).items():
-            samples = data.batch(step, purpose)
             try:
-                found = count(copy.deepcopy(model).to(META), samples.to(META))
-            except (RuntimeError, TypeError):  # a network that asks for values; what is wrong otherwise shows below
-                found = count(model.to(self.device), samples.to(self.device))
+                found = count(copy.deepcopy(model).to("meta"), data.shaped(step, purpose))
+            except (RuntimeError, TypeError):  # there are no values; what is wrong otherwise shows below
+                found = count(model.to(self.device), data.batch(step, purpose, self.device))
             total += batches * found
         return total
 

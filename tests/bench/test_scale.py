@@ -12,7 +12,6 @@ from bench.cli import main
 from bench.stages import batches
 from bench.trials.plan import plan
 from bench.trials.request import Request
-from datasets.slices import read_slices
 from tests.datasets.test_real_shapes import write_realistic
 
 pytestmark = pytest.mark.show
@@ -64,19 +63,11 @@ def track(tmp_path):
     return path
 
 
-def test_a_plan_reads_a_slice_of_each_shape_and_no_more(root, track, monkeypatch):
-    read = []
-
-    def counted(volume, indices):
-        read.extend(indices)
-        return read_slices(volume, indices)
-
-    monkeypatch.setattr(batches, "read_slices", counted)
+def test_a_plan_counts_and_reads_nothing(root, track, monkeypatch):
+    monkeypatch.setattr(batches, "read_slices", None)
     planned = plan(Request("modl", "snip", size="toy", track=str(track), data=str(root)))
     assert len(planned.workspace.data) > 100
-    assert read == []
     assert planned.workspace.step_macs > 0
-    assert len(read) == 1
 
 
 def test_threads_read_the_same_batches_and_their_rate_is_told(root, track, capsys):
