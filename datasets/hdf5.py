@@ -1,6 +1,7 @@
 """Opening HDF5 files, and the data sets in them that are wholly there."""
 
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,13 +63,26 @@ def slices_of(path: Path, data: h5py.Dataset) -> Iterator[npt.NDArray[Any]]:
         yield from (data[index] for index in range(data.shape[0]))
         return
     values = np.empty(data.shape[1:], data.dtype)
-    content = values.reshape(-1).view(np.uint8).data
     with path.open("rb") as file:
-        file.seek(start)
-        for _ in range(data.shape[0]):
-            if file.readinto(content) != len(content):
-                raise OSError("the file ends early")
+        for index in range(data.shape[0]):
+            fill(values, file.fileno(), start + index * values.nbytes)
             yield values
+
+
+def fill(values: npt.NDArray[Any], file: int, start: int) -> None:
+    """Read an array from a place in an open file, by calls that hold up no other thread.
+
+    Raises
+    ------
+    OSError
+        If the file ends before.
+    """
+    left = values.data.cast("B")
+    while left:
+        number = os.preadv(file, [left], start)
+        if not number:
+            raise OSError("the file ends early")
+        left, start = left[number:], start + number
 
 
 def start_of(data: h5py.Dataset) -> int | None:

@@ -81,10 +81,6 @@ class Samples:
     scale: Tensor
     combined: Tensor
 
-    def to(self, device: torch.device) -> "Samples":
-        """The same samples on a device."""
-        return Samples(*(getattr(self, f.name).to(device) for f in fields(self)))
-
     @staticmethod
     def concatenate(parts: Sequence["Samples"]) -> "Samples":
         """One batch of several; shapes must agree."""

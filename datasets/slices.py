@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from datasets.errors import DataError
-from datasets.hdf5 import open_hdf5, start_of
+from datasets.hdf5 import fill, open_hdf5, start_of
 from datasets.volumes import TARGET, Volume, check_unchanged
 
 OPEN_FILES = 64
@@ -68,15 +68,9 @@ class _Place:
     shape: tuple[int, ...]
 
     def read(self, file: int, indices: Sequence[int], values: npt.NDArray[Any]) -> None:
-        """Fill an array with some slices, by calls that hold up no other thread."""
-        size = values[:1].nbytes
-        for place, index in enumerate(indices):
-            left, start = memoryview(values[place]).cast("B"), self.offset + index * size
-            while left:
-                number = os.preadv(file, [left], start)
-                if not number:
-                    raise EOFError("the file ends within a slice")
-                left, start = left[number:], start + number
+        """Fill an array with some slices."""
+        for one, index in zip(values, indices, strict=True):
+            fill(one, file, self.offset + index * one.nbytes)
 
 
 @dataclass(frozen=True)

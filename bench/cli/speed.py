@@ -116,8 +116,7 @@ def _add_architectures(actions: Any) -> None:
 
 def _add_loader(actions: Any) -> None:
     parser = actions.add_parser("loader", help="training slices per second against threads that read ahead")
-    parser.add_argument("--data", metavar="ROOT", help="folder with fastMRI's knee/ and brain/")
-    parser.add_argument("--track", default="fastmri-knee", metavar="T", help="how they are prepared (fastmri-knee)")
+    _add_data(parser)
     parser.add_argument("--train-on", default="knee", metavar="SET", help="default knee")
     workers = whole(Bounds(0, 256))
     parser.add_argument("--workers", nargs="+", type=workers, default=[0, 1, 2, 4], metavar="N", help="default 0 1 2 4")
@@ -129,8 +128,7 @@ def _add_loader(actions: Any) -> None:
 
 def _add_growth(actions: Any) -> None:
     parser = actions.add_parser("growth", help="time and memory of evaluation against slices and volumes")
-    parser.add_argument("--data", metavar="ROOT", help="folder with fastMRI's knee/ and brain/")
-    parser.add_argument("--track", default="fastmri-knee", metavar="T", help="how they are prepared (fastmri-knee)")
+    _add_data(parser)
     parser.add_argument("--arch", default="modl", metavar="A", help="architecture (default modl)")
     parser.add_argument("--size", default="toy", metavar="SIZE", help="of the network (default toy)")
     for name, counts in (("slices", [4, 8, 16, 30]), ("volumes", [1, 2, 4])):
@@ -139,6 +137,11 @@ def _add_growth(actions: Any) -> None:
             f"--{name}", nargs="+", type=UP_TO_1024, default=counts, metavar="N", help=f"default {words}"
         )
     parser.set_defaults(execute=execute_growth)
+
+
+def _add_data(parser: Any) -> None:
+    parser.add_argument("--data", metavar="ROOT", help="folder with fastMRI's knee/ and brain/")
+    parser.add_argument("--track", default="fastmri-knee", metavar="T", help="how they are prepared (fastmri-knee)")
 
 
 def _add_counts(parser: Any, counts: Sequence[tuple[str, int]]) -> None:

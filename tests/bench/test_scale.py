@@ -18,6 +18,7 @@ pytestmark = pytest.mark.show
 VOLUMES, SLICES = 12, 30
 TRACK = """
 summary = "a few steps on real shapes"
+source = "a test"
 threads = 1
 
 [training]
