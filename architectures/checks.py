@@ -114,8 +114,13 @@ def gradients(subject: Subject) -> None:
 
 def second_derivatives(subject: Subject) -> None:
     """The Hessian along a direction equals the change of the gradient, in float64 and with smooth activations."""
+    for shape in SHAPES[:2]:  # a single sample has memory layouts of its own, in which torch can go wrong
+        _second_derivatives_at(subject, shape)
+
+
+def _second_derivatives_at(subject: Subject, shape: tuple[int, int, int, int]) -> None:
     model = _smoothly_activated(subject.make()).double()
-    given = make_input(SHAPES[0])
+    given = make_input(shape)
     inputs = Input(given.kspace.to(torch.complex128), given.mask, given.maps.to(torch.complex128), given.image)
     weights = [part.weight for part in model.prunable().values()]
     draw = torch.Generator().manual_seed(3)
@@ -143,7 +148,7 @@ def second_derivatives(subject: Subject) -> None:
     measured = (slope_at(1e-4) - slope_at(-1e-4)) / 2e-4
     require(
         abs(exact - measured) <= 1e-3 * abs(measured),
-        f"second derivative {exact:.6g}, by finite differences {measured:.6g}",
+        f"second derivative {exact:.6g}, by finite differences {measured:.6g}, at {shape[0]} sample(s)",
     )
 
 
@@ -278,9 +283,11 @@ def _close(found: Tensor, expected: Tensor, tolerance: float) -> bool:
 
 
 def _smoothly_activated(model: Architecture) -> Architecture:
-    """Replace ReLUs, in place: finite differences must not cross their kinks."""
+    """Replace ReLUs, whose kinks finite differences must not cross; in place where they were, as autograd keeps other
+    values then.
+    """
     for module in model.modules():
         for name, child in module.named_children():
             if isinstance(child, nn.ReLU | nn.LeakyReLU | nn.PReLU):
-                setattr(module, name, nn.Softplus())
+                setattr(module, name, nn.SiLU(inplace=getattr(child, "inplace", False)))
     return model

@@ -2,11 +2,14 @@
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import torch
 from fastmri.models.unet import ConvBlock, TransposeConvBlock, Unet
 from torch import Tensor, nn
 from torch.nn import functional
+
+from architectures.launches import few_launches
 
 MULTIPLE = 16
 """Images are zero-padded to multiples of this, as in fastMRI's `NormUnet`."""
@@ -37,11 +40,19 @@ class PlainUNet(Unet):  # type: ignore[misc]  # fastMRI is not typed
         self.up_conv = nn.ModuleList([*joined[:-1], last])
         self.up_transpose_conv = nn.ModuleList(TransposeConvBlock(inputs, outputs) for inputs, outputs in up)
         self.smallest = smallest_size(pools)
+        for block in [module for module in self.modules() if isinstance(module, nn.Sequential)]:
+            for name, layer in block.named_children():
+                if isinstance(layer, nn.LeakyReLU):
+                    setattr(block, name, Rectifier(layer.negative_slope, inplace=True))
 
     def forward(self, image: Tensor) -> Tensor:
         """``(B, 2, H, W)`` to the same."""
         padding = [_padding(size, max(size, self.smallest)) for size in image.shape[2:]]
         features, levels = _pad(image, padding), []
+        if few_launches(image.device):
+            # one sample whose channels come last, as here, can have wrong second derivatives behind instance norm
+            # (torch 2.15) unless an activation in place copies its output
+            features = features.contiguous()
         for layer in self.down_sample_layers:
             levels.append(layer(features))
             features = functional.avg_pool2d(levels[-1], 2)
@@ -50,6 +61,33 @@ class PlainUNet(Unet):  # type: ignore[misc]  # fastMRI is not typed
             level = levels.pop()
             features = join(torch.cat([_mirrored(widen(features), level.shape), level], dim=1))
         return _crop(features, padding, image.shape)
+
+
+class Rectifier(nn.LeakyReLU):
+    """A leaky ReLU in place, and through a copy where launches count: in place behind a norm it takes nine copies."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Any shape to the same."""
+        if few_launches(features.device):
+            rectified: Tensor = _Rectified.apply(features, self.negative_slope)
+            return rectified
+        return super().forward(features)
+
+
+class _Rectified(torch.autograd.Function):
+    """Keeps its result alone, so that it needs no more memory than in place."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, slope: float) -> Tensor:
+        rectified = functional.leaky_relu(features, slope)
+        ctx.save_for_backward(rectified)
+        ctx.slope = slope
+        return rectified
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (rectified,) = ctx.saved_tensors
+        return torch.ops.aten.leaky_relu_backward(gradient, rectified, ctx.slope, True), None
 
 
 def smallest_size(pools: int) -> int:
