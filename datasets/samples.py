@@ -124,19 +124,45 @@ def prepare(
     sampled = zero_filled(full, mask)
     if preparation.virtual_coils is not None:
         sampled = torch.stack([compress(slice_, calibration, preparation.virtual_coils) for slice_ in sampled])
-    maps = torch.stack([preparation.maps.estimate(slice_, calibration) for slice_ in sampled])
+    samples = measured(sampled, mask, calibration, preparation.maps, (target, volume.maximum))
+    if not combine:
+        return samples
+    image = (inverse_fft(clean) * samples.maps.conj()).sum(1) / samples.scale[:, None, None]
+    return replace(samples, combined=image)
+
+
+def measured(
+    sampled: Tensor,
+    mask: Tensor,
+    calibration: tuple[int, int],
+    maps: CoilMaps,
+    truth: tuple[Tensor, float] | None = None,
+) -> Samples:
+    """Scale measured k-space and estimate its coil maps.
+
+    Parameters
+    ----------
+    sampled : Tensor
+        ``(B, C, H, W)`` complex64, zero where not sampled.
+    mask : Tensor
+        ``(1, 1, W)`` or ``(1, H, W)`` bool.
+    calibration : tuple of int
+        First fully sampled centre column and the one after the last.
+    maps : CoilMaps
+    truth : tuple, optional
+        Target ``(B, h, w)`` float32 and the largest value of the volume's; without it the samples have none.
+    """
+    estimated = torch.stack([maps.estimate(slice_, calibration) for slice_ in sampled])
     scale = torch.stack([scale_of(slice_) for slice_ in sampled])
-    wide = scale[:, None, None, None]
+    target, maximum = truth or (scale.new_zeros(len(sampled), 0, 0), 0.0)
     return Samples(
-        kspace=sampled / wide,
-        mask=mask.expand(len(full), *mask.shape),
-        maps=maps,
+        kspace=sampled / scale[:, None, None, None],
+        mask=mask.expand(len(sampled), *mask.shape),
+        maps=estimated,
         target=target / scale[:, None, None],
-        maximum=volume.maximum / scale,
+        maximum=maximum / scale,
         scale=scale,
-        combined=(inverse_fft(clean) * maps.conj()).sum(1) / scale[:, None, None]
-        if combine
-        else full.new_zeros(len(full), 0, 0),
+        combined=sampled.new_zeros(len(sampled), 0, 0),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from pydantic import JsonValue, ValidationError, model_validator
 
+from records.elsewhere import Elsewhere
 from records.fields import Part, Role, about, sequence
 from records.provenance import Provenance
 from records.results import BySplit, Convergence, Cost, MaskSummary, VolumeScores, check_means
@@ -63,6 +64,9 @@ class Record(Part):
     shifts: dict[str, BySplit] = about("scores by split and shift", role=Role.NOTE)
     volumes: tuple[VolumeScores, ...] = sequence("scores of every test volume", role=Role.NOTE)
     provenance: Provenance = about("code, versions, machine, data")
+    elsewhere: Elsewhere | None = about(
+        "of an evaluation of the trained network: what its scores are of instead; absent in a trial", default=None
+    )
 
     @classmethod
     def of(cls, content: Any) -> "Record":
@@ -141,11 +145,34 @@ class Record(Part):
         RequestError
             If the results contradict each other.
         """
-        return Record.of({**dict(self), **vars(results), "status": "ok", "reason": None})
+        return Record.of({**self._written(), **vars(results), "status": "ok", "reason": None})
+
+    def evaluated(
+        self,
+        elsewhere: Elsewhere,
+        metrics: Mapping[str, Mapping[str, float | None]],
+        baselines: Mapping[str, Mapping[str, Mapping[str, float | None]]],
+        shifts: Mapping[str, Mapping[str, Mapping[str, float | None]]],
+        volumes: tuple[VolumeScores, ...],
+        provenance: Provenance,
+    ) -> "Record":
+        """An evaluation of the network of this record; scores as in `Results`.
+
+        Raises
+        ------
+        RequestError
+            If the scores contradict each other.
+        """
+        scores = {"metrics": metrics, "baselines": baselines, "shifts": shifts, "volumes": volumes}
+        return Record.of({**self._written(), **scores, "elsewhere": elsewhere, "provenance": provenance})
 
     def failed(self, reason: str) -> "Record":
         """The record of the same trial, with the reason why it failed."""
-        return Record.of({**dict(self), "status": "failed", "reason": reason})
+        return Record.of({**self._written(), "status": "failed", "reason": reason})
+
+    def _written(self) -> dict[str, Any]:
+        """What stands in the file; nothing that stays away there."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
 
     @property
     def row(self) -> RowName:

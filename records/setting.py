@@ -149,7 +149,18 @@ def title_of(record: Record, setting: Setting | None = None) -> str:
     """The setting of a record in full, or another one for its own."""
     trial, data = record.trial, record.provenance.data
     whose = f"{data.kind} data {content_key(data.identity)[:8]}"
-    return f"track {trial.resolved.track}, {setting or Setting.of(record)}, {trial.protocol} protocol, {whose}"
+    title = f"track {trial.resolved.track}, {setting or Setting.of(record)}, {trial.protocol} protocol, {whose}"
+    elsewhere = evaluated_on(record)
+    return f"{title}; evaluated on {elsewhere}" if elsewhere else title
+
+
+def evaluated_on(record: Record) -> str | None:
+    """The data and undersampling of an evaluation, in words; None of a trial."""
+    if record.elsewhere is None:
+        return None
+    pattern = record.elsewhere.preparation.undersampling
+    data = f"{record.elsewhere.kind} data {content_key(record.elsewhere.data)[:8]}"
+    return f"{data}, {pattern['acceleration']}× {pattern['pattern']}"
 
 
 def check_tables(records: Iterable[Record], where: str) -> None:
@@ -208,8 +219,8 @@ def one_row(records: Sequence[Record], where: str) -> dict[int, Record]:
     for record in records:
         if apart := apart_in_row(records[0], record):
             raise RequestError(
-                f"row {record.row}: {where} has it with {', '.join(apart)}; choose by --train-on or --acceleration, or "
-                "remove one of them"
+                f"row {record.row}: {where} has it with {', '.join(apart)}; choose by --train-on, --acceleration or "
+                "--evaluated-on, or remove one of them"
             )
         other = by_seed.get(record.seed)
         if other is not None and not same_scores(record, other):

@@ -10,11 +10,30 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from bench.cli import check, compare, data, export, leaderboard, lengths, run, show, speed, status, store, sweep, verify
+from bench.cli import (
+    check,
+    compare,
+    data,
+    evaluate,
+    export,
+    leaderboard,
+    lengths,
+    reconstruct,
+    run,
+    show,
+    speed,
+    status,
+    store,
+    sweep,
+    verify,
+)
 from bench.cli import list as listing
 from registries import RequestError
 
-COMMANDS = (run, show, sweep, status, store, compare, lengths, leaderboard, verify, listing, export, data, check, speed)
+COMMANDS = (
+    *(run, show, evaluate, reconstruct, sweep, status, store, compare, lengths, leaderboard, verify),
+    *(listing, export, data, check, speed),
+)
 STDOUT, STDERR = 1, 2
 
 

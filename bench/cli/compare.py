@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
         description="Compare two rows, all rows with a reference (--against), or with --track the contrasts that a "
         "track declares (Holm-corrected).",
     )
-    parser.add_argument("results", metavar="RESULTS", help="folder of records")
+    parser.add_argument("results", metavar="RESULTS", help="folder of trials, or of evaluations on other data")
     parser.add_argument("--a", metavar="ROW", help="row name, e.g. modl/snip/at-init/0.9")
     parser.add_argument("--b", metavar="ROW", help="row name, e.g. modl/dense")
     parser.add_argument(
@@ -34,6 +34,9 @@ def add(commands: Any) -> None:
     parser.add_argument("--train-on", metavar="SET", help="rows of this training set alone")
     parser.add_argument(
         "--acceleration", type=whole(ACCELERATIONS), metavar="R", help="rows of this acceleration alone"
+    )
+    parser.add_argument(
+        "--evaluated-on", metavar="TEXT", help="evaluations whose table says so alone, e.g. real, 8× or e0ca190a"
     )
     parser.add_argument("--metric", default="psnr", metavar="M", help="psnr (default), ssim, nmse, hfen, …")
     parser.add_argument("--plot", metavar="FILE", help="forest plot (default: RESULTS/compare.png)")
@@ -48,8 +51,8 @@ def execute(chosen: argparse.Namespace) -> int:
     from leaderboards.figures.forest import forest_plot
     from leaderboards.rows.reference_tables import against
     from leaderboards.rows.rows import read_records
+    from records.setting import evaluated_on
     from registries import RequestError
-    from registries.text import aligned
 
     plugins.load(chosen)
     folder = Path(chosen.results)
@@ -58,9 +61,13 @@ def execute(chosen: argparse.Namespace) -> int:
         raise RequestError(f"--plot {plot}: write a .png, .svg or .pdf")
     records = [
         record
-        for record in read_records(folder)
-        if chosen.train_on in (None, record.trial.train_on) and chosen.acceleration in (None, record.trial.acceleration)
+        for record in read_records(folder, evaluations=True)
+        if chosen.train_on in (None, record.trial.train_on)
+        and chosen.acceleration in (None, record.trial.acceleration)
+        and (chosen.evaluated_on is None or chosen.evaluated_on in (evaluated_on(record) or ""))
     ]
+    if chosen.evaluated_on and not records:
+        raise RequestError(f"--evaluated-on {chosen.evaluated_on}: no evaluation in {folder} is of such data")
     known = dict.fromkeys(name for record in records for volume in record.volumes[:1] for name in volume.metrics)
     if known and chosen.metric not in known:
         raise RequestError(f"--metric {chosen.metric}: there are {', '.join(known)}")
@@ -68,7 +75,7 @@ def execute(chosen: argparse.Namespace) -> int:
         if chosen.a or chosen.b or chosen.track:
             raise RequestError("compare: --against takes every row; drop --a, --b and --track")
         for one_table in against(records, chosen.against, chosen.metric, str(folder)):
-            print("\n".join([one_table.title, *aligned(one_table.cells), *one_table.remarks, ""]))
+            print("\n".join([*one_table.lines, ""]))
         return 0
     found, title = (_confirmatory if chosen.track else _two_rows)(chosen, records, str(folder))
     forest_plot(plot, found, title)

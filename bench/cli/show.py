@@ -22,11 +22,12 @@ def execute(chosen: argparse.Namespace) -> int:
     """Carry out the command."""
     from bench.trials.show import description
     from records.archive import holds_archive, read_archive
+    from records.elsewhere import FILE as EVALUATION
     from records.record import FILE, Record
 
     shown: list[tuple[Record, Path]] = []
     for name in map(Path, chosen.records):
-        files = [name] if name.is_file() else sorted(name.glob(f"**/{FILE}"))
+        files = [name] if name.is_file() else sorted([*name.glob(f"**/{FILE}"), *name.glob(f"**/{EVALUATION}")])
         shown += [(Record.read(path), path) for path in files]
         if holds_archive(name):
             shown += [(record, name) for record in read_archive(name)]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-from bench.evaluation.scoring import TestData, choose_slices, choose_volumes
+from bench.evaluation.choose import Source, check_calibration, choose_test_data, unavailable_shifts
+from bench.evaluation.scoring import TestData
 from bench.evaluation.shifts import Shift, choose_shifts
 from bench.stages.batches import Most, TrainingData
 from bench.stages.losses import COMPLEX
@@ -24,12 +25,11 @@ from datasets.samples import Preparation
 from datasets.shifts import Trained
 from datasets.simulated import embedded_root
 from datasets.simulated.generate import simulation_of
-from datasets.splits import TrainingSet, UnavailableError, splits, training_set
+from datasets.splits import TrainingSet, splits, training_set
 from datasets.splits.training import folders_of, parse_training_set
 from datasets.undersampling import Undersampling, missing_sigpy
 from datasets.volumes import Volume
 from records.provenance import Amount, Data
-from registries import RequestError
 from registries.hashing import content_key
 from registries.text import plural
 
@@ -164,15 +164,9 @@ def choose_data(resolved: Resolved, opened: OpenData, device: torch.device) -> T
 def _choose(choice: _Choice, opened: OpenData) -> TrialData:
     manifest, annotations, preparation = opened.manifest, opened.annotations, choice.preparation
     training = training_set(manifest, annotations, choice.train_on)
-    chosen, unavailable = _splits(choice.evaluation, manifest, annotations)
-    marked = {v.name: rows for part in chosen.values() for v in part if annotations and (rows := annotations.of(v))}
-    slices = {
-        v.name: choose_slices(v, marked.get(v.name, ()), choice.evaluation.slices)
-        for part in chosen.values()
-        for v in part
-    }
-    test = TestData(chosen, slices, marked, preparation, choice.device)
-    _check_calibration([*training.training, *training.validation, *test.volumes], preparation.undersampling)
+    source = Source(manifest, annotations)
+    test, unavailable = choose_test_data(choice.evaluation, source, preparation, choice.device)
+    check_calibration([*training.training, *training.validation, *test.volumes], preparation.undersampling)
     trained = Trained(
         preparation,
         frozenset(volume.anatomy for volume in training.training),
@@ -188,8 +182,8 @@ def _choose(choice: _Choice, opened: OpenData) -> TrialData:
         identity=simulated or identity_of([v for v in manifest.volumes if v.name.rpartition("/")[0] in opened.shared]),
         training=_amount(training.training),
         validation=_amount(training.validation),
-        test={name: _amount(part) for name, part in chosen.items()},
-        unavailable=unavailable | {f"shift {name}": reason for name, reason in missing.items()},
+        test={name: _amount(part) for name, part in test.splits.items()},
+        unavailable=unavailable | unavailable_shifts(missing),
     )
     identity = content_key([simulated, names]) if simulated else identity_of(training.training)
     return TrialData(opened.root, training, test, shifts, summary, identity, opened.remarks)
@@ -201,30 +195,6 @@ def _preparation(resolved: Resolved) -> Preparation:
         raise missing_sigpy("maps.kind=espirit")
     undersampling = Undersampling(resolved.trial.acceleration, track.data.pattern, track.data.centre)
     return Preparation(undersampling, CoilMaps(track.maps.kind), track.data.crop_readout)
-
-
-def _splits(
-    settings: EvaluationSettings, manifest: Manifest, annotations: Annotations | None
-) -> tuple[dict[str, tuple[Volume, ...]], dict[str, str]]:
-    """Test volumes by split, and the splits that the data do not hold, with the reason."""
-    chosen, unavailable = {}, {}
-    for name in settings.splits:
-        try:
-            chosen[name] = choose_volumes(splits.get(name).select(manifest, annotations), settings)
-        except UnavailableError as reason:
-            unavailable[name] = str(reason)
-    if not chosen:
-        raise RequestError(f"nothing to evaluate on: {'; '.join(f'{n}: {r}' for n, r in unavailable.items())}")
-    return chosen, unavailable
-
-
-def _check_calibration(volumes: Sequence[Volume], undersampling: Undersampling) -> None:
-    for volume in volumes:
-        if undersampling.centre_lines(volume.columns) < 1:
-            raise RequestError(
-                f"--acceleration {undersampling.acceleration}: leaves no calibration line of the {volume.columns} "
-                f"columns of {volume.name}; use a smaller one"
-            )
 
 
 def _amount(volumes: tuple[Volume, ...]) -> Amount:

@@ -10,9 +10,7 @@ import torch
 
 from architectures import architectures
 from architectures.outline import Outline, outline
-from bench.evaluation import scoring
-from bench.evaluation.lesions import BOX_METRICS
-from bench.evaluation.metrics import metrics
+from bench.evaluation.inputs import evaluation_inputs
 from bench.evaluation.scoring import TestData
 from bench.machine.gpus import counting_device
 from bench.machine.numerics import TF32, describe_numerics, set_numerics
@@ -22,9 +20,8 @@ from bench.store.keys import Context, stage_key
 from bench.trials.budget import Estimator, within_budget
 from bench.trials.data import OpenData, TrialData, choose_data, open_data
 from bench.trials.request import Request, Resolved, resolve
-from datasets import boxes, samples
+from datasets import samples
 from datasets.manifest import identity_of
-from datasets.splits import splits
 from pruners import Given, LearnMask, Train, kept_count
 from pruners.channels import Channels
 from pruners.contract import identities_of
@@ -102,21 +99,10 @@ class PlannedTrial:
     @cached_property
     def evaluation_inputs(self) -> dict[str, Any]:
         """What the scores of a given network depend on."""
-        test, data = self.test, self.data
-        return {
-            "version": scoring.VERSION,
-            "metrics": metrics.fingerprint(),
-            "boxes": [BOX_METRICS, boxes.MARGIN, boxes.SHAMS, boxes.SIMILARITY],
-            "data": identity_of(test.volumes) if data.summary.kind == "real" else data.summary.identity,
-            "volumes": {name: [v.name for v in part] for name, part in test.splits.items()},
-            "splits": [asdict(splits.get(name).identity) for name in test.splits],
-            "slices": test.slices,
-            "shifts": [asdict(shift.entry.identity) for shift in data.shifts],
-            "annotations": {name: [asdict(row) for row in rows] for name, rows in test.annotations.items()},
-            "preparation": self.context.preparation,
-            "numerics": self.context.numerics,
-            **({"edits": self.context.edits} if self.context.edits else {}),
-        }
+        data = self.data
+        content = identity_of(self.test.volumes) if data.summary.kind == "real" else data.summary.identity
+        context = self.context
+        return evaluation_inputs(self.test, data.shifts, str(content), context.preparation, context.numerics)
 
 
 def plan(request: Request, opened: OpenData | None = None) -> PlannedTrial:

@@ -5,7 +5,6 @@ from dataclasses import asdict
 from typing import Any
 
 from bench.evaluation.metrics import metrics
-from bench.evaluation.scoring import Scores, TestData
 from bench.machine.provenance import provenance
 from bench.stages.carry_out import Outcome
 from bench.store.state import StageCost
@@ -16,7 +15,7 @@ from pruners.granularity import granularity_of
 from pruners.paths import disconnected
 from pruners.stages import changes_mask, values_of
 from records.record import Record
-from records.results import Channels, Convergence, Layer, MaskSummary, Search, StageBill, VolumeScores
+from records.results import Channels, Convergence, Layer, MaskSummary, Search, StageBill
 from registries.identity import BUILT_IN
 
 
@@ -118,25 +117,6 @@ def relative_cost(planned: PlannedTrial, costs: Iterable[StageCost]) -> float:
     """Cost of all stages over that of one dense training of the track's T (masked zeros are not free)."""
     dense = planned.workspace.step_macs * planned.resolved.budget
     return sum(cost.macs for cost in costs) / dense
-
-
-def volume_scores(shift: str | None, test: TestData, scores: Scores) -> tuple[VolumeScores, ...]:
-    """Scores of every volume of every split."""
-    return tuple(
-        VolumeScores.model_validate(
-            {
-                "split": split,
-                "shift": shift,
-                "volume": volume.name,
-                "patient": volume.patient,
-                "anatomy": volume.anatomy,
-                "acquisition": volume.acquisition,
-                **scores[volume.name],
-            }
-        )
-        for split, volumes in test.splits.items()
-        for volume in volumes
-    )
 
 
 def plain(value: Any) -> Any:

@@ -2,18 +2,18 @@
 
 import gc
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from typing import Any, NamedTuple
 
 import safetensors.torch
 import torch
-from tqdm import tqdm
 
 from architectures import Architecture
 from bench.evaluation import baselines as reference
 from bench.evaluation import pictures
+from bench.evaluation.everything import bar, score_network
 from bench.evaluation.scoring import (
     Metrics,
     Reconstruct,
@@ -21,8 +21,6 @@ from bench.evaluation.scoring import (
     slices_of,
     summarise,
 )
-from bench.evaluation.shifts import shifted_scores
-from bench.machine import signals
 from bench.machine.faults import GpuMemoryError, raise_if_gpu_is_full, raise_if_of_machine
 from bench.machine.macs import forward_macs, median_latency_ms
 from bench.machine.memory import forget_peak, peak_memory_mb
@@ -41,10 +39,8 @@ from bench.trials.results import (
     layers_of,
     mask_summary,
     relative_cost,
-    volume_scores,
 )
 from datasets.samples import Samples
-from datasets.volumes import Volume
 from pruners import Mask
 from pruners.granularity import granularity_of
 from records.record import FILE, Record, Results
@@ -195,15 +191,8 @@ def evaluate(planned: PlannedTrial, network: Reconstruct, store: Store, fresh: b
         Compute these anew.
     """
     baselines = _baselines(planned, store, fresh)
-    scores = score({"network": network}, planned.test, partial(_bar, "evaluating"))["network"]
-    shifted = shifted_scores(network, planned.data.shifts, scores, partial(_bar, "evaluating shifts"))
-    shifts: dict[str, dict[str, Metrics]] = {}
-    volumes = [*volume_scores(None, planned.test, scores)]
-    for shift in planned.data.shifts:
-        volumes += volume_scores(shift.name, shift.test, shifted[shift.name])
-        for split, values in summarise(shifted[shift.name], shift.test.splits).items():
-            shifts.setdefault(split, {})[shift.name] = values
-    return Evaluated(summarise(scores, planned.test.splits), baselines, shifts, tuple(volumes))
+    scores = score_network(network, planned.test, planned.data.shifts)
+    return Evaluated(scores.metrics, baselines, scores.shifts, scores.volumes)
 
 
 def network_macs(planned: PlannedTrial, model: Architecture, mask: Mask) -> Macs:
@@ -253,12 +242,12 @@ def _baselines(planned: PlannedTrial, store: Store, fresh: bool) -> dict[str, di
     def score_data() -> dict[str, Any]:
         tuned = reference.tune_cg_sense(planned.data.training.training, planned.test.preparation, device)
         methods: dict[str, Reconstruct] = {"zero_filled": reference.zero_filled_image, "cg_sense": tuned}
-        found = score(methods, planned.test, partial(_bar, "baselines"), {"oracle": reference.oracle_image})
+        found = score(methods, planned.test, partial(bar, "baselines"), {"oracle": reference.oracle_image})
         return {"scores": found, "tuning": {"lambda": tuned.weight, "iterations": tuned.iterations}}
 
     def score_empty() -> dict[str, Any]:
         model = planned.workspace.model(State.of(planned.workspace.initial_model()))
-        return score({"empty": reference.empty_network(model)}, planned.test, partial(_bar, "empty network"))
+        return score({"empty": reference.empty_network(model)}, planned.test, partial(bar, "empty network"))
 
     data = _stored(store, of_data, score_data, fresh)
     scores = {**data["scores"], **_stored(store, of_network, score_empty, fresh)}
@@ -275,9 +264,3 @@ def _stored(store: Store, inputs: dict[str, Any], compute: Callable[[], dict[str
     found = compute()
     store.save_value(inputs, found)
     return found
-
-
-def _bar(what: str, volumes: Sequence[Volume]) -> Iterable[Volume]:
-    for volume in tqdm(volumes, desc=what, unit="volume", leave=False):
-        signals.check()
-        yield volume

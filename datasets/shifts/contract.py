@@ -16,8 +16,10 @@ class Trained:
     Attributes
     ----------
     preparation : Preparation
-    anatomies, acquisitions : frozenset of str
+    anatomies : frozenset of str
         Of its training volumes.
+    acquisitions : frozenset of str or None
+        Of its training volumes; None where nobody knows.
     clean : bool
         Whether only volumes without findings were among them.
     annotations : Annotations or None
@@ -26,7 +28,7 @@ class Trained:
 
     preparation: Preparation
     anatomies: frozenset[str]
-    acquisitions: frozenset[str]
+    acquisitions: frozenset[str] | None
     clean: bool
     annotations: Annotations | None
 

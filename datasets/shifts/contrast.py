@@ -18,6 +18,8 @@ def _of(acquisitions: tuple[str, ...]) -> tuple[Member, Unfit]:
         return volume.acquisition in acquisitions
 
     def unfit(trained: Trained) -> str | None:
+        if trained.acquisitions is None:
+            return "which contrasts the network was trained on is not recorded"
         known = sorted(trained.acquisitions.intersection(acquisitions))
         return f"the network was trained on {', '.join(known)}: a stratum, not a shift" if known else None
 

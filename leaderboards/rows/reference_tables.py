@@ -10,6 +10,7 @@ from records.record import Record
 from records.row_name import RowName
 from records.setting import apart_in_pair, tables, title_of
 from registries import RequestError
+from registries.text import aligned
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class Table:
     title: str
     cells: list[list[str]]
     remarks: tuple[str, ...]
+
+    @property
+    def lines(self) -> list[str]:
+        """As aligned text."""
+        return [self.title, *aligned(self.cells), *self.remarks]
 
 
 def against(records: Sequence[Record], references: Sequence[str], metric: str, where: str) -> Iterator[Table]:

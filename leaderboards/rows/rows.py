@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from records.archive import RECORDS, holds_archive, read_archive
+from records.elsewhere import FILE as EVALUATION
 from records.record import FILE, Record
 from records.results import VolumeScores
 from records.row_name import RowName
@@ -112,15 +113,15 @@ def _score(volume: VolumeScores, metric: str, where: str) -> float:
     return score
 
 
-def read_records(*folders: Path) -> list[Record]:
-    """Every record below folders, and those of a board's Parquet files in them.
+def read_records(*folders: Path, evaluations: bool = False) -> list[Record]:
+    """Every record below folders, and those of a board's Parquet files in them; evaluations elsewhere if asked for.
 
     Raises
     ------
     RequestError
         If a folder has none, one cannot be read, or two of a trial have other results.
     """
-    placed = [found for folder in folders for found in _placed(folder)]
+    placed = [found for folder in folders for found in _placed(folder, (FILE, EVALUATION) if evaluations else (FILE,))]
     known: dict[str, tuple[Path, Record]] = {}
     for place, record in placed:
         if not record.ok:
@@ -134,12 +135,12 @@ def read_records(*folders: Path) -> list[Record]:
     return [record for _, record in placed]
 
 
-def _placed(folder: Path) -> list[tuple[Path, Record]]:
+def _placed(folder: Path, names: Sequence[str]) -> list[tuple[Path, Record]]:
     """Records and the folder of each, or that of their archive."""
-    paths = sorted(folder.glob(f"**/{FILE}")) if folder.is_dir() else []
+    paths = [path for name in names for path in sorted(folder.glob(f"**/{name}"))] if folder.is_dir() else []
     archived = read_archive(folder) if holds_archive(folder) else []
     if not paths and not archived:
-        raise RequestError(f"{folder}: holds no {FILE} and no {RECORDS}.parquet")
+        raise RequestError(f"{folder}: holds no {' and no '.join([*names, f'{RECORDS}.parquet'])}")
     return [*((folder, record) for record in archived), *((path.parent, Record.read(path)) for path in paths)]
 
 

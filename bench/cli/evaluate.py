@@ -1,0 +1,155 @@
+"""``evaluate``: trained networks on other data, without training."""
+
+import argparse
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.cli import plugins
+from bench.cli.numbers import whole
+from records.trial import ACCELERATIONS
+from registries import RequestError
+from registries.bounds import Bounds
+
+if TYPE_CHECKING:
+    from bench.use.evaluate import Evaluated
+
+NUMBER = Bounds(0, 10**9)
+FEW_VOLUMES = 6
+"""So many are listed one by one; all of them stand in `volumes.csv`."""
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "evaluate",
+        help="score trained networks on other data",
+        description="Score the networks of finished trials on other data or under other conditions, without training. "
+        "Each evaluation gets a record of its own (evaluation.json), which `compare` reads and boards leave alone.",
+    )
+    parser.add_argument("trials", nargs="+", metavar="TRIAL", help="folder of a trial, or a folder of several")
+    parser.add_argument("--data", metavar="ROOT", help="folder with fastMRI's knee/ and brain/ (default: the trial's)")
+    parser.add_argument("--annotations", metavar="DIR", help="fastMRI+ tables (default: ROOT/fastmri_plus)")
+    parser.add_argument(
+        "--acceleration", type=whole(ACCELERATIONS), metavar="R", help="acceleration factor (default: the trial's)"
+    )
+    parser.add_argument(
+        "--shifts", nargs="+", default=(), metavar="SHIFT", help="also under these, e.g. noise-20, or all"
+    )
+    parser.add_argument("--splits", nargs="+", metavar="SPLIT", help="sets of test volumes (default: the trial's)")
+    parser.add_argument("--volumes", type=whole(NUMBER), metavar="N", help="at most N volumes of each split (0: all)")
+    parser.add_argument("--slices", type=whole(NUMBER), metavar="N", help="at most N slices of each volume (0: all)")
+    parser.add_argument(
+        "--include-train",
+        action="store_true",
+        help="also score the volumes in multicoil_train, which are new to a network trained elsewhere",
+    )
+    parser.add_argument(
+        "--against", nargs="+", metavar="PRUNER", help="also print every row beside the row of this pruner, e.g. dense"
+    )
+    plugins.add_option(parser)
+    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda")
+    parser.add_argument("--out", default="evaluations", metavar="DIR", help="output folder (default evaluations)")
+    parser.add_argument("--fresh", action="store_true", help="compute everything anew")
+    parser.add_argument("--quiet", action="store_true", help="no progress, only results")
+    parser.set_defaults(execute=execute)
+
+
+def execute(chosen: argparse.Namespace) -> int:
+    """Carry out the command."""
+    if chosen.quiet:
+        os.environ["TQDM_DISABLE"] = "1"  # read when tqdm is imported
+    from bench.machine.gpus import enter
+    from bench.trials.plan import choose_device
+    from bench.use.data import Conditions, OpenRoot
+    from bench.use.evaluate import evaluate
+    from bench.use.network import TrainedNetwork
+    from datasets.shifts import shifts
+    from leaderboards.rows.reference_tables import against
+
+    plugins.load(chosen)
+    device = choose_device(chosen.device)
+    enter(device)
+    asked = tuple(shifts.names()) if list(chosen.shifts) == ["all"] else tuple(dict.fromkeys(chosen.shifts))
+    conditions = Conditions(
+        chosen.data,
+        chosen.annotations,
+        chosen.acceleration,
+        asked,
+        tuple(chosen.splits) if chosen.splits else None,
+        chosen.volumes,
+        chosen.slices,
+        chosen.include_train,
+    )
+    opened, records = OpenRoot(conditions), []
+    for number, path in enumerate(trial_folders(chosen.trials)):
+        trained = TrainedNetwork.of(path, device)
+        found = evaluate(trained, opened.choose(trained), Path(chosen.out), chosen.fresh, print)
+        print("\n".join([*([""] if number else []), *_lines(found)]), flush=True)
+        records.append(found.record)
+    if chosen.against:
+        for table in against(records, chosen.against, "psnr", "the evaluations"):
+            print("\n".join(["", *table.lines]))
+    return 0
+
+
+def trial_folders(names: Sequence[str]) -> list[Path]:
+    """Folders of finished trials: those named, and those inside folders named.
+
+    Raises
+    ------
+    RequestError
+        If there is none in one of them, or one named did not finish.
+    """
+    from records.record import FILE
+
+    found: list[Path] = []
+    for name in names:
+        path = Path(name)
+        inside = (
+            [path] if path.is_file() or (path / FILE).is_file() else sorted(p.parent for p in path.glob(f"*/{FILE}"))
+        )
+        if not inside:
+            raise RequestError(f"{name}: holds no {FILE}; name the folder of a trial, e.g. results/modl-dense_…")
+        found += inside
+    return list(dict.fromkeys(found))
+
+
+def _lines(found: "Evaluated") -> Iterator[str]:
+    """What was scored on what, and the scores."""
+    from bench.trials import report
+    from records.setting import evaluated_on
+
+    record, data, trial = found.record, found.record.provenance.data, found.record.trial
+    yield f"{record.row} · size {trial.size} · seed {trial.seed}, trained on {trial.train_on} ({data.kind} data)"
+    yield f"evaluated on {evaluated_on(record)}"
+    for name, reason in data.unavailable.items():
+        yield f"{name}: n/a: {reason}"
+    yield from report.table(record.metrics, record.baselines)
+    yield from report.shift_table(record.metrics, record.shifts)
+    yield from report.lesion_lines(record.metrics)
+    yield from _volumes(found)
+    yield f"{'known from before' if found.reused else 'evaluation'}: {found.folder}"
+
+
+def _volumes(found: "Evaluated") -> Iterator[str]:
+    """Every volume, where there are few."""
+    from bench.evaluation.metrics import MAIN, metrics
+    from bench.trials.report import NETWORK, TO_BEAT
+    from records.results import BASELINE_WORDS
+    from registries.text import aligned
+
+    table = found.volumes
+    table = table[table["shift"].isna()].drop_duplicates(["volume", "method"])
+    if not 1 < table["volume"].nunique() <= FEW_VOLUMES:
+        return
+    names = {**{name: BASELINE_WORDS[name] for name in TO_BEAT}, "network": NETWORK}
+    rows = [["volume", "method", "PSNR dB", "SSIM", "NMSE"]]
+    for volume, own in table.groupby("volume", sort=False):
+        scores = own.set_index("method")
+        known = [name for name in names if name in scores.index]
+        for position, name in enumerate(known):
+            figures = [metrics.get(metric).text(float(str(scores.loc[name, metric]))) for metric in MAIN]
+            rows.append(["" if position else str(volume), names[name], *figures])
+    yield from aligned(rows)

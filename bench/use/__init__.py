@@ -1,0 +1,1 @@
+"""Using what was trained: scores on other data, reconstructions of files."""

@@ -1,0 +1,176 @@
+"""Test data of a user's choice for a network that was trained elsewhere."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from bench.evaluation.choose import Source, check_calibration, choose_test_data, unavailable_shifts
+from bench.evaluation.scoring import TestData
+from bench.evaluation.shifts import Shift, choose_shifts
+from bench.tracks.settings import EvaluationSettings
+from bench.tracks.track import find_track
+from bench.use.network import TrainedNetwork
+from datasets.annotations import Annotations, read_annotations
+from datasets.annotations_report import check_match
+from datasets.manifest import Manifest, identity_of, open_manifest
+from datasets.roots import DataRoot, find_root
+from datasets.shifts import Trained
+from datasets.simulated import embedded_root
+from datasets.simulated.generate import simulation_of
+from datasets.splits import splits
+from datasets.splits.training import ACQUISITIONS, TRAINING_SETS, parse_training_set
+from records.record import Record, present
+from registries import RequestError
+
+TRAIN = "multicoil_train"
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What a user asks for.
+
+    Attributes
+    ----------
+    data, annotations : str or None
+        Folders; without data those of the trial's track, if they are simulated.
+    acceleration : int or None
+        Instead of the trial's.
+    shifts : tuple of str
+    splits : tuple of str or None
+        Instead of the trial's.
+    volumes, slices : int or None
+        At most so many of each split and volume, 0 for all: by default all, of the trial's own data as many as there.
+    include_train : bool
+        Also the volumes in `multicoil_train`, which are new to a network that was trained elsewhere.
+    """
+
+    data: str | None = None
+    annotations: str | None = None
+    acceleration: int | None = None
+    shifts: tuple[str, ...] = ()
+    splits: tuple[str, ...] | None = None
+    volumes: int | None = None
+    slices: int | None = None
+    include_train: bool = False
+
+
+@dataclass(frozen=True)
+class ForeignData:
+    """Data chosen for a network.
+
+    Attributes
+    ----------
+    conditions : Conditions
+        With all numbers decided.
+    root : DataRoot
+    kind : str
+        ``simulated`` or ``real``.
+    test : TestData
+    shifts : tuple of Shift
+    unavailable : mapping of str to str
+        Splits and shifts that there are not, and why.
+    """
+
+    conditions: Conditions
+    root: DataRoot
+    kind: str
+    test: TestData
+    shifts: tuple[Shift, ...]
+    unavailable: Mapping[str, str]
+
+    @cached_property
+    def content(self) -> str:
+        """Hash of the names and contents of the volumes."""
+        return identity_of(self.test.volumes)
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Where the volumes lie, below the anatomies."""
+        return tuple(sorted({volume.folder for volume in self.test.volumes}))
+
+
+class OpenRoot:
+    """Folders that were looked through once for several networks.
+
+    Parameters
+    ----------
+    conditions : Conditions
+    """
+
+    def __init__(self, conditions: Conditions) -> None:
+        self.conditions = conditions
+        self._annotations = Path(conditions.annotations) if conditions.annotations else None
+        self._named = find_root(conditions.data, self._annotations)
+        self._known: dict[Path, tuple[Manifest, Annotations | None, str | None]] = {}
+
+    def choose(self, trained: TrainedNetwork) -> ForeignData:
+        """Volumes, slices and shifts for a network.
+
+        Raises
+        ------
+        RequestError
+            If there is nothing to score it on, or its training volumes would be.
+        """
+        record, asked = trained.record, self.conditions
+        evaluation = present(record.trial.resolved.evaluation)
+        root = self._named or embedded_root(find_track(record.trial.resolved.track).simulated(), self._annotations)
+        names = asked.splits or evaluation.splits
+        manifest, annotations, simulated = self._opened(root, names)
+        if asked.include_train:
+            _check_unseen(record, simulated, root)
+        own = self._named is None
+        volumes, slices = (
+            given if given is not None else (recorded if own else 0)
+            for given, recorded in ((asked.volumes, evaluation.volumes), (asked.slices, evaluation.slices))
+        )
+        settings = EvaluationSettings(splits=names, shifts=asked.shifts, volumes=volumes, slices=slices)
+        preparation = trained.preparation(asked.acceleration)
+        source = Source(manifest, annotations, TRAIN if asked.include_train else None)
+        test, unavailable = choose_test_data(settings, source, preparation, trained.device)
+        check_calibration(test.volumes, preparation.undersampling)
+        training_set = parse_training_set(record.trial.train_on)[0]
+        acquisition = ACQUISITIONS.get(training_set)
+        shifts, missing = choose_shifts(
+            asked.shifts,
+            Trained(
+                trained.preparation(),
+                frozenset(TRAINING_SETS[training_set]),
+                frozenset({acquisition}) if acquisition else None,
+                training_set == "knee-clean",
+                annotations,
+            ),
+            test,
+        )
+        return ForeignData(
+            Conditions(**{**vars(asked), "volumes": volumes, "slices": slices}),
+            root,
+            "simulated" if simulated else "real",
+            test,
+            shifts,
+            unavailable | unavailable_shifts(missing),
+        )
+
+    def _opened(self, root: DataRoot, names: tuple[str, ...]) -> tuple[Manifest, Annotations | None, str | None]:
+        if root.place not in self._known:
+            folders = frozenset[str]().union(*(splits.get(name).folders for name in names))
+            if self.conditions.include_train:
+                folders |= {f"{folder.split('/')[0]}/{TRAIN}" for folder in folders}
+            manifest = open_manifest(root, folders)
+            annotations = read_annotations(root.annotations) if root.annotations else None
+            if annotations:
+                check_match(annotations, manifest)
+            self._known[root.place] = manifest, annotations, simulation_of(root, manifest)
+        return self._known[root.place]
+
+
+def _check_unseen(record: Record, simulated: str | None, root: DataRoot) -> None:
+    """Refuse volumes that the network may have been trained on."""
+    data = record.provenance.data
+    if data.kind == "real" and not simulated:
+        raise RequestError(
+            f"--include-train: {record.row} was trained on real data, so volumes of {TRAIN} may be its own; move those "
+            "to score it on to multicoil_val"
+        )
+    if simulated and simulated == data.identity:
+        raise RequestError(f"--include-train: {record.row} was trained on the volumes of {root.place}")

@@ -1,0 +1,143 @@
+"""Reconstructing files: any volume in fastMRI's layout, in, and fastMRI's submission layout, out."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+from records.examples import Example
+from tqdm import tqdm
+
+from bench.evaluation.baselines import zero_filled_image
+from bench.evaluation.metrics import MAIN, volume_metrics
+from bench.evaluation.metrics.volume import Image
+from bench.evaluation.scoring import SLICES_AT_ONCE, Reconstruct
+from bench.machine import signals
+from bench.use.network import TrainedNetwork
+from datasets.errors import DataError
+from datasets.samples import Preparation, crop_to_target
+from datasets.scans import Scan, open_scan, samples_of
+from records.results import BASELINE_WORDS
+from registries.files import replacing
+
+RECONSTRUCTION = "reconstruction"
+NETWORK = "this network"
+ZERO_FILLED, CG_SENSE = BASELINE_WORDS["zero_filled"], BASELINE_WORDS["cg_sense"]
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstructed:
+    """A volume as a network and two baselines show it.
+
+    Attributes
+    ----------
+    scan : Scan
+    images : dict of str to ndarray
+        ``(slices, rows, columns)`` by method, float32 in the units of the file, cropped as fastMRI does.
+    target : ndarray or None
+        The same, where the file has one.
+    sampling : str
+        How it was sampled, in words.
+    """
+
+    scan: Scan
+    images: dict[str, Image]
+    target: Image | None
+    sampling: str
+
+    @property
+    def scores(self) -> dict[str, dict[str, float]]:
+        """Of the volume, by method; empty without a target."""
+        if self.target is None:
+            return {}
+        found = {name: volume_metrics(self.target, image) for name, image in self.images.items()}
+        return {name: {metric: float(scores[metric] or 0) for metric in MAIN} for name, scores in found.items()}
+
+    def example(self, place: int) -> Example:
+        """One of the slices, to be drawn."""
+        images = {name: image[place] for name, image in self.images.items()}
+        if self.target is None:
+            return Example(images, self._name(place), {})
+        truth = self.target[place : place + 1]
+        scores = {name: volume_metrics(truth, image[None]) for name, image in images.items()}
+        shown = {name: {m: float(values[m] or 0) for m in ("psnr", "ssim")} for name, values in scores.items()}
+        return Example({"target": truth[0], **images}, self._name(place), shown)
+
+    def _name(self, place: int) -> str:
+        return f"{self.scan.path.name} · slice {place} · {self.sampling}"
+
+
+@torch.no_grad()
+def reconstruct_file(trained: TrainedNetwork, path: Path, acceleration: int | None = None) -> Reconstructed:
+    """Reconstruct a volume, a few slices at a time.
+
+    Parameters
+    ----------
+    trained : TrainedNetwork
+    path : Path
+    acceleration : int, optional
+        By which a fully sampled volume is undersampled, instead of the trial's.
+
+    Raises
+    ------
+    DataError
+        Naming the file, if it is no such volume, or is asked to be undersampled and is already.
+    """
+    scan = open_scan(path)
+    if scan.mask is not None and acceleration is not None:
+        raise DataError(path, None, "is undersampled already; reconstruct it without --acceleration")
+    preparation = trained.preparation(acceleration)
+    methods: dict[str, Reconstruct] = {ZERO_FILLED: zero_filled_image}
+    if trained.cg_sense:
+        methods[CG_SENSE] = trained.cg_sense
+    methods[NETWORK] = trained.network
+    trained.set_numerics()
+    images: dict[str, list[Image]] = {name: [] for name in methods}
+    targets: list[Image] = []
+    for few in _parts(scan):
+        samples = samples_of(scan, few, preparation, trained.device)
+        shape = torch.empty(len(few), *scan.shown)
+        for name, method in methods.items():
+            found = (method(samples) * samples.scale[:, None, None]).to("cpu", torch.float32)
+            images[name].append(crop_to_target(found, shape)[0].numpy())
+            if not np.isfinite(images[name][-1]).all():
+                raise DataError(path, None, f"gives values that are not finite with {name}")
+        if scan.has_target:
+            found = torch.empty(len(few), *images[NETWORK][-1].shape[1:])
+            target = (samples.target * samples.scale[:, None, None]).cpu()
+            targets.append(crop_to_target(found, target)[1].numpy())
+    return Reconstructed(
+        scan,
+        {name: np.concatenate(parts) for name, parts in images.items()},
+        np.concatenate(targets) if targets else None,
+        _sampling(scan, preparation),
+    )
+
+
+def write_volume(path: Path, found: Reconstructed, trained: TrainedNetwork) -> None:
+    """Write fastMRI's submission layout: ``reconstruction`` (slices, rows, columns), float32."""
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        file.create_dataset(RECONSTRUCTION, data=found.images[NETWORK])
+        file.attrs.update({"network": str(trained.record.row), "sampling": found.sampling})
+
+
+def _parts(scan: Scan) -> Iterator[list[int]]:
+    slices = range(scan.shape[0])
+    bar = tqdm(total=len(slices), desc=scan.path.name, unit="slice", leave=False)
+    with bar:
+        for first in range(0, len(slices), SLICES_AT_ONCE):
+            signals.check()
+            few = list(slices[first : first + SLICES_AT_ONCE])
+            yield few
+            bar.update(len(few))
+
+
+def _sampling(scan: Scan, preparation: Preparation) -> str:
+    if scan.mask is None:
+        undersampling = preparation.undersampling
+        return f"{undersampling.acceleration}× {undersampling.pattern}"
+    first, last = scan.acquired
+    inside = scan.mask[..., first:last]
+    return f"{inside.numel() / int(inside.sum()):.1f}× as measured"

@@ -1,0 +1,154 @@
+"""A trained network, ready to reconstruct what it was not trained on."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from architectures import Architecture, build
+from architectures.tuning import use_bfloat16_
+from bench.evaluation.baselines import CGSense
+from bench.evaluation.scoring import Reconstruct
+from bench.machine.numerics import set_numerics
+from bench.machine.randomness import generator
+from bench.networks.reconstruct import reconstruct
+from bench.networks.trained import StoredNetwork, variant_of
+from datasets.coil_maps import CoilMaps
+from datasets.samples import Preparation, measured
+from datasets.scans import calibration_of
+from datasets.undersampling import Undersampling, zero_filled
+from pruners import Mask
+from records.record import Record, present
+from registries import RequestError
+
+Values = TypeVar("Values", npt.NDArray[Any], Tensor)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedNetwork:
+    """What a finished trial left, on a device.
+
+    Attributes
+    ----------
+    record : Record
+    model : Architecture
+        With pruned weights exactly zero, in the precision of its training.
+    mask : Mask
+        What is kept of each prunable weight: a mapping of names to boolean tensors.
+    folder : Path
+        Of the trial.
+    device : torch.device
+    """
+
+    record: Record
+    model: Architecture
+    mask: Mask
+    folder: Path
+    device: torch.device
+
+    @classmethod
+    def of(cls, path: Path, device: torch.device) -> "TrainedNetwork":
+        """Read a record or its folder.
+
+        Raises
+        ------
+        RequestError
+            If the trial did not finish, or its weights and mask are not there or not its own.
+        """
+        stored = StoredNetwork.of(path)
+        model = stored.model.to(device)
+        if stored.record.trial.resolved.training.get("precision") == "bf16":
+            use_bfloat16_(model)
+        return cls(stored.record, model, stored.mask, stored.folder, device)
+
+    @property
+    def network(self) -> Reconstruct:
+        """From samples to an image in their scale."""
+        return partial(reconstruct, self.model)
+
+    @property
+    def cg_sense(self) -> CGSense | None:
+        """CG-SENSE as it was tuned on the training volumes of the trial; None where the record has none."""
+        for scores in self.record.baselines.get("cg_sense", {}).values():
+            found = scores.metrics
+            return CGSense(float(cast(float, found["lambda"])), int(cast(int, found["iterations"])))
+        return None
+
+    def initial_model(self) -> Architecture:
+        """The network at its initial scalars and weights."""
+        trial = self.record.trial
+        draw = generator(trial.seed, "initial weights", trial.arch, trial.size)
+        return build(trial.arch, trial.size, draw, trial.resolved.width, variant_of(self.record)).to(self.device)
+
+    def preparation(self, acceleration: int | None = None) -> Preparation:
+        """How the trial made its samples, at its own acceleration or another one."""
+        recorded = present(self.record.trial.resolved.preparation)
+        values = {**recorded.undersampling, **({} if acceleration is None else {"acceleration": acceleration})}
+        undersampling = Undersampling(**cast(dict[str, Any], values))
+        return Preparation(
+            undersampling,
+            CoilMaps(recorded.maps.kind),
+            recorded.crop_readout,
+            recorded.added_noise_snr,
+            recorded.virtual_coils,
+        )
+
+    def set_numerics(self) -> None:
+        """Let this process compute as the trial did."""
+        resolved = self.record.trial.resolved
+        set_numerics(resolved.threads or 1, self.device, str(resolved.training.get("precision", "float32")))
+
+    @torch.no_grad()
+    def reconstruct(self, kspace: Values, sampling_mask: Values) -> Values:
+        """Reconstruct undersampled k-space: scale, coil maps, network, and back to the units of the data.
+
+        Parameters
+        ----------
+        kspace : ndarray or Tensor
+            ``(C, H, W)`` or ``(B, C, H, W)`` complex, centred, of the orthonormal Fourier transform.
+        sampling_mask : ndarray or Tensor
+            Columns ``(W,)`` or points ``(H, W)`` that were sampled; what was not is taken for zero.
+
+        Returns
+        -------
+        ndarray or Tensor
+            As `kspace` is: magnitude image ``(H, W)`` or ``(B, H, W)``, float32.
+
+        Raises
+        ------
+        RequestError
+            If the shapes do not fit, values are not finite, or the centre of k-space is not sampled.
+        """
+        values = torch.as_tensor(kspace)
+        batch, mask = _checked(values, torch.as_tensor(sampling_mask))
+        calibration = calibration_of(mask)
+        if calibration[1] <= calibration[0]:
+            raise RequestError("sampling_mask: leaves out the centre of k-space, which coil maps are made from")
+        self.set_numerics()
+        mask = mask.to(self.device)
+        sampled = zero_filled(batch.to(self.device), mask)
+        samples = measured(sampled, mask, calibration, self.preparation().maps)
+        image = (self.network(samples) * samples.scale[:, None, None]).to(torch.float32)
+        image = image if values.ndim == 4 else image[0]
+        if isinstance(kspace, np.ndarray):
+            return image.cpu().numpy()
+        return image.to(kspace.device)
+
+
+def _checked(kspace: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """k-space ``(B, C, H, W)`` complex64 and mask ``(1, 1 or H, W)`` bool."""
+    if kspace.ndim not in (3, 4) or not kspace.is_complex() or 0 in kspace.shape:
+        shape = tuple(kspace.shape)
+        raise RequestError(f"kspace: is {kspace.dtype} {shape}, not complex (coils, rows, columns) or a batch of it")
+    rows, columns = kspace.shape[-2:]
+    if tuple(mask.shape) not in ((columns,), (rows, columns)):
+        raise RequestError(f"sampling_mask: has the shape {tuple(mask.shape)}, not ({columns},) or ({rows}, {columns})")
+    if not torch.isfinite(torch.view_as_real(kspace.resolve_conj())).all():
+        raise RequestError("kspace: holds values that are not finite")
+    batch = kspace.to(torch.complex64)
+    return (batch if kspace.ndim == 4 else batch[None]), (mask != 0).reshape(1, -1, columns)
