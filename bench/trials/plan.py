@@ -54,6 +54,8 @@ class PlannedTrial:
         Of what the stages will cost.
     out : Path
         Folder of all outputs.
+    format : str
+        Of the pictures.
     """
 
     resolved: Resolved
@@ -62,6 +64,7 @@ class PlannedTrial:
     context: Context
     estimator: Estimator
     out: Path
+    format: str = "png"
 
     @property
     def test(self) -> TestData:
