@@ -4,13 +4,11 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import safetensors.numpy
-
 from leaderboards.board.build import build_board
 from leaderboards.board.papers import read_references
 from leaderboards.board.values import Board
 from leaderboards.figures.all import draw_all
-from leaderboards.figures.examples import read_examples, read_images
+from leaderboards.figures.examples import examples_of
 from leaderboards.output.card import card
 from leaderboards.output.formats import (
     contrast_cells,
@@ -23,6 +21,7 @@ from leaderboards.output.formats import (
 )
 from leaderboards.page import page
 from leaderboards.rows.rows import read_records
+from records import examples
 from records.archive import from_rows, holds_archive, read_archive, to_rows, write_archive
 from records.grid import Outline
 from records.record import FILE, Record
@@ -33,7 +32,6 @@ from registries import RequestError
 from registries.text import plural
 
 EXAMPLES = "examples"
-EXAMPLE_FILE = "examples.safetensors"
 EXAMPLE_PRUNERS = ("dense", "snip")
 """Of each architecture."""
 EXAMPLE_SEED = 0
@@ -71,7 +69,7 @@ def publish(
         _keep_examples(board, sources, folder / EXAMPLES)
     figures = folder / "figures"
     shutil.rmtree(figures, ignore_errors=True)
-    drawn = draw_all(board, read_examples(folder / EXAMPLES), figures)
+    drawn = draw_all(board, examples_of(folder / EXAMPLES), figures)
     references = read_references()
     _write(folder / "leaderboard.md", markdown(board, references, drawn))
     _write(folder / "results.csv", results_csv(board))
@@ -99,7 +97,7 @@ def _keep_examples(board: Board, sources: Sequence[Path], folder: Path) -> None:
     """Keep a few example images of each architecture: dense, and the best rows of some pruners."""
     panel = board.panels[0]
     available: dict[RowName, Path] = {}
-    for path in (path for source in sources for path in sorted(source.glob(f"**/{EXAMPLE_FILE}"))):
+    for path in (path for source in sources for path in sorted(source.glob(f"**/{examples.FILE}"))):
         if path.with_name(FILE).exists():
             record = Record.read(path.with_name(FILE))
             fits = record.ok and record.seed == EXAMPLE_SEED and Setting.of(record) == panel.setting
@@ -116,9 +114,9 @@ def _keep_examples(board: Board, sources: Sequence[Path], folder: Path) -> None:
         chosen += list(dict.fromkeys([kinds[k] for k in EXAMPLE_PRUNERS if k in kinds]))
     splits = {condition.split for condition in panel.both}
     for name in chosen:
-        images = read_images(available[name])
-        kept = {key: image for key, image in images.items() if key.split(".")[0] in splits}
-        safetensors.numpy.save_file(kept, folder / f"{name.replace('/', '__')}.safetensors")
+        found = examples.read_examples(available[name])
+        kept = {split: example for split, example in found.items() if split in splits}
+        examples.write_examples(folder / f"{name.replace('/', '__')}.safetensors", kept)
 
 
 def _latex(board: Board) -> list[str]:

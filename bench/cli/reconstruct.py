@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.cli import plugins
 from bench.cli.numbers import whole
+from records.formats import FORMATS
 from records.trial import ACCELERATIONS
 from registries import RequestError
 from registries.bounds import Bounds
@@ -56,7 +57,6 @@ def execute(chosen: argparse.Namespace) -> int:
     """Carry out the command: 2 if one of the files could not be reconstructed."""
     if chosen.quiet:
         os.environ["TQDM_DISABLE"] = "1"  # read when tqdm is imported
-    from records.pictures import FORMATS
 
     from bench.machine.gpus import enter
     from bench.trials.plan import choose_device
@@ -116,9 +116,8 @@ def _outputs(chosen: argparse.Namespace, file: Path, single: bool) -> list[Path]
 
 
 def _write(path: Path, found: "Reconstructed", trained: "TrainedNetwork", place: int) -> None:
-    from records.pictures import comparison, save
-
     from bench.use.files import write_volume
+    from records.pictures import comparison, save
 
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".h5":

@@ -3,11 +3,12 @@
 import argparse
 import os
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from bench.cli import numbers, plugins
 from bench.cli.numbers import whole
+from records.formats import FORMATS
 from records.trial import ACCELERATIONS, DEFAULT_SPARSITY, SEEDS
 
 
@@ -58,6 +59,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda")
     numbers.add_loader_workers(parser)
     parser.add_argument("--out", default="results", metavar="DIR", help="where outputs go (default results)")
+    parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="of the pictures (default png)")
     parser.add_argument("--fresh", action="store_true", help="compute everything anew")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     parser.add_argument("--quiet", action="store_true", help="no progress, only results")
@@ -71,6 +73,7 @@ def execute(chosen: argparse.Namespace) -> int:
     from bench.machine.gpus import enter
     from bench.trials import report
     from bench.trials.log import Journal
+    from bench.trials.pictures import draw_again
     from bench.trials.plan import choose_device, plan
     from bench.trials.request import Request
     from bench.trials.run import answer_from_store, run
@@ -83,7 +86,7 @@ def execute(chosen: argparse.Namespace) -> int:
     }
     request = Request(**{field.name: given[field.name] for field in fields(Request)})
     enter(choose_device(request.device))
-    planned = plan(request)
+    planned = replace(plan(request), format=chosen.format)
     for remark in planned.data.remarks:
         print(f"bench: {remark}", file=sys.stderr)
     if chosen.dry_run:
@@ -93,6 +96,8 @@ def execute(chosen: argparse.Namespace) -> int:
     if known:
         print(f"answered from the store: {planned.folder} (--fresh computes it anew)")
         print("\n".join([*report.results(known), *_paired(planned, known)]))
+        if draw_again(planned, known):
+            print(f"drew its pictures as {planned.format}")
         return 0
     with Journal(planned.folder / "log.txt") as journal:
         say = journal.log if request.quiet else journal.say

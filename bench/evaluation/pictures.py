@@ -1,43 +1,56 @@
-"""The pictures beside a record."""
+"""The pictures beside a record, and the example slices they show."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import safetensors.numpy
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.evaluation.baselines import zero_filled_image
-from bench.evaluation.metrics.volume import Image
-from bench.evaluation.scoring import (
-    Reconstruct,
-    TestData,
-    boxes_of,
-    reconstruct_volume,
-)
+from bench.evaluation.metrics import metrics
+from bench.evaluation.metrics.volume import Image, Pair
+from bench.evaluation.scoring import Reconstruct, TestData, boxes_of, reconstruct_volume
 from datasets.boxes import Box, sham_boxes
 from datasets.preview import draw_box
 from datasets.volumes import Volume
+from records.drawing import (
+    ERROR_COLOURS,
+    ERROR_LABEL,
+    bar_top,
+    grey_top,
+    percent_error,
+    save,
+    show,
+    styled,
+)
+from records.examples import TARGET, Example
+from records.regions import region_around
 from records.results import Layer
-from registries.files import replacing
 
-ERROR_GAIN = 5
-RESOLUTION = 130
+SCORES = ("psnr", "ssim")
+"""Under each image."""
 
 
-def reconstructions(path: Path, found: Mapping[str, Mapping[str, Image]], title: str) -> None:
-    """Target, zero-filled, network and its error × 5 of each example."""
-    figure = Figure(figsize=(12, 3.1 * len(found)), layout="constrained")
-    grid = figure.subplots(len(found), 4, squeeze=False)
-    for axes, (name, example) in zip(grid, found.items(), strict=True):
-        _reconstruction_row(axes, name, example)
-    figure.suptitle(title)
-    _save(figure, path)
+def examples(methods: Mapping[str, Reconstruct], test: TestData) -> dict[str, Example]:
+    """One slice of each split with the image of each method, preferably of different volumes and with a finding.
+
+    Parameters
+    ----------
+    methods : mapping of str to callable
+        By the names of `records.examples.ORDER`, in that order.
+    test : TestData
+    """
+    found: dict[str, Example] = {}
+    shown: set[str] = set()
+    for split, volumes in test.splits.items():
+        volume = min(volumes, key=lambda one: (one.name in shown, not _marked(one, test)))
+        shown.add(volume.name)
+        found[split] = _example(split, volume, methods, test)
+    return found
 
 
 def findings(path: Path, network: Reconstruct, test: TestData, title: str) -> None:
-    """Target, network and error × 5 with the boxes of findings (solid) and sham boxes (dashed).
+    """Target, network and error with the boxes of findings (solid) and sham boxes (dashed).
 
     One row for the first volume of each anatomy that has boxes in the scored slices; no file if none has.
     """
@@ -51,27 +64,23 @@ def findings(path: Path, network: Reconstruct, test: TestData, title: str) -> No
     if not rows:
         path.unlink(missing_ok=True)
         return
-    figure = Figure(figsize=(10, 3.6 * len(rows)), layout="constrained")
-    grid = figure.subplots(len(rows), 3, squeeze=False)
-    for axes, (target, found, boxes) in zip(grid, rows.values(), strict=True):
-        plane = boxes[0].plane
-        top = float(np.quantile(target[plane], 0.998))
-        error = ERROR_GAIN * np.abs(found - target)
-        shown = [(box, "-") for box in boxes] + [(sham, "--") for group in sham_boxes(target, boxes) for sham in group]
-        panels = {"target": target, "network": found, f"error × {ERROR_GAIN}": error}
-        for axis, (label, image) in zip(axes, panels.items(), strict=True):
-            _show(axis, image[plane : plane + 1], top)
-            axis.set_title(label, fontsize=10)
-            for box, line in shown:
-                if box.plane == plane:
-                    draw_box(axis, box, line)
-        axes[0].set_xlabel("\n".join(sorted({box.label for box in boxes if box.plane == plane})), fontsize=8)
-    figure.suptitle(title)
-    _save(figure, path)
+    with styled():
+        figure = Figure(figsize=(7, 2.6 * len(rows)), layout="constrained")
+        grid = figure.subplots(len(rows), 3, squeeze=False)
+        for axes, (target, found, boxes) in zip(grid, rows.values(), strict=True):
+            _findings_row(axes, target, found, boxes)
+        figure.suptitle(f"{title}\nfindings: solid; sham boxes: dashed")
+    save(figure, path)
 
 
 def layers(path: Path, kept: Sequence[Layer], title: str) -> None:
     """Kept fraction of each layer, in the order of the network."""
+    with styled():
+        figure = _layers(kept, title)
+    save(figure, path)
+
+
+def _layers(kept: Sequence[Layer], title: str) -> Figure:
     figure = Figure(figsize=(max(5.0, 0.22 * len(kept) + 2), 3.6), layout="constrained")
     axes = figure.subplots()
     fractions = [layer.kept / layer.total for layer in kept]
@@ -88,45 +97,52 @@ def layers(path: Path, kept: Sequence[Layer], title: str) -> None:
     axes.set_ylim(0, max(fractions) * 1.25)
     axes.legend(loc="upper right", fontsize=8)
     axes.set_title(title)
-    _save(figure, path)
+    return figure
 
 
-def examples(network: Reconstruct, test: TestData) -> dict[str, dict[str, Image]]:
-    """Target, zero-filled image and reconstruction ``(1, rows, columns)`` of one slice of each split."""
-    return {split: _example(volumes[0], network, test) for split, volumes in test.splits.items()}
+def _marked(volume: Volume, test: TestData) -> list[int]:
+    """Places among the scored slices of a volume that have boxes of findings."""
+    rows = test.annotations.get(volume.name, ())
+    marked = {row.slice for row in rows if row.has_area and row.marks_finding}
+    return [place for place, index in enumerate(test.slices[volume.name]) if index in marked]
 
 
-def write_examples(path: Path, found: Mapping[str, Mapping[str, Image]]) -> None:
-    """Keep example images as ``split.kind`` in a safetensors file, float32 in the file's units."""
-    images = {
-        f"{split}.{kind}": np.ascontiguousarray(image[0], np.float32)
-        for split, kinds in found.items()
-        for kind, image in kinds.items()
-    }
-    with replacing(path) as temporary:
-        safetensors.numpy.save_file(images, temporary)
+def _example(split: str, volume: Volume, methods: Mapping[str, Reconstruct], test: TestData) -> Example:
+    """The scored slice nearest to the middle, of those with findings if there are any; there the smallest finding."""
+    slices = test.slices[volume.name]
+    middle = len(slices) // 2
+    place = min(_marked(volume, test) or [middle], key=lambda one: abs(one - middle))
+    only = test.only(volume, place)
+    target, images = reconstruct_volume(methods, volume, only)
+    # a large one would be enlarged least, and a small one is lost first
+    box = min(boxes_of(volume, target, only), key=lambda one: one.shape[0] * one.shape[1], default=None)
+    acceleration = test.preparation.undersampling.acceleration
+    return Example(
+        images={name: image[0].astype(np.float32) for name, image in {TARGET: target, **images}.items()},
+        place=f"{split} · {volume.file_name} · slice {slices[place]} · {acceleration}×",
+        scores={name: _scores(target, image) for name, image in images.items()},
+        region=region_around((box.top, box.left, *box.shape), target[0]) if box else None,
+        finding=box.label if box else "",
+    )
 
 
-def _example(volume: Volume, network: Reconstruct, test: TestData) -> dict[str, Image]:
-    middle = test.only(volume, len(test.slices[volume.name]) // 2)
-    target, found = reconstruct_volume({"zero-filled": zero_filled_image, "network": network}, volume, middle)
-    return {"target": target, **found}
+def _scores(target: Image, image: Image) -> dict[str, float]:
+    pair = Pair.of(target, image)
+    return {name: float(metrics.get(name).measure(pair)) for name in SCORES}
 
 
-def _reconstruction_row(axes: Sequence[Axes], name: str, example: Mapping[str, Image]) -> None:
-    top = float(np.quantile(example["target"], 0.998))
-    error = ERROR_GAIN * np.abs(example["network"] - example["target"])
-    for axis, (label, image) in zip(axes, {**example, f"error × {ERROR_GAIN}": error}.items(), strict=True):
-        _show(axis, image, top)
-        axis.set_title(f"{name}: {label}" if label == "target" else label, fontsize=10)
-
-
-def _show(axis: Axes, image: Image, top: float) -> None:
-    axis.imshow(image[0], cmap="gray", vmin=0, vmax=top)
-    axis.set_xticks([])
-    axis.set_yticks([])
-
-
-def _save(figure: Figure, path: Path) -> None:
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=RESOLUTION, format="png")
+def _findings_row(axes: Sequence[Axes], target: Image, found: Image, boxes: Sequence[Box]) -> None:
+    plane = boxes[0].plane
+    error = percent_error(target[plane], found[plane])
+    white, bar = grey_top(target[plane]), bar_top(float(error.max()))
+    show(axes[0], target[plane], white)
+    show(axes[1], found[plane], white)
+    drawn = show(axes[2], error, bar, ERROR_COLOURS)
+    axes[2].figure.colorbar(drawn, ax=axes[2], label=ERROR_LABEL, shrink=0.8)
+    shown = [(box, "-") for box in boxes] + [(sham, "--") for group in sham_boxes(target, boxes) for sham in group]
+    for axis, label in zip(axes, ("target", "this network", "error"), strict=True):
+        axis.set_title(label)
+        for box, line in shown:
+            if box.plane == plane:
+                draw_box(axis, box, line)
+    axes[0].set_xlabel("\n".join(sorted({box.label for box in boxes if box.plane == plane})))

@@ -51,6 +51,8 @@ class PlannedTrial:
         Of what the stages will cost.
     out : Path
         Folder of all outputs.
+    format : str
+        Of the pictures.
     """
 
     resolved: Resolved
@@ -59,6 +61,7 @@ class PlannedTrial:
     context: Context
     estimator: Estimator
     out: Path
+    format: str = "png"
 
     @property
     def test(self) -> TestData:

@@ -12,7 +12,6 @@ import torch
 
 from architectures import Architecture
 from bench.evaluation import baselines as reference
-from bench.evaluation import pictures
 from bench.evaluation.everything import bar, score_network
 from bench.evaluation.scoring import (
     Metrics,
@@ -31,12 +30,12 @@ from bench.stages.loop import DivergedError
 from bench.store.once import computed_once
 from bench.store.state import State
 from bench.store.store import Store
+from bench.trials.pictures import draw, tuned_cg_sense
 from bench.trials.plan import PlannedTrial
 from bench.trials.results import (
     bills,
     convergence,
     empty_record,
-    layers_of,
     mask_summary,
     relative_cost,
 )
@@ -50,7 +49,6 @@ from registries import RequestError
 from registries.files import replacing
 
 Say = Callable[[str], None]
-EXAMPLES = "examples.safetensors"
 
 
 def run(planned: PlannedTrial, fresh: bool, say: Say, log: Say = lambda text: None) -> Record:
@@ -156,7 +154,9 @@ def _evaluated(planned: PlannedTrial, outcome: Outcome, store: Store, fresh: boo
     model.load_state_dict(outcome.state.masked_weights())
     network = partial(reconstruct, model.eval())
     scores = evaluate(planned, network, store, fresh)
-    _write_outputs(planned, outcome, network)
+    _write_outputs(planned, outcome)
+    cg_sense, *_ = scores.baselines["cg_sense"].values()
+    draw(planned, outcome.state.mask, network, tuned_cg_sense(cg_sense), store)
     sample = _sample(planned)
     cost = Cost(
         stages=bills(outcome.costs),
@@ -207,18 +207,13 @@ def _sample(planned: PlannedTrial) -> Samples:
     return first.samples
 
 
-def _write_outputs(planned: PlannedTrial, outcome: Outcome, network: Reconstruct) -> None:
-    """Weights, mask and pictures, beside the record."""
-    folder, row = planned.folder, planned.resolved.trial.row
+def _write_outputs(planned: PlannedTrial, outcome: Outcome) -> None:
+    """Weights and mask, beside the record."""
+    folder = planned.folder
     with replacing(folder / "mask.safetensors") as path:
         safetensors.torch.save_file(dict(outcome.state.mask), path)
     with replacing(folder / "weights.safetensors") as path:
         safetensors.torch.save_file(outcome.state.masked_weights(), path)
-    pictures.layers(folder / "layers.png", layers_of(planned, outcome.state.mask), row)
-    examples = pictures.examples(network, planned.test)
-    pictures.write_examples(folder / EXAMPLES, examples)
-    pictures.reconstructions(folder / "reconstructions.png", examples, row)
-    pictures.findings(folder / "findings.png", network, planned.test, row)
 
 
 def _baselines(planned: PlannedTrial, store: Store, fresh: bool) -> dict[str, dict[str, Metrics]]:

@@ -7,7 +7,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import torch
-from records.examples import Example
 from tqdm import tqdm
 
 from bench.evaluation.baselines import zero_filled_image
@@ -19,12 +18,10 @@ from bench.use.network import TrainedNetwork
 from datasets.errors import DataError
 from datasets.samples import Preparation, crop_to_target
 from datasets.scans import Scan, open_scan, samples_of
-from records.results import BASELINE_WORDS
+from records.examples import Example
 from registries.files import replacing
 
 RECONSTRUCTION = "reconstruction"
-NETWORK = "this network"
-ZERO_FILLED, CG_SENSE = BASELINE_WORDS["zero_filled"], BASELINE_WORDS["cg_sense"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,14 +60,16 @@ class Reconstructed:
         truth = self.target[place : place + 1]
         scores = {name: volume_metrics(truth, image[None]) for name, image in images.items()}
         shown = {name: {m: float(values[m] or 0) for m in ("psnr", "ssim")} for name, values in scores.items()}
-        return Example({"target": truth[0], **images}, self._name(place), shown)
+        return Example({TARGET: truth[0], **images}, self._name(place), shown)
 
     def _name(self, place: int) -> str:
         return f"{self.scan.path.name} · slice {place} · {self.sampling}"
 
 
 @torch.no_grad()
-def reconstruct_file(trained: TrainedNetwork, path: Path, acceleration: int | None = None) -> Reconstructed:
+def reconstruct_file(
+    trained: TrainedNetwork, path: Path, acceleration: int | None = None, dense: TrainedNetwork | None = None
+) -> Reconstructed:
     """Reconstruct a volume, a few slices at a time.
 
     Parameters
@@ -79,6 +78,8 @@ def reconstruct_file(trained: TrainedNetwork, path: Path, acceleration: int | No
     path : Path
     acceleration : int, optional
         By which a fully sampled volume is undersampled, instead of the trial's.
+    dense : TrainedNetwork, optional
+        Is shown beside it.
 
     Raises
     ------
@@ -92,6 +93,8 @@ def reconstruct_file(trained: TrainedNetwork, path: Path, acceleration: int | No
     methods: dict[str, Reconstruct] = {ZERO_FILLED: zero_filled_image}
     if trained.cg_sense:
         methods[CG_SENSE] = trained.cg_sense
+    if dense:
+        methods[DENSE] = dense.network
     methods[NETWORK] = trained.network
     trained.set_numerics()
     images: dict[str, list[Image]] = {name: [] for name in methods}

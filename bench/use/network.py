@@ -18,6 +18,7 @@ from bench.machine.numerics import set_numerics
 from bench.machine.randomness import generator
 from bench.networks.reconstruct import reconstruct
 from bench.networks.trained import StoredNetwork, variant_of
+from bench.trials.pictures import tuned_cg_sense
 from datasets.coil_maps import CoilMaps
 from datasets.samples import Preparation, measured
 from datasets.scans import calibration_of
@@ -74,10 +75,8 @@ class TrainedNetwork:
     @property
     def cg_sense(self) -> CGSense | None:
         """CG-SENSE as it was tuned on the training volumes of the trial; None where the record has none."""
-        for scores in self.record.baselines.get("cg_sense", {}).values():
-            found = scores.metrics
-            return CGSense(float(cast(float, found["lambda"])), int(cast(int, found["iterations"])))
-        return None
+        scores = next(iter(self.record.baselines.get("cg_sense", {}).values()), None)
+        return tuned_cg_sense(scores.metrics) if scores else None
 
     def initial_model(self) -> Architecture:
         """The network at its initial scalars and weights."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from leaderboards.board.values import Board, Panel
 from leaderboards.figures.cost import quality_against_cost
 from leaderboards.figures.densities import layer_densities
-from leaderboards.figures.examples import Images, reconstructions
+from leaderboards.figures.examples import reconstructions
 from leaderboards.figures.forest import draw_forest
 from leaderboards.figures.overview import overview
 from leaderboards.figures.robustness import robustness
@@ -14,9 +14,9 @@ from leaderboards.figures.sparsity import quality_against_sparsity
 from leaderboards.figures.speed import quality_against_speed
 from leaderboards.figures.style import save, styled
 from leaderboards.rows.compare import confirmed
+from records import pictures
+from records.examples import Example
 
-IMAGE_DPI = 75
-"""Images of few pixels need no more, and the page holds them."""
 OF_PANEL: Mapping[str, tuple[str, Callable[[Panel], object]]] = {
     "sparsity": (
         "Change against dense by sparsity, with 95 % intervals",
@@ -29,7 +29,7 @@ OF_PANEL: Mapping[str, tuple[str, Callable[[Panel], object]]] = {
 }
 
 
-def draw_all(board: Board, examples: Mapping[str, Images], folder: Path) -> list[tuple[str, str]]:
+def draw_all(board: Board, examples: Mapping[str, Mapping[str, Example]], folder: Path) -> list[tuple[str, str]]:
     """Draw the figures of the first panel, the confirmatory forest plot and the examples.
 
     Returns
@@ -56,6 +56,8 @@ def draw_all(board: Board, examples: Mapping[str, Images], folder: Path) -> list
         for split in (condition.split for condition in panel.both):
             figure = reconstructions(examples, split)
             if figure is not None:
-                save(figure, folder, f"reconstructions-{split}", IMAGE_DPI)
-                drawn.append((f"reconstructions-{split}", f"Reconstructions of one {split} slice with error maps"))
+                name = f"reconstructions-{split}"
+                for suffix in ("svg", "png"):
+                    pictures.save(figure, folder / f"{name}.{suffix}")
+                drawn.append((name, f"Reconstructions of one {split} slice, a detail of each, and their errors"))
     return drawn

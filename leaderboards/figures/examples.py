@@ -1,71 +1,62 @@
-"""Reconstructions with error maps."""
+"""Reconstructions of several rows side by side, with their errors."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-import safetensors.numpy
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from registries import RequestError
+from records.examples import CG_SENSE, NETWORK, TARGET, ZERO_FILLED, Example, read_examples
+from records.pictures import comparison
 
-GAIN = 5
-"""Of error maps, as in the pictures of a run."""
-Images = Mapping[str, npt.NDArray[np.float32]]
-"""``split.kind`` to an image; kinds are ``target``, ``zero-filled`` and ``network``."""
+SHARED = (TARGET, ZERO_FILLED, CG_SENSE)
+"""Images that do not depend on the row."""
+ROUNDING = 1e-3
+"""Of the maximum."""
 
 
-def read_examples(folder: Path) -> dict[str, Images]:
-    """Example images by row name.
+def examples_of(folder: Path) -> dict[str, dict[str, Example]]:
+    """Examples by row name and split.
 
     Raises
     ------
     RequestError
         Naming the file that cannot be read.
     """
-    found: dict[str, Images] = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        found[path.stem.replace("__", "/")] = read_images(path)
-    return found
+    return {path.stem.replace("__", "/"): read_examples(path) for path in sorted(folder.glob("*.safetensors"))}
 
 
-def read_images(path: Path) -> Images:
-    """Images of one trial.
+def reconstructions(examples: Mapping[str, Mapping[str, Example]], split: str) -> Figure | None:
+    """Target and baselines, then each row in the given order; a block for each slice that the rows show."""
+    blocks: list[dict[str, Example]] = []
+    for name, found in examples.items():
+        if split not in found or NETWORK not in found[split].images:
+            continue
+        own = found[split]
+        block = next((one for one in blocks if _same_slice(next(iter(one.values())), own)), None)
+        if block is None:
+            blocks.append(block := {})
+        block[name] = own
+    return comparison([_side_by_side(block) for block in blocks], "") if blocks else None
 
-    Raises
-    ------
-    RequestError
-        If the file cannot be read.
-    """
-    try:
-        images: Images = safetensors.numpy.load_file(path)
-    except Exception as error:  # the library raises whatever it meets
-        raise RequestError(f"{path}: is not a valid safetensors file ({type(error).__name__})") from None
-    return images
+
+def _same_slice(one: Example, other: Example) -> bool:
+    """Of equal targets, as far as machines that simulate the same data agree."""
+    if one.target is None or other.target is None or one.shape != other.shape:
+        return False
+    return bool(np.abs(one.target - other.target).max() <= ROUNDING * one.target.max())
 
 
-def reconstructions(examples: Mapping[str, Images], split: str) -> Figure | None:
-    """Target and zero-filled image, then each row with its error × 5 below, all in the grey scale of the target."""
-    rows = {name: images for name, images in examples.items() if f"{split}.network" in images}
-    if not rows:
-        return None
-    first = next(iter(rows.values()))
-    target, zero = first[f"{split}.target"], first[f"{split}.zero-filled"]
-    images = {"target": target, "zero-filled": zero} | {name: i[f"{split}.network"] for name, i in rows.items()}
-    columns = min(5, len(images))
-    blocks = -(-len(images) // columns)
-    figure, grid = plt.subplots(
-        2 * blocks, columns, figsize=(2.3 * columns, 4.9 * blocks), squeeze=False, layout="constrained"
+def _side_by_side(rows: Mapping[str, Example]) -> Example:
+    """One example of many: what they share, then the network of each under its name."""
+    found = tuple(rows.values())
+    place = next((own for own in found if own.scores), found[0])  # those of older trials name neither file nor region
+    images = {name: own.images[name] for own in reversed(found) for name in SHARED if name in own.images}
+    scores = {name: own.scores[name] for own in reversed(found) for name in SHARED if name in own.scores}
+    return replace(
+        place,
+        images={name: images[name] for name in SHARED if name in images}
+        | {name: own.images[NETWORK] for name, own in rows.items()},
+        scores=scores | {name: own.scores[NETWORK] for name, own in rows.items() if NETWORK in own.scores},
     )
-    top = float(np.quantile(target, 0.998))
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for number, (name, image) in enumerate(images.items()):
-        block, column = divmod(number, columns)
-        grid[2 * block, column].imshow(image, cmap="gray", vmin=0, vmax=top)
-        grid[2 * block, column].set_title(name.replace("/", "/\u200b"), fontsize=9, wrap=True)
-        grid[2 * block + 1, column].imshow(GAIN * np.abs(image - target), cmap="gray", vmin=0, vmax=top)
-    figure.suptitle(f"{split}; below each: error × {GAIN}", fontsize=9)
-    return figure

@@ -42,12 +42,12 @@ def styled() -> Iterator[None]:
         yield
 
 
-def save(figure: Figure, folder: Path, name: str, dpi: int = DPI) -> None:
+def save(figure: Figure, folder: Path, name: str) -> None:
     """Write ``name.svg`` and ``name.png``."""
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
     drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=dpi)
+    figure.savefig(drawn, format="png", dpi=DPI)
     # a palette: the page holds all figures and should stay small
     Image.open(drawn).convert("RGB").quantize(PALETTE).save(folder / f"{name}.png", optimize=True)
     plt.close(figure)
