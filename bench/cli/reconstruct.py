@@ -63,6 +63,7 @@ def execute(chosen: argparse.Namespace) -> int:
     from bench.use.files import reconstruct_file
     from bench.use.network import TrainedNetwork
     from datasets.errors import DataError
+    from leaderboards.rows.pair import dense_folder
 
     plugins.load(chosen)
     if chosen.format not in FORMATS:
@@ -74,10 +75,12 @@ def execute(chosen: argparse.Namespace) -> int:
     device = choose_device(chosen.device)
     enter(device)
     trained = TrainedNetwork.of(Path(chosen.trial), device)
+    beside = dense_folder(trained.folder.parent, trained.record)
+    dense = TrainedNetwork.of(beside, device) if beside else None
     code = 0
     for file in files:
         try:
-            found = reconstruct_file(trained, file, chosen.acceleration)
+            found = reconstruct_file(trained, file, chosen.acceleration, dense)
         except DataError as error:
             if len(files) == 1:
                 raise

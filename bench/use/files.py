@@ -18,7 +18,7 @@ from bench.use.network import TrainedNetwork
 from datasets.errors import DataError
 from datasets.samples import Preparation, crop_to_target
 from datasets.scans import Scan, open_scan, samples_of
-from records.examples import Example
+from records.examples import CG_SENSE, DENSE, NETWORK, TARGET, ZERO_FILLED, Example
 from registries.files import replacing
 
 RECONSTRUCTION = "reconstruction"

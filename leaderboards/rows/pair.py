@@ -16,6 +16,12 @@ def dense_partner(folder: Path, record: Record) -> Record | None:
 
     Records that cannot be read are no partners.
     """
+    found = dense_folder(folder, record)
+    return Record.read(found / FILE) if found else None
+
+
+def dense_folder(folder: Path, record: Record) -> Path | None:
+    """Where the dense partner of a record lies in an output folder; see `dense_partner`."""
     if record.trial.pruner == DENSE or "dense_weights" in record.trial.options:
         return None
     for path in sorted(folder.glob(f"{record.trial.arch}-{DENSE}*/{FILE}")):
@@ -25,7 +31,7 @@ def dense_partner(folder: Path, record: Record) -> Record | None:
             continue
         plain = other.ok and other.trial.pruner == DENSE and other.trial.control is None
         if plain and same_network(record, other) and not apart_in_pair(record, other):
-            return other
+            return path.parent
     return None
 
 
