@@ -83,33 +83,51 @@ def open_scan(path: Path) -> Scan:
 
 
 def samples_of(scan: Scan, indices: Sequence[int], preparation: Preparation, device: torch.device) -> Samples:
-    """Slices ready for a network: sampled as they are, or, where fully sampled, undersampled by their file's name.
+    """Slices ready for a network; see `undersampled`."""
+    read, target = scan.read(indices)
+    sampled, mask, calibration = undersampled(scan, torch.from_numpy(read).to(device), preparation)
+    truth = None if target is None else (torch.from_numpy(target).to(device), float(target.max()))
+    return measured(sampled, mask, calibration, preparation.maps, truth)
+
+
+def undersampled(scan: Scan, kspace: Tensor, preparation: Preparation) -> tuple[Tensor, Tensor, tuple[int, int]]:
+    """k-space as it was sampled or, where fully sampled, undersampled by the file's name as in an evaluation.
 
     The readout is cropped where the preparation says so and columns alone were left out.
+
+    Parameters
+    ----------
+    scan : Scan
+    kspace : Tensor
+        ``(S, C, H, W)`` complex64, of slices of it.
+    preparation : Preparation
+
+    Returns
+    -------
+    kspace : Tensor
+        Zero where not sampled.
+    mask : Tensor
+        ``(1, 1, W)`` or ``(1, H, W)`` bool.
+    calibration : tuple of int
+        First fully sampled centre column and the one after the last.
 
     Raises
     ------
     DataError
         If the centre of k-space is not sampled, without which there are no coil maps.
     """
-    read, target = scan.read(indices)
-    kspace = torch.from_numpy(read).to(device)
     if preparation.crop_readout and scan.shown[0] < scan.shape[2] and (scan.mask is None or scan.mask.shape[1] == 1):
         kspace = crop_readout(kspace, scan.shown[0])
     if scan.mask is None:
-        columns, rows = scan.shape[3], kspace.shape[-2]
         seed = seed_of_file(scan.path.name)
-        mask, calibration = preparation.undersampling.draw(columns, scan.acquired, seed, rows)
+        mask, calibration = preparation.undersampling.draw(scan.shape[3], scan.acquired, seed, kspace.shape[-2])
     else:
         mask, calibration = scan.mask, calibration_of(scan.mask)
     if calibration[1] <= calibration[0]:
-        where = (
-            "its sampling mask" if scan.mask is not None else f"acceleration {preparation.undersampling.acceleration}"
-        )
-        raise DataError(scan.path, None, f"{where} leaves out the centre of k-space, which coil maps are made from")
-    mask = mask.to(device)
-    truth = None if target is None else (torch.from_numpy(target).to(device), float(target.max()))
-    return measured(zero_filled(kspace, mask), mask, calibration, preparation.maps, truth)
+        chosen = f"acceleration {preparation.undersampling.acceleration}" if scan.mask is None else "its sampling mask"
+        raise DataError(scan.path, None, f"{chosen} leaves out the centre of k-space, which coil maps are made from")
+    mask = mask.to(kspace.device)
+    return zero_filled(kspace, mask), mask, calibration
 
 
 def calibration_of(mask: Tensor) -> tuple[int, int]:

@@ -103,7 +103,7 @@ class TrainedNetwork:
         set_numerics(resolved.threads or 1, self.device, str(resolved.training.get("precision", "float32")))
 
     @torch.no_grad()
-    def reconstruct(self, kspace: Values, sampling_mask: Values) -> Values:
+    def reconstruct(self, kspace: Values, sampling_mask: Values, calibration: tuple[int, int] | None = None) -> Values:
         """Reconstruct undersampled k-space: scale, coil maps, network, and back to the units of the data.
 
         Parameters
@@ -112,6 +112,9 @@ class TrainedNetwork:
             ``(C, H, W)`` or ``(B, C, H, W)`` complex, centred, of the orthonormal Fourier transform.
         sampling_mask : ndarray or Tensor
             Columns ``(W,)`` or points ``(H, W)`` that were sampled; what was not is taken for zero.
+        calibration : tuple of int, optional
+            First column of the calibration region and the one after the last; by default the largest centred region
+            that the mask samples fully.
 
         Returns
         -------
@@ -125,13 +128,12 @@ class TrainedNetwork:
         """
         values = torch.as_tensor(kspace)
         batch, mask = _checked(values, torch.as_tensor(sampling_mask))
-        calibration = calibration_of(mask)
-        if calibration[1] <= calibration[0]:
+        first, last = calibration or calibration_of(mask)
+        if not 0 <= first < last <= values.shape[-1]:
             raise RequestError("sampling_mask: leaves out the centre of k-space, which coil maps are made from")
-        self.set_numerics()
         mask = mask.to(self.device)
         sampled = zero_filled(batch.to(self.device), mask)
-        samples = measured(sampled, mask, calibration, self.preparation().maps)
+        samples = measured(sampled, mask, (first, last), self.preparation().maps)
         image = (self.network(samples) * samples.scale[:, None, None]).to(torch.float32)
         image = image if values.ndim == 4 else image[0]
         if isinstance(kspace, np.ndarray):
