@@ -82,10 +82,13 @@ def open_scan(path: Path) -> Scan:
         raise DataError(path, None, f"cannot be read as HDF5: {error}; is the file complete?") from None
 
 
-def samples_of(scan: Scan, indices: Sequence[int], preparation: Preparation, device: torch.device) -> Samples:
-    """Slices ready for a network; see `undersampled`."""
-    read, target = scan.read(indices)
-    sampled, mask, calibration = undersampled(scan, torch.from_numpy(read).to(device), preparation)
+Slices = tuple[npt.NDArray[np.complex64], npt.NDArray[np.float32] | None]
+
+
+def samples_of(scan: Scan, slices: Slices, preparation: Preparation, device: torch.device) -> Samples:
+    """Slices that were read, ready for a network; see `undersampled`."""
+    kspace, target = slices
+    sampled, mask, calibration = undersampled(scan, torch.from_numpy(kspace).to(device), preparation)
     truth = None if target is None else (torch.from_numpy(target).to(device), float(target.max()))
     return measured(sampled, mask, calibration, preparation.maps, truth)
 

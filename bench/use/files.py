@@ -100,17 +100,17 @@ def reconstruct_file(
     images: dict[str, list[Image]] = {name: [] for name in methods}
     targets: list[Image] = []
     for few in _parts(scan):
-        samples = samples_of(scan, few, preparation, trained.device)
+        read = scan.read(few)
+        samples = samples_of(scan, read, preparation, trained.device)
         shape = torch.empty(len(few), *scan.shown)
         for name, method in methods.items():
             found = (method(samples) * samples.scale[:, None, None]).to("cpu", torch.float32)
             images[name].append(crop_to_target(found, shape)[0].numpy())
             if not np.isfinite(images[name][-1]).all():
                 raise DataError(path, None, f"gives values that are not finite with {name}")
-        if scan.has_target:
-            found = torch.empty(len(few), *images[NETWORK][-1].shape[1:])
-            target = (samples.target * samples.scale[:, None, None]).cpu()
-            targets.append(crop_to_target(found, target)[1].numpy())
+        if read[1] is not None:
+            shown = torch.from_numpy(images[NETWORK][-1])
+            targets.append(crop_to_target(shown, torch.from_numpy(read[1]))[1].numpy())
     return Reconstructed(
         scan,
         {name: np.concatenate(parts) for name, parts in images.items()},

@@ -1,0 +1,1 @@
+"""Tests of what trained networks are used for."""

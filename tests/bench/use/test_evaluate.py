@@ -1,0 +1,126 @@
+"""Scores of trained networks on other data: records of their own, comparable, and never on a board."""
+
+import pandas as pd
+import pytest
+import torch
+
+from bench.cli import main
+from bench.use.data import Conditions, OpenRoot
+from bench.use.evaluate import evaluate
+from bench.use.network import TrainedNetwork
+from leaderboards.rows.rows import read_records
+from records.elsewhere import FILE
+from records.record import Record
+from records.setting import apart_in_pair, tables
+from registries import RequestError
+
+CPU = torch.device("cpu")
+FIGURES = {
+    "knee/multicoil_train/knee_3dfse_a.h5": ("30.470", "0.7700", "0.05008"),
+    "knee/multicoil_val/knee_3dfse_b.h5": ("31.283", "0.8059", "0.05071"),
+    "brain/multicoil_val/brain_t2_4coil.h5": ("24.508", "0.6923", "0.08123"),
+}
+"""Zero-filled PSNR, SSIM and NMSE by fastMRI's own functions, as they lie beside the real volumes."""
+
+
+def scored(folder, out, fresh=False, **conditions):
+    network = TrainedNetwork.of(folder, CPU)
+    return evaluate(network, OpenRoot(Conditions(**conditions)).choose(network), out, fresh, print)
+
+
+def test_on_its_own_data_a_network_has_the_scores_of_its_trial(dense, tmp_path):
+    found, trial = scored(dense, tmp_path).record, Record.read(dense / "record.json")
+    assert found.metrics == trial.metrics
+    assert found.baselines == trial.baselines
+    assert found.volumes == tuple(one for one in trial.volumes if one.shift is None)
+    assert found.mask == trial.mask
+    assert found.elsewhere.kind == "simulated"
+    assert Record.read(next(tmp_path.glob(f"*/{FILE}"))) == found
+
+
+def test_shifts_and_acceleration_are_those_asked_for(dense, tmp_path):
+    trial = Record.read(dense / "record.json")
+    shifts = tuple(dict.fromkeys(one.shift for one in trial.volumes if one.shift))
+    found = scored(dense, tmp_path, shifts=("noise-20", *shifts)).record
+    assert {one.shift for one in found.volumes} == {None, "noise-20", *shifts}
+    faster = scored(dense, tmp_path, acceleration=8).record
+    assert faster.elsewhere.preparation.undersampling["acceleration"] == 8
+    assert faster.trial.acceleration == 4
+    assert faster.metrics["knee"].psnr < found.metrics["knee"].psnr
+
+
+def test_other_data_are_named_scored_and_never_trained_on(dense, simulated_root, tmp_path):
+    found = scored(dense, tmp_path, data=str(simulated_root)).record
+    assert {one.volume.split("/")[1] for one in found.volumes} == {"multicoil_val"}
+    more = scored(dense, tmp_path, data=str(simulated_root), include_train=True).record
+    assert len(more.volumes) > len(found.volumes)
+    assert more.elsewhere.folders == ("multicoil_train", "multicoil_val")
+    assert more.provenance.data.identity == Record.read(dense / "record.json").provenance.data.identity
+    with pytest.raises(RequestError, match="--include-train: modl/dense was trained on the volumes"):
+        scored(dense, tmp_path, include_train=True)
+
+
+def test_an_evaluation_is_found_again_and_computed_anew_to_the_same(dense, tmp_path, simulated_root, capsys):
+    first = scored(dense, tmp_path, data=str(simulated_root))
+    again = scored(dense, tmp_path, data=str(simulated_root))
+    anew = scored(dense, tmp_path, data=str(simulated_root), fresh=True)
+    assert (first.reused, again.reused, anew.reused) == (False, True, False)
+    assert first.folder == again.folder == anew.folder
+    assert first.record.canonical() == again.record.canonical() == anew.record.canonical()
+
+
+def test_rows_are_compared_on_the_same_data_alone_and_boards_see_none(trained, dense, snip, simulated_root, tmp_path):
+    a, b = (scored(folder, tmp_path, data=str(simulated_root)).record for folder in (snip, dense))
+    other = scored(dense, tmp_path, acceleration=8).record
+    assert apart_in_pair(a, b) == ()
+    assert any("elsewhere" in words for words in apart_in_pair(a, other))
+    trial = Record.read(dense / "record.json")
+    assert len(tables([a, b, other, trial])) == 3
+    with pytest.raises(RequestError, match=r"holds no record\.json"):
+        read_records(tmp_path)
+    assert len(read_records(tmp_path, evaluations=True)) == 3
+
+
+def test_the_command_prints_scores_and_the_change_against_dense(trained, simulated_root, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    monkeypatch.chdir(tmp_path)
+    command = ["evaluate", str(trained), "--data", str(simulated_root), "--against", "dense", "--device", "cpu"]
+    assert main([*command, "--quiet"]) == 0
+    text = capsys.readouterr().out
+    assert text.count("this network") >= 4
+    assert "evaluated on simulated data" in text
+    assert "− dense (95 % interval)" in text
+    assert main(["compare", "evaluations", "--a", "modl/snip/at-init/0.9", "--b", "modl/dense"]) == 0
+    assert main(["compare", "evaluations", "--against", "dense", "--evaluated-on", "simulated"]) == 0
+    assert main(["compare", "evaluations", "--against", "dense", "--evaluated-on", "real"]) == 2
+    assert main(["show", "evaluations"]) == 0
+    assert "evaluated on simulated data" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere"], "holds no record.json"),
+        (["TRIAL", "--data", "nowhere"], "no such data folder"),
+        (["TRIAL", "--splits", "moon"], "moon"),
+        (["TRIAL", "--shifts", "moon"], "moon"),
+        (["TRIAL", "--acceleration", "900"], "leaves no calibration line"),
+        (["TRIAL", "--against", "moon"], "holds no finished row of that pruner"),
+    ],
+)
+def test_bad_requests_end_in_one_line(words, message, dense, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    monkeypatch.chdir(tmp_path)
+    assert main(["evaluate", *(str(dense) if word == "TRIAL" else word for word in words), "--device", "cpu"]) == 2
+    *_, line = capsys.readouterr().err.splitlines()  # after progress
+    assert message in line
+
+
+def test_the_figures_of_the_real_volumes_come_out_to_the_last_digit(dense, real_kspace, tmp_path):
+    found = scored(dense, tmp_path, data=str(real_kspace), include_train=True)
+    table = found.volumes[found.volumes["method"] == "zero_filled"].set_index("volume")
+    for volume, figures in FIGURES.items():
+        row = table.loc[volume]
+        assert (f"{row.psnr:.3f}", f"{row.ssim:.4f}", f"{row.nmse:.5f}") == figures
+    assert found.record.elsewhere.kind == "real"
+    assert pd.notna(found.volumes["psnr"]).all()
