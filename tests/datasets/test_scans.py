@@ -11,10 +11,11 @@ from datasets.coil_maps import CoilMaps
 from datasets.errors import DataError
 from datasets.samples import Preparation, prepare
 from datasets.scans import calibration_of, open_scan, samples_of, undersampled
+from datasets.simulated.generate import HEADER
 from datasets.slices import read_slices
 from datasets.undersampling import Undersampling, seed_of_file
 from datasets.volumes import inspect_volume
-from tests.datasets.volumes import HEADER, write_volume
+from tests.datasets.volumes import write_volume
 
 CPU = torch.device("cpu")
 CROPPED, WHOLE = (Preparation(Undersampling(4), CoilMaps(), crop_readout=cropped) for cropped in (True, False))
@@ -73,6 +74,7 @@ def test_points_are_a_mask_in_two_dimensions_and_zero_rows_are_none(tmp_path):
     points[8:16, 6:14] = True
     write(tmp_path / "points.h5", (1, 2, 24, 20), points)
     scan = open_scan(tmp_path / "points.h5")
+    assert scan.mask is not None
     assert np.array_equal(scan.mask[0].numpy(), points)
     first, last = calibration_of(scan.mask)
     height = round((last - first) * 24 / 20)

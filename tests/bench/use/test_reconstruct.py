@@ -53,6 +53,7 @@ def test_with_a_target_it_is_scored_as_an_evaluation_is(network, simulated_root)
     test = TestData({"brain": (volume,)}, {volume.name: (0, 1)}, {}, network.preparation(), CPU)
     target, images = reconstruct_volume({"network": network.network}, volume, test)
     found = reconstruct_file(network, path)
+    assert found.target is not None
     assert np.array_equal(found.target, target)
     assert np.array_equal(found.images["this network"], images["network"])
     assert set(found.scores) == {"zero-filled", "CG-SENSE", "this network"}
