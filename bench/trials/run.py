@@ -28,6 +28,8 @@ from bench.machine.macs import forward_macs, median_latency_ms
 from bench.machine.memory import forget_peak, peak_memory_mb
 from bench.machine.process import MeddlingError, kept_process, place_of
 from bench.networks.reconstruct import reconstruct
+from bench.networks.weights import FILE as WEIGHTS
+from bench.networks.weights import WeightsDescription, write_weights
 from bench.stages.carry_out import Outcome, run_recipe
 from bench.stages.loop import DivergedError
 from bench.store.once import computed_once
@@ -223,8 +225,8 @@ def _write_outputs(planned: PlannedTrial, outcome: Outcome, network: Reconstruct
     folder, row = planned.folder, planned.resolved.trial.row
     with replacing(folder / "mask.safetensors") as path:
         safetensors.torch.save_file(dict(outcome.state.mask), path)
-    with replacing(folder / "weights.safetensors") as path:
-        safetensors.torch.save_file(outcome.state.masked_weights(), path)
+    described = WeightsDescription.of(planned.resolved.trial, planned.context)
+    write_weights(folder / WEIGHTS, outcome.state.masked_weights(), described)
     pictures.layers(folder / "layers.png", layers_of(planned, outcome.state.mask), row)
     examples = pictures.examples(network, planned.test)
     pictures.write_examples(folder / EXAMPLES, examples)
