@@ -25,7 +25,8 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("records", nargs="+", metavar="RECORD", help="record.json or its folder")
     plugins.add_option(parser)
-    parser.add_argument("--format", "--as", dest="kind", choices=KINDS, default=KINDS[0], help="default compact")
+    words = f"{', '.join(KINDS)}; default {KINDS[0]}"
+    parser.add_argument("--format", "--as", dest="kind", choices=KINDS, default=KINDS[0], metavar="FORMAT", help=words)
     parser.set_defaults(execute=execute)
 
 
