@@ -43,7 +43,8 @@ def add(commands: Any) -> None:
         metavar="C",
         help="of a mask: shuffle, random-layerwise, reinit, invert; of dense: long, wd, early-stop, small[-SPARSITY]",
     )
-    parser.add_argument("--dense-weights", metavar="FILE", help="start timing after from these weights")
+    weights = "start timing after from these weights: safetensors, a state dict, a checkpoint"
+    parser.add_argument("--dense-weights", metavar="FILE", help=weights)
     plugins.add_option(parser)
     parser.add_argument(
         "--set",

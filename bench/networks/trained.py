@@ -7,11 +7,12 @@ import safetensors.torch
 
 from architectures import Architecture, Variant, build
 from bench.machine.randomness import generator
+from bench.networks import weights
 from pruners import Mask
 from records.record import FILE, Record, present
 from registries import RequestError
 
-WEIGHTS, MASK = "weights.safetensors", "mask.safetensors"
+WEIGHTS, MASK = weights.FILE, "mask.safetensors"
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,18 @@ class StoredNetwork:
         if not record.ok:
             raise RequestError(f"{file}: its trial is {record.status}: there is no network")
         try:
-            weights = safetensors.torch.load_file(file.with_name(WEIGHTS))
+            stored = safetensors.torch.load_file(file.with_name(WEIGHTS))
             mask = Mask(safetensors.torch.load_file(file.with_name(MASK)))
             model = whole_network(record)
-            model.load_state_dict(weights)
+            model.load_state_dict(stored)
         except Exception as error:  # both libraries raise whatever they meet
             raise RequestError(f"{file}: its weights and mask are not in its folder ({error})") from None
         if mask.sha256 != present(record.mask).sha256:
             raise RequestError(f"{file}: the mask beside it is another one than that of the record")
+        about = weights.described(file.with_name(WEIGHTS))
+        if about and (about.row, about.size, about.seed) != (str(record.row), record.trial.size, record.seed):
+            trial = f"{about.row}, size {about.size}, seed {about.seed}"
+            raise RequestError(f"{file}: the weights beside it are those of another trial ({trial})")
         return cls(record, model.eval(), mask, file.parent)
 
 

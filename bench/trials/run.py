@@ -25,6 +25,8 @@ from bench.machine.macs import forward_macs, median_latency_ms
 from bench.machine.memory import forget_peak, peak_memory_mb
 from bench.machine.process import MeddlingError, kept_process, place_of
 from bench.networks.reconstruct import reconstruct
+from bench.networks.weights import FILE as WEIGHTS
+from bench.networks.weights import WeightsDescription, write_weights
 from bench.stages.carry_out import Outcome, run_recipe
 from bench.stages.loop import DivergedError
 from bench.store.once import computed_once
@@ -212,8 +214,8 @@ def _write_outputs(planned: PlannedTrial, outcome: Outcome) -> None:
     folder = planned.folder
     with replacing(folder / "mask.safetensors") as path:
         safetensors.torch.save_file(dict(outcome.state.mask), path)
-    with replacing(folder / "weights.safetensors") as path:
-        safetensors.torch.save_file(outcome.state.masked_weights(), path)
+    described = WeightsDescription.of(planned.resolved.trial, planned.context)
+    write_weights(folder / WEIGHTS, outcome.state.masked_weights(), described)
 
 
 def _baselines(planned: PlannedTrial, store: Store, fresh: bool) -> dict[str, dict[str, Metrics]]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from architectures import build
-from bench.networks.pretrained import load_given
+from bench.networks.pretrained import load_given, load_weights
 from registries import RequestError
 
 MODEL = build("modl", "toy", torch.Generator().manual_seed(0))
@@ -21,6 +21,17 @@ VARNET = build("e2e-varnet", "toy", torch.Generator().manual_seed(0))
 
 class Foreign:
     """Of code that is not run."""
+
+
+class Caller:
+    """Would call the shell where objects are made as they ask to be."""
+
+    def __reduce__(self):
+        return os.system, ("exit 1",)
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
 
 
 def dense() -> dict[str, Tensor]:
@@ -49,6 +60,7 @@ UNDERSTOOD: dict[str, Callable[[], Any]] = {
     "of several devices": lambda: named("module."),
     "of Lightning": lambda: {"state_dict": {**named("varnet."), "loss.w": torch.ones(2)}, "hyper_parameters": {}},
     "of a wrapped model": lambda: {"model": named("model.module.")},
+    "of a compiled model": lambda: named("_orig_mod."),
     "in double": lambda: {name: value.double() for name, value in dense().items()},
     "parameters": lambda: {name: torch.nn.Parameter(value) for name, value in dense().items()},
 }
@@ -72,7 +84,17 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "sparse": (lambda: {**dense(), NAME: dense()[NAME].to_sparse()}, "is of layout torch.sparse_coo; save it as"),
     "meta": (lambda: {**dense(), NAME: dense()[NAME].to("meta")}, f"'{NAME}' is without values"),
     "quantized": (lambda: {**dense(), NAME: quantized(dense()[NAME])}, f"'{NAME}' is quantized; save it as"),
-    "code": (lambda: {**dense(), "more": Foreign()}, "objects other than tensors, whose code is not run"),
+    "code": (lambda: {**dense(), "more": Foreign()}, r"code is not run \(.*test_pretrained\.Foreign\); save model"),
+    "a call": (lambda: {"state_dict": dense(), "more": Caller()}, r"code is not run \(.*\.system\); save model"),
+    "another size": (
+        lambda: build("modl", "demo", generator()).state_dict(),
+        r"it fits --arch modl --size demo or --arch modl --size mini$",
+    ),
+    "another network": (
+        lambda: {"model": {f"module.{name}": value for name, value in VARNET.state_dict().items()}},
+        r"[0-9]+ names are missing, [0-9]+ unknown, e\.g\. '.*'; it fits --arch e2e-varnet --size toy$",
+    ),
+    "an unknown width": (lambda: {**dense(), "denoiser.layers.0.bias": torch.ones(3)}, r"is \(3,\), not \(4,\)$"),
     "unknown wrapping": (lambda: {"net": dense()}, "no state dict of names and tensors: 'net' is of type dict"),
     "a list": (lambda: [1], "holds a list instead of a state dict"),
     "numbered": (lambda: {1: torch.ones(1)}, "no state dict of names and tensors"),
@@ -104,6 +126,23 @@ def test_half_precision_and_single_zeros_do_not_make_a_network_pruned(tmp_path):
     safetensors.torch.save_file(weights, tmp_path / "weights.safetensors")
     found = load_given(tmp_path / "weights.safetensors", VARNET)
     assert {value.dtype for value in found.values()} == {torch.float32}
+
+
+def test_a_network_pruned_already_can_be_read_but_not_be_the_start_of_pruning(tmp_path):
+    weights = {**dense(), NAME: torch.zeros_like(dense()[NAME])}
+    torch.save(weights, tmp_path / "weights.pt")
+    found = load_weights(tmp_path / "weights.pt", MODEL, "--weights FILE")
+    assert not found[NAME].any()
+    torch.save([1], tmp_path / "weights.pt")
+    with pytest.raises(RequestError, match=r"^--weights FILE: holds a list"):
+        load_weights(tmp_path / "weights.pt", MODEL, "--weights FILE")
+
+
+def test_a_network_traced_by_torchscript_is_refused(tmp_path):
+    with warnings.catch_warnings(action="ignore"):  # torch means to drop it
+        torch.jit.script(torch.nn.Conv2d(2, 4, 3)).save(str(tmp_path / "weights.pt"))
+    with pytest.raises(RequestError, match="cannot be read as a state dict"):
+        load_given(tmp_path / "weights.pt", MODEL)
 
 
 def test_pipes_folders_and_absent_files_are_refused_before_they_are_read(tmp_path):
