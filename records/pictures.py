@@ -1,5 +1,6 @@
 """Pictures for a paper: images side by side, one detail of each enlarged, their errors under one colour bar."""
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from records.drawing import (
     show,
     styled,
 )
-from records.examples import TARGET, Example, Region
+from records.examples import TARGET, Array, Example, Region
 from records.formats import FORMATS
 from records.regions import detailed_region
 
@@ -103,8 +104,8 @@ class _Block:
         Width of all images; height of the whole ones and of the enlarged ones.
     errors : mapping of str to ndarray
         Percent; empty without a target.
-    white, bar : float
-        Values at the ends of the scales of grey and of errors.
+    white, white_enlarged, bar : float
+        Values at the ends of the scales of grey and of errors; a detail of a dark tissue would be black in the first.
     """
 
     example: Example
@@ -116,6 +117,7 @@ class _Block:
     zoom: float
     errors: Mapping[str, npt.NDArray[np.float64]]
     white: float
+    white_enlarged: float
     bar: float
 
     @classmethod
@@ -137,6 +139,7 @@ class _Block:
             zoom=cell * min(max(region[2] / region[3], FLATTEST), TALLEST),
             errors=errors,
             white=grey_top(reference),
+            white_enlarged=grey_top(_part(reference, region)),
             bar=bar_top(max((float(error.max()) for error in errors.values()), default=0.0)),
         )
 
@@ -162,7 +165,6 @@ class _Block:
     def _draw_band(self, sheet: _Sheet, band: Sequence[str], top: float) -> None:
         names = self._names(band)
         lines = max(map(len, names))
-        first, left, height, width = self.region
         for column, (name, words) in enumerate(zip(band, names, strict=True)):
             x, y = PAD + column * (self.cell + GAP), top
             middle = x + self.cell / 2
@@ -180,7 +182,7 @@ class _Block:
                 y += LINE
             y += GAP
             axes = sheet.axes(x, y, self.cell, self.zoom)
-            show(axes, image[first : first + height, left : left + width], self.white)
+            show(axes, _part(image, self.region), self.white_enlarged)
             _frame(axes)
             y += self.zoom + GAP
             if name in self.errors:
@@ -219,6 +221,11 @@ def _score_text(name: str, scores: Mapping[str, Mapping[str, float]]) -> str:
     return " / ".join([*parts, *([f"{found['ssim']:.4f}"] if "ssim" in found else [])])
 
 
+def _part(image: Array, region: Region) -> Array:
+    top, left, height, width = region
+    return image[top : top + height, left : left + width]
+
+
 def _frame(axes: Axes) -> None:
     """In the colour of the outline, so that one sees what is enlarged."""
     for spine in axes.spines.values():
@@ -240,9 +247,9 @@ def _wrapped(text: str, width: float, size: float) -> list[str]:
 
 
 def _split_name(name: str, cell: float) -> list[str]:
-    """A name in lines that fit above an image, broken after slashes where there are any."""
+    """A name in lines that fit above an image, broken between its parts where it has any."""
     most, lines = _letters(cell, FONT), [""]
-    for part in name.replace("/", "/\0").replace(" ", " \0").split("\0"):
+    for part in re.findall(r"[^/ @+,]*[/ @+,]?", name):
         if lines[-1] and len(lines[-1]) + len(part) > most:
             lines.append("")
         lines[-1] += part

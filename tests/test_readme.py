@@ -47,6 +47,17 @@ def test_there_are_two_pruners_and_the_score_has_ten_lines():
     assert len(code.splitlines()) <= 10
 
 
+@pytest.mark.parametrize("page", ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+def test_what_a_page_links_to_is_there(page):
+    text = (ROOT / page).read_text()
+    for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
+        assert link.startswith("https://") or ((ROOT / page).parent / link).exists(), link
+
+
+def test_the_picture_of_the_demo_is_small():
+    assert (ROOT / "docs/pictures/demo.png").stat().st_size < 300_000
+
+
 def test_an_example_is_listed_and_runs_and_is_recorded_by_its_hash(example, tmp_path):
     name, file = example
     assert lists(bench("list", "pruners", "--plugin", file, cwd=tmp_path).stdout, name)
