@@ -22,6 +22,7 @@ from bench.use.data import Conditions, OpenRoot
 from bench.use.evaluate import Evaluated
 from bench.use.evaluate import evaluate as evaluate_one
 from bench.use.network import TrainedNetwork
+from bench.use.opening import open_network
 from bench.use.prepared import PreparedScan
 from datasets.scans import open_scan, undersampled
 from leaderboards.output import frames
@@ -75,15 +76,17 @@ def run(arch: str, pruner: str, **choices: Any) -> Finished:
     return Finished(found, planned.folder)
 
 
-def load(trial: str | Path, device: str = "auto") -> TrainedNetwork:
+def load(trial: str | Path, device: str = "auto", arch: str | None = None, size: str | None = None) -> TrainedNetwork:
     """The network of a finished trial: ``.mask``, ``.record``, ``.model`` and ``.reconstruct(kspace, sampling_mask)``.
 
     Parameters
     ----------
     trial : str or Path
-        Its folder.
+        Its folder, or a file of weights from anywhere.
     device : str
         ``auto``, ``cpu`` or ``cuda``.
+    arch, size : str, optional
+        Of a file of weights that does not say which network it is of.
 
     Raises
     ------
@@ -92,7 +95,7 @@ def load(trial: str | Path, device: str = "auto") -> TrainedNetwork:
     """
     chosen = choose_device(device)
     enter(chosen)
-    return TrainedNetwork.of(Path(trial), chosen)
+    return open_network(Path(trial), chosen, arch, size)
 
 
 def prepare(

@@ -164,7 +164,8 @@ class Record(Part):
             If the scores contradict each other.
         """
         scores = {"metrics": metrics, "baselines": baselines, "shifts": shifts, "volumes": volumes}
-        return Record.of({**self._written(), **scores, "elsewhere": elsewhere, "provenance": provenance})
+        whose = {"elsewhere": elsewhere, "provenance": provenance, "status": "ok", "reason": None}
+        return Record.of({**self._written(), **scores, **whose})
 
     def failed(self, reason: str) -> "Record":
         """The record of the same trial, with the reason why it failed."""
@@ -193,7 +194,8 @@ class Record(Part):
     def _is_whole(self) -> Self:
         if not self.ok and not self.reason:
             raise ValueError(f"a trial that is {self.status} has a reason")
-        if self.ok and (self.mask is None or self.cost is None or self.trial.resolved.budget is None):
+        whole = self.mask is not None and self.cost is not None and self.trial.resolved.budget is not None
+        if self.ok and not whole and self.elsewhere is None:  # an evaluation may be of weights from anywhere
             raise ValueError("a trial that is ok has mask, cost and budget")
         if self.ok and not self.volumes:
             raise ValueError("a trial that is ok has scores of volumes")

@@ -28,7 +28,11 @@ def add(commands: Any) -> None:
         description="Score the networks of finished trials on other data or under other conditions, without training. "
         "Each evaluation gets a record of its own (evaluation.json), which `compare` reads and boards leave alone.",
     )
-    parser.add_argument("trials", nargs="+", metavar="TRIAL", help="folder of a trial, or a folder of several")
+    parser.add_argument(
+        "trials", nargs="+", metavar="TRIAL", help="folder of a trial, folder of several, or file of weights"
+    )
+    parser.add_argument("--arch", metavar="NAME", help="architecture of a file of weights that does not say it")
+    parser.add_argument("--size", metavar="SIZE", help="size of that network, e.g. paper")
     parser.add_argument("--data", metavar="ROOT", help="folder with fastMRI's knee/ and brain/ (default: the trial's)")
     parser.add_argument("--annotations", metavar="DIR", help="fastMRI+ tables (default: ROOT/fastmri_plus)")
     parser.add_argument(
@@ -64,7 +68,7 @@ def execute(chosen: argparse.Namespace) -> int:
     from bench.trials.plan import choose_device
     from bench.use.data import Conditions, OpenRoot
     from bench.use.evaluate import evaluate
-    from bench.use.network import TrainedNetwork
+    from bench.use.opening import open_network
     from datasets.shifts import shifts
     from leaderboards.rows.reference_tables import against
 
@@ -84,7 +88,7 @@ def execute(chosen: argparse.Namespace) -> int:
     )
     opened, records = OpenRoot(conditions), []
     for number, path in enumerate(trial_folders(chosen.trials)):
-        trained = TrainedNetwork.of(path, device)
+        trained = open_network(path, device, chosen.arch, chosen.size)
         found = evaluate(trained, opened.choose(trained), Path(chosen.out), chosen.fresh, print)
         print("\n".join([*([""] if number else []), *_lines(found)]), flush=True)
         records.append(found.record)
@@ -95,7 +99,7 @@ def execute(chosen: argparse.Namespace) -> int:
 
 
 def trial_folders(names: Sequence[str]) -> list[Path]:
-    """Folders of finished trials: those named, and those inside folders named.
+    """Folders of finished trials: those named, and those inside folders named; files are taken as they are.
 
     Raises
     ------

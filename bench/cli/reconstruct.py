@@ -29,8 +29,10 @@ def add(commands: Any) -> None:
         "used where it has one (key 'mask', or k-space that is zero where nothing was sampled); a fully sampled file "
         "is undersampled first. Written are fastMRI's submission layout (.h5) and a picture.",
     )
-    parser.add_argument("trial", metavar="TRIAL", help="folder of a trial")
+    parser.add_argument("trial", metavar="TRIAL", help="folder of a trial, or file of weights")
     parser.add_argument("files", nargs="+", metavar="FILE", help="HDF5 file, or a folder of them")
+    parser.add_argument("--arch", metavar="NAME", help="architecture of a file of weights that does not say it")
+    parser.add_argument("--size", metavar="SIZE", help="size of that network, e.g. paper")
     parser.add_argument(
         "--acceleration",
         type=whole(ACCELERATIONS),
@@ -62,6 +64,7 @@ def execute(chosen: argparse.Namespace) -> int:
     from bench.trials.plan import choose_device
     from bench.use.files import reconstruct_file
     from bench.use.network import TrainedNetwork
+    from bench.use.opening import open_network
     from datasets.errors import DataError
     from leaderboards.rows.pair import dense_folder
 
@@ -74,8 +77,8 @@ def execute(chosen: argparse.Namespace) -> int:
         raise RequestError(f"--out {chosen.out}: is one file, for {len(files)} volumes; name a folder")
     device = choose_device(chosen.device)
     enter(device)
-    trained = TrainedNetwork.of(Path(chosen.trial), device)
-    beside = dense_folder(trained.folder.parent, trained.record)
+    trained = open_network(Path(chosen.trial), device, chosen.arch, chosen.size)
+    beside = dense_folder(trained.folder.parent, trained.record) if trained.record.ok else None
     dense = TrainedNetwork.of(beside, device) if beside else None
     code = 0
     for file in files:

@@ -72,7 +72,17 @@ def results(record: Record) -> Iterator[str]:
     if not record.ok:
         yield f"{record.status}: {record.reason}"
         return
-    mask = present(record.mask)
+    yield from _mask_lines(record)
+    yield from table(record.metrics, record.baselines)
+    yield from shift_table(record.metrics, record.shifts)
+    yield from lesion_lines(record.metrics)
+
+
+def _mask_lines(record: Record) -> Iterator[str]:
+    """What is kept, and how it was found."""
+    mask = record.mask
+    if mask is None:  # of weights from anywhere
+        return
     yield (
         f"kept {mask.kept:,} of {mask.prunable:,} prunable weights ({100 * (1 - mask.achieved):.4g} %), "
         f"compression {mask.compression:.2f}×, cost {present(record.cost).relative:.3f} dense trainings"
@@ -81,9 +91,6 @@ def results(record: Record) -> Iterator[str]:
         yield f"masks from two sets of training batches have {100 * mask.overlap:.1f} % of their kept weights in common"
     if mask.search:
         yield search_line(mask.search)
-    yield from table(record.metrics, record.baselines)
-    yield from shift_table(record.metrics, record.shifts)
-    yield from lesion_lines(record.metrics)
 
 
 def search_line(search: Search) -> str:

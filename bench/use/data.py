@@ -11,6 +11,7 @@ from bench.evaluation.shifts import Shift, choose_shifts
 from bench.tracks.settings import EvaluationSettings
 from bench.tracks.track import find_track
 from bench.use.network import TrainedNetwork
+from bench.use.opening import UNKNOWN
 from datasets.annotations import Annotations, read_annotations
 from datasets.annotations_report import check_match
 from datasets.manifest import Manifest, identity_of, open_manifest
@@ -129,19 +130,7 @@ class OpenRoot:
         source = Source(manifest, annotations, TRAIN if asked.include_train else None)
         test, unavailable = choose_test_data(settings, source, preparation, trained.device)
         check_calibration(test.volumes, preparation.undersampling)
-        training_set = parse_training_set(record.trial.train_on)[0]
-        acquisition = ACQUISITIONS.get(training_set)
-        shifts, missing = choose_shifts(
-            asked.shifts,
-            Trained(
-                trained.preparation(),
-                frozenset(TRAINING_SETS[training_set]),
-                frozenset({acquisition}) if acquisition else None,
-                training_set == "knee-clean",
-                annotations,
-            ),
-            test,
-        )
+        shifts, missing = choose_shifts(asked.shifts, _trained(trained, annotations), test)
         return ForeignData(
             Conditions(**{**vars(asked), "volumes": volumes, "slices": slices}),
             root,
@@ -164,13 +153,26 @@ class OpenRoot:
         return self._known[root.place]
 
 
+def _trained(trained: TrainedNetwork, annotations: Annotations | None) -> Trained:
+    """What a network was trained on, as far as its record says."""
+    preparation, name = trained.preparation(), trained.record.trial.train_on
+    if name == UNKNOWN:
+        return Trained(preparation, None, None, False, annotations)
+    training_set = parse_training_set(name)[0]
+    acquisition = ACQUISITIONS.get(training_set)
+    known = frozenset({acquisition}) if acquisition else None
+    return Trained(
+        preparation, frozenset(TRAINING_SETS[training_set]), known, training_set == "knee-clean", annotations
+    )
+
+
 def _check_unseen(record: Record, simulated: str | None, root: DataRoot) -> None:
     """Refuse volumes that the network may have been trained on."""
     data = record.provenance.data
-    if data.kind == "real" and not simulated:
+    if data.kind != "simulated" and not simulated:
         raise RequestError(
-            f"--include-train: {record.row} was trained on real data, so volumes of {TRAIN} may be its own; move those "
-            "to score it on to multicoil_val"
+            f"--include-train: {record.row} was trained on {data.kind or 'unknown'} data, so volumes of {TRAIN} may be "
+            "its own; move those to score it on to multicoil_val"
         )
     if simulated and simulated == data.identity:
         raise RequestError(f"--include-train: {record.row} was trained on the volumes of {root.place}")

@@ -5,10 +5,12 @@ from datasets.volumes import Volume
 
 
 def _member(volume: Volume, trained: Trained) -> bool:
-    return volume.anatomy not in trained.anatomies
+    return trained.anatomies is not None and volume.anatomy not in trained.anatomies
 
 
 def _unfit(trained: Trained) -> str | None:
+    if trained.anatomies is None:
+        return "what the network was trained on is not recorded"
     return "the network was trained on both anatomies" if len(trained.anatomies) > 1 else None
 
 

@@ -16,9 +16,7 @@ class Trained:
     Attributes
     ----------
     preparation : Preparation
-    anatomies : frozenset of str
-        Of its training volumes.
-    acquisitions : frozenset of str or None
+    anatomies, acquisitions : frozenset of str or None
         Of its training volumes; None where nobody knows.
     clean : bool
         Whether only volumes without findings were among them.
@@ -27,7 +25,7 @@ class Trained:
     """
 
     preparation: Preparation
-    anatomies: frozenset[str]
+    anatomies: frozenset[str] | None
     acquisitions: frozenset[str] | None
     clean: bool
     annotations: Annotations | None

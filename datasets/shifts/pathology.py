@@ -5,8 +5,9 @@ from datasets.volumes import Volume
 
 
 def _member(volume: Volume, trained: Trained) -> bool:
-    known = trained.annotations is not None and volume.anatomy in trained.anatomies
-    return known and trained.annotations is not None and trained.annotations.status(volume) == "finding"
+    if trained.annotations is None or trained.anatomies is None:
+        return False
+    return volume.anatomy in trained.anatomies and trained.annotations.status(volume) == "finding"
 
 
 def _unfit(trained: Trained) -> str | None:

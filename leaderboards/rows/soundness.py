@@ -17,6 +17,8 @@ def unsound(record: Record) -> str | None:
     A mask cuts the network where it cuts every denoiser: past one of several, or a network of coil maps, the image
     still finds its way. Records of before these were looked at say nothing of them.
     """
+    if record.elsewhere and record.mask is None:
+        return None  # of weights from a file nobody knows how their mask was found
     mask = present(record.mask)
     cut = tuple(f"{name}." for name in mask.disconnected)
     denoisers = [layer.name for layer in mask.layers if layer.group == "denoiser"]

@@ -1,9 +1,13 @@
 """Scores of trained networks on other data: records of their own, comparable, and never on a board."""
 
+import shutil
+
 import pandas as pd
 import pytest
+import safetensors.torch
 import torch
 
+from architectures import build
 from bench.cli import main
 from bench.use.data import Conditions, OpenRoot
 from bench.use.evaluate import evaluate
@@ -124,3 +128,44 @@ def test_the_figures_of_the_real_volumes_come_out_to_the_last_digit(dense, real_
         assert (f"{row.psnr:.3f}", f"{row.ssim:.4f}", f"{row.nmse:.5f}") == figures
     assert found.record.elsewhere.kind == "real"
     assert pd.notna(found.volumes["psnr"]).all()
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_weights_alone_are_scored_and_compared_as_the_trial_is(prefix, snip, simulated_root, tmp_path, capsys):
+    """The file of a trial describes itself, also away from its record; others are named by --arch and --size."""
+    trial = scored(snip, tmp_path / "a", data=str(simulated_root)).record
+    own = tmp_path / "mine.safetensors"
+    shutil.copy(snip / "weights.safetensors", own)
+    foreign = tmp_path / "theirs.pt"
+    state = safetensors.torch.load_file(own)
+    torch.save({"state_dict": {f"{prefix}{name}": value.half() for name, value in state.items()}}, foreign)
+    base = ["--data", str(simulated_root), "--device", "cpu", "--quiet", "--out", str(tmp_path / "b")]
+    assert main(["evaluate", str(own), *base]) == 0
+    assert main(["evaluate", str(foreign), "--arch", "modl", "--size", "toy", *base]) == 0
+    text = capsys.readouterr().out
+    assert "modl/snip/at-init/0.9@pruner.weights=" in text
+    assert "modl/dense@pruner.weights=" in text
+    found = {record.row.pruner: record for record in read_records(tmp_path / "b", evaluations=True)}
+    assert found["snip"].volumes == trial.volumes
+    # half precision, and no cropped readout, which nobody says of weights from elsewhere
+    assert found["dense"].metrics["knee"].psnr == pytest.approx(trial.metrics["knee"].psnr, abs=1)
+    assert found["dense"].provenance.data.kind is None
+    assert main(["show", str(tmp_path / "b")]) == 0
+    assert main(["evaluate", str(foreign), *base]) == 2
+    assert "add --arch and --size" in capsys.readouterr().err
+    assert main(["evaluate", str(foreign), "--arch", "modl", "--size", "demo", *base]) == 2
+    assert "size 'toy'" in capsys.readouterr().err
+    assert main(["evaluate", str(own), "--include-train", *base]) == 0  # simulated data, which it cannot be of
+    assert main(["evaluate", str(own), "--shifts", "anatomy", "pathology", *base]) == 0
+
+
+def test_fastmris_varnet_is_scored_from_its_state_dict(simulated_root, tmp_path, capsys):
+    """Of the size that the suite calls toy, with the prefix of Lightning's module."""
+    model = build("e2e-varnet", "toy", torch.Generator().manual_seed(0))
+    torch.save({f"varnet.{name}": value for name, value in model.state_dict().items()}, tmp_path / "varnet.ckpt")
+    command = ["evaluate", str(tmp_path / "varnet.ckpt"), "--arch", "e2e-varnet", "--size", "toy", "--device", "cpu"]
+    assert main([*command, "--data", str(simulated_root), "--out", str(tmp_path), "--quiet", "--slices", "1"]) == 0
+    assert "e2e-varnet/dense@pruner.weights=" in capsys.readouterr().out
+    (record,) = read_records(tmp_path, evaluations=True)
+    assert record.elsewhere.preparation.crop_readout is False
+    assert "cg_sense" not in record.baselines
