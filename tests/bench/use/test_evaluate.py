@@ -152,7 +152,7 @@ def test_weights_alone_are_scored_and_compared_as_the_trial_is(prefix, snip, sim
     assert found["dense"].provenance.data.kind is None
     assert main(["show", str(tmp_path / "b")]) == 0
     assert main(["evaluate", str(foreign), *base]) == 2
-    assert "add --arch and --size" in capsys.readouterr().err
+    assert "add --arch NAME and --size SIZE" in capsys.readouterr().err
     assert main(["evaluate", str(foreign), "--arch", "modl", "--size", "demo", *base]) == 2
     assert "size 'toy'" in capsys.readouterr().err
     assert main(["evaluate", str(own), "--include-train", *base]) == 0  # simulated data, which it cannot be of
