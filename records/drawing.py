@@ -55,13 +55,12 @@ def save(figure: Figure, path: Path) -> None:
     kind = path.suffix.removeprefix(".").lower()
     if kind not in FORMATS:
         raise RequestError(f"{path}: cannot be written as a picture; use a name that ends in .{', .'.join(FORMATS)}")
-    options: dict[str, Any] = {"pil_kwargs": {"optimize": True}} if kind == "png" else {}
     with styled(), replacing(path) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a file name in letters that the font lacks
         for axes in figure.axes:
             for image in axes.images:
                 image.set_interpolation(_interpolation(axes, image, kind))
-        figure.savefig(temporary, format=kind, dpi=RESOLUTION, metadata=WITHOUT_DATES[kind], **options)
+        figure.savefig(temporary, format=kind, dpi=RESOLUTION, metadata=WITHOUT_DATES[kind])
 
 
 def percent_error(target: Array, image: Array) -> npt.NDArray[np.float64]:
