@@ -6,7 +6,7 @@ import sys
 from dataclasses import fields
 from typing import Any
 
-from bench.cli import numbers, plugins
+from bench.cli import numbers, plugins, tensorboard
 from bench.cli.numbers import whole
 from records.trial import ACCELERATIONS, DEFAULT_SPARSITY, SEEDS
 
@@ -58,6 +58,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda")
     numbers.add_loader_workers(parser)
     parser.add_argument("--out", default="results", metavar="DIR", help="where outputs go (default results)")
+    tensorboard.add_option(parser)
     parser.add_argument("--fresh", action="store_true", help="compute everything anew")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     parser.add_argument("--quiet", action="store_true", help="no progress, only results")
@@ -75,6 +76,7 @@ def execute(chosen: argparse.Namespace) -> int:
     from bench.trials.request import Request
     from bench.trials.run import answer_from_store, run
 
+    export = tensorboard.exporter(chosen)
     plugins.load(chosen)
     given = {
         **vars(chosen),
@@ -92,13 +94,15 @@ def execute(chosen: argparse.Namespace) -> int:
     known = None if request.fresh else answer_from_store(planned, print)
     if known:
         print(f"answered from the store: {planned.folder} (--fresh computes it anew)")
-        print("\n".join([*report.results(known), *_paired(planned, known)]))
+        print("\n".join([*report.results(known), *_paired(planned, known), *export(planned.folder)]))
         return 0
     with Journal(planned.folder / "log.txt") as journal:
         say = journal.log if request.quiet else journal.say
         say("\n".join(report.heading(planned)))
         record = run(planned, request.fresh, say, journal.log)
-        journal.say("\n".join([*report.results(record), *_paired(planned, record), f"record: {planned.folder}"]))
+        exported = export(planned.folder) if record.ok else []
+        lines = [*report.results(record), *_paired(planned, record), *exported, f"record: {planned.folder}"]
+        journal.say("\n".join(lines))
     return 0 if record.ok else 1
 
 

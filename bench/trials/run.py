@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from architectures import Architecture
 from bench.evaluation import baselines as reference
-from bench.evaluation import pictures
+from bench.evaluation import curves, pictures
 from bench.evaluation.scoring import (
     Metrics,
     Reconstruct,
@@ -226,6 +226,7 @@ def _write_outputs(planned: PlannedTrial, outcome: Outcome, network: Reconstruct
     with replacing(folder / "weights.safetensors") as path:
         safetensors.torch.save_file(outcome.state.masked_weights(), path)
     pictures.layers(folder / "layers.png", layers_of(planned, outcome.state.mask), row)
+    curves.write(folder, curves.stage_curves(planned.resolved.stages, outcome.costs), row)
     examples = pictures.examples(network, planned.test)
     pictures.write_examples(folder / EXAMPLES, examples)
     pictures.reconstructions(folder / "reconstructions.png", examples, row)
