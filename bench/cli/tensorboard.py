@@ -8,7 +8,9 @@ from pathlib import Path
 def add_option(parser: argparse.ArgumentParser) -> None:
     """Declare it."""
     parser.add_argument(
-        "--tensorboard", metavar="DIR", help="also write the training curves there, for TensorBoard (an optional extra)"
+        "--tensorboard",
+        metavar="DIR",
+        help="also write the training curves there for TensorBoard (optional extra)",
     )
 
 

@@ -79,8 +79,8 @@ class Recorder:
     def close(self) -> None:
         """Make rows of all steps whose values are there."""
         needed = {*COLUMNS[1:6]}
-        for end in [step for step, row in self._open.items() if self.ends(step) and row.keys() >= needed]:
-            window = [self._open.pop(step) for step in list(self._open) if step <= end]
+        for end in [step for step in sorted(self._open) if self.ends(step) and self._open[step].keys() >= needed]:
+            window = [self._open.pop(step) for step in sorted(self._open) if step <= end]
             means = {name: math.fsum(row[name] for row in window) / len(window) for name in MEANS}
             self._rows.append(Point(step=end, **{**window[-1], **means}))
 
@@ -93,7 +93,7 @@ class Recorder:
     def tensors(self) -> dict[str, Tensor]:
         """All rows, and the steps of the one that is not finished yet, for a checkpoint."""
         rows = [[math.nan if value is None else value for value in point] for point in self.curve]
-        rows += [[step, *(row.get(name, math.nan) for name in COLUMNS[1:])] for step, row in self._open.items()]
+        rows += [[step, *(row.get(name, math.nan) for name in COLUMNS[1:])] for step, row in sorted(self._open.items())]
         return {KEY: torch.tensor(rows, dtype=torch.float64).reshape(-1, len(COLUMNS))}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
