@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from bench.check.kills import kill
 from bench.check.undisturbed import Undisturbed, finish, start
+from bench.store.curve import CURVE
 from bench.store.maintenance import CHECKPOINTS, SHARED, VALUES, damaged, stage_folders
 from bench.store.reading import STAGE
 from bench.store.store import ASIDE
@@ -145,6 +146,7 @@ def _chosen(store: Path, number: int, draw: random.Random) -> list[tuple[Path, s
         "value": sorted(store.glob(VALUES)),
         "tensors": sorted(store.glob(SHARED)),
         "stage": [folder / STAGE for folder in stage_folders(store)],
+        "curve": [path for folder in stage_folders(store) if (path := folder / CURVE).exists()],
     }
     chosen = {path: (path, "checkpoint") for path in sorts.pop("checkpoint")[:number]}
     while len(chosen) < number and any(sorts.values()):
@@ -161,7 +163,7 @@ def _spoil(path: Path, sort: str, draw: random.Random, stores: DamagedStores) ->
     how = draw.choice(list(DAMAGES))
     path.write_bytes(DAMAGES[how](path.read_bytes(), draw))
     stores.damages[sort, how] += 1
-    return path.parent if sort == "stage" else path
+    return path.parent if sort in ("stage", "curve") else path
 
 
 def _checking(store: Path) -> float:

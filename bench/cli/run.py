@@ -6,7 +6,7 @@ import sys
 from dataclasses import fields, replace
 from typing import Any
 
-from bench.cli import numbers, plugins
+from bench.cli import numbers, plugins, tensorboard
 from bench.cli.numbers import whole
 from records.formats import FORMATS
 from records.trial import ACCELERATIONS, DEFAULT_SPARSITY, SEEDS
@@ -61,6 +61,7 @@ def add(commands: Any) -> None:
     numbers.add_loader_workers(parser)
     parser.add_argument("--out", default="results", metavar="DIR", help="where outputs go (default results)")
     parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="of the pictures (default png)")
+    tensorboard.add_option(parser)
     parser.add_argument("--fresh", action="store_true", help="compute everything anew")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     parser.add_argument("--quiet", action="store_true", help="no progress, only results")
@@ -79,6 +80,7 @@ def execute(chosen: argparse.Namespace) -> int:
     from bench.trials.request import Request
     from bench.trials.run import answer_from_store, run
 
+    export = tensorboard.exporter(chosen)
     plugins.load(chosen)
     given = {
         **vars(chosen),
@@ -96,7 +98,7 @@ def execute(chosen: argparse.Namespace) -> int:
     known = None if request.fresh else answer_from_store(planned, print)
     if known:
         print(f"answered from the store: {planned.folder} (--fresh computes it anew)")
-        print("\n".join([*report.results(known), *_paired(planned, known)]))
+        print("\n".join([*report.results(known), *_paired(planned, known), *export(planned.folder)]))
         if draw_again(planned, known):
             print(f"drew its pictures as {planned.format}")
         return 0
@@ -104,7 +106,9 @@ def execute(chosen: argparse.Namespace) -> int:
         say = journal.log if request.quiet else journal.say
         say("\n".join(report.heading(planned)))
         record = run(planned, request.fresh, say, journal.log)
-        journal.say("\n".join([*report.results(record), *_paired(planned, record), f"record: {planned.folder}"]))
+        exported = export(planned.folder) if record.ok else []
+        lines = [*report.results(record), *_paired(planned, record), *exported, f"record: {planned.folder}"]
+        journal.say("\n".join(lines))
     return 0 if record.ok else 1
 
 

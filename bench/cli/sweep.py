@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cli import numbers, plugins
+from bench.cli import numbers, plugins, tensorboard
 from bench.cli.numbers import real, whole
 from registries import RequestError
 from registries.bounds import Bounds
@@ -46,6 +46,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda")
     numbers.add_loader_workers(parser)
     parser.add_argument("--out", default="results", metavar="DIR", help="where outputs go (default results)")
+    tensorboard.add_option(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress, only results")
     parser.set_defaults(execute=execute)
 
@@ -68,6 +69,7 @@ def execute(chosen: argparse.Namespace) -> int:
     from bench.trials.plan import choose_device
     from bench.trials.report import edited_sources
 
+    export = tensorboard.exporter(chosen)
     loaded = plugins.load(chosen)
     track = find_track(chosen.track)
     data = open_data(track, chosen.data, chosen.annotations)  # what is wrong with it is no fault of single trials
@@ -96,6 +98,9 @@ def execute(chosen: argparse.Namespace) -> int:
             executor = _executor(chosen, sweep)  # Ray sets signal handlers of its own
             signals.listen()
             done = sweep.run(executor)
+    ended = [cell.folder for cell, outcome in zip(cells, sweep.outcomes, strict=True) if outcome == "ok"]
+    for line in (line for folder in ended for line in export(folder)):
+        print(line)
     print(closing_line(sweep, done))
     for number, reason in sweep.reasons.items():
         print(f"failed: {cells[number].name}: {reason}")

@@ -13,9 +13,10 @@ from bench.machine.randomness import generator
 from bench.stages.learn_mask import learn_mask
 from bench.stages.loop import Progress
 from bench.stages.train import train
-from bench.stages.workspace import Workspace
+from bench.stages.workspace import Validation, Workspace
+from bench.store.curve import point_at
 from bench.store.keys import Context, stage_key
-from bench.store.state import StageCost, State
+from bench.store.state import Spent, StageCost, State
 from bench.store.store import Store
 from pruners import Given, LearnMask, Mask, Prune, Rewind, Stage, Train, Transform, kept_count, pruners
 from pruners.contract import identities_of
@@ -109,8 +110,17 @@ def advance(
     else:
         mask, spent = train(model, state.mask, stage, workspace, progress)
         if stage.stop == workspace.training.steps:  # our own diagnostic, which is not billed
-            spent = replace(spent, findings={**spent.findings, **workspace.fit(model)})
+            fit = workspace.fit(model, _validated(spent, stage))
+            spent = replace(spent, findings={**spent.findings, **fit})
     return State.of(model, mask), StageCost.of(stage, spent)
+
+
+def _validated(spent: Spent, stage: Train) -> Validation | None:
+    """Scores of the weights that a training ended with, where its curve has them."""
+    point = point_at(spent.curve, round(spent.findings.get("chosen_step", stage.stop)) - 1)
+    if point is None or point.validation_loss is None or point.validation_psnr is None:
+        return None
+    return Validation(point.validation_loss, point.validation_psnr, 0)
 
 
 def _prune(state: State, stage: Prune, model: Architecture, workspace: Workspace) -> tuple[State, StageCost]:

@@ -2,17 +2,19 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from architectures import Architecture
 from bench.machine.randomness import generator
+from bench.stages.curve import validation_points
 from bench.stages.loop import Progress, optimise, optimizer_tensors, part, prefixed, restore_optimizer
 from bench.stages.losses import TrainingLoss
 from bench.stages.problem import TrainingProblem
 from bench.stages.train import adam, learning_rate, set_rate
-from bench.stages.workspace import Workspace
+from bench.stages.workspace import Validation, Workspace
 from bench.store.state import Spent
 from datasets.samples import Samples
 from pruners import LearnMask, Mask, kept_count
@@ -56,6 +58,8 @@ class MaskSearch:
         self._gates = gates
         self._kept = mask.to(device)
         self._stage = stage
+        self._workspace = workspace
+        self.gradient_norm = torch.tensor(math.nan)
         self._settings = settings
         self._seed = workspace.seed
         self._device = device
@@ -126,11 +130,32 @@ class MaskSearch:
 
     def mean_probability(self) -> float:
         """Of the gates that may stay open."""
-        kept = [float((torch.sigmoid(v.detach()) * self._available[n]).sum()) for n, v in self.logits.items()]
-        return sum(kept) / sum(self._numbers.values())
+        return float(sum(self._open().tolist()) / sum(self._numbers.values()))
+
+    def density(self) -> Tensor:
+        """The same, of which nothing is read."""
+        return self._open().sum(dtype=torch.float64) / sum(self._numbers.values())
+
+    def _open(self) -> Tensor:
+        """Sum of the probabilities of each layer."""
+        return torch.stack([(torch.sigmoid(v.detach()) * self._available[n]).sum() for n, v in self.logits.items()])
+
+    def points(self) -> frozenset[int]:
+        """Steps after which it is validated."""
+        return validation_points(self._workspace, (0, self._stage.steps))
+
+    @torch.no_grad()
+    def validate(self, step: int) -> Validation | None:
+        """Scores of the network under the mask that would be found now; None where there is none."""
+        if not torch.stack([logit.isfinite().all() for logit in self.logits.values()]).all():
+            return None  # the next loss says so
+        mask = self.top().to(self._device)
+        return self._workspace.validate(self.model, {name: w * mask[name] for name, w in self._weights.items()})
 
     def move(self, step: int) -> int:
         """Step the logits, and jointly the weights."""
+        slopes = [logit.grad for logit in self.logits.values() if logit.grad is not None]
+        self.gradient_norm = torch.nn.utils.get_total_norm(slopes)
         if self._stage.kl_unit == "gradient":
             self._scale_slopes(step)
         if self._trained is not None:
@@ -236,5 +261,4 @@ def learn_mask(
     search = searching(model, mask, stage, workspace)
     spent = optimise(search, (0, stage.steps), workspace.source(search.purpose), progress)
     learned = search.top()
-    findings = search.diagnostics(before, learned)
-    return learned, Spent(spent.steps, spent.macs, spent.seconds, findings)
+    return learned, replace(spent, findings=search.diagnostics(before, learned))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -16,6 +17,8 @@ from architectures import Architecture
 from bench.machine import signals
 from bench.machine.macs import ConvolutionCounter
 from bench.stages.batches import BatchSource
+from bench.stages.curve import Recorder
+from bench.stages.workspace import Validation
 from bench.store.state import Checkpoint, Spent
 from datasets.samples import Samples
 
@@ -42,6 +45,19 @@ class Learner(Protocol):
 
     @property
     def optimizer(self) -> torch.optim.Optimizer: ...  # noqa: D102
+
+    @property
+    def gradient_norm(self) -> Tensor:
+        """Of the gradients that the last move was made with, before they were clipped."""
+
+    def density(self) -> float | Tensor:
+        """Fraction of the prunable weights that is kept now, or expected to be."""
+
+    def points(self) -> frozenset[int]:
+        """Steps after which it is validated."""
+
+    def validate(self, step: int) -> Validation | None:
+        """Scores on the validation patients as it is now, after this step; nothing changes, and nothing is billed."""
 
     def loss(self, samples: Samples, step: int) -> Tensor:
         """Loss of a batch, to be differentiated."""
@@ -93,7 +109,10 @@ def optimise(learner: Learner, steps: tuple[int, int], source: BatchSource, prog
     macs_by_shape: dict[torch.Size, int] = {}
     begun = saved = time.monotonic()
     pause = CHECKPOINT_SECONDS if progress.pause is None else progress.pause
-    watch = LossWatch(learner.purpose, 1 if source.device.type == "cpu" else UNREAD_LOSSES)
+    recorder = Recorder(steps, learner.points())
+    recorder.restore(progress.found.tensors if progress.found else {})
+    together = 1 if source.device.type == "cpu" else UNREAD_LOSSES
+    watch = LossWatch(learner.purpose, together, partial(recorder.take, "loss"))
     with (
         tqdm(total=stop - start, initial=first - start, desc=learner.purpose, unit="step", leave=False) as bar,
         closing(source.batches(stop - first, first)) as batches,
@@ -108,27 +127,56 @@ def optimise(learner: Learner, steps: tuple[int, int], source: BatchSource, prog
             bar.update()
             if not math.isnan(watch.last):  # none was read yet
                 bar.set_postfix(loss=f"{watch.last:.4f}", refresh=False)
+            begun += _record(recorder, learner, step, before + time.monotonic() - begun, watch)
             now = time.monotonic()
             if (now - saved > pause or signals.asked()) and step + 1 < stop:
                 watch.read()
-                progress.save(Checkpoint(step + 1, learner.tensors(), macs, before + now - begun))
+                tensors = {**learner.tensors(), **recorder.tensors()}
+                progress.save(Checkpoint(step + 1, tensors, macs, before + now - begun))
                 saved = time.monotonic()
                 if source.device.type != "cpu":
                     pause = max(pause, SAVING_SHARE * (saved - now))
                 signals.check()
         watch.read()
-    return Spent(stop - start, macs, before + time.monotonic() - begun)
+    return Spent(stop - start, macs, before + time.monotonic() - begun, curve=recorder.curve)
+
+
+def _record(recorder: Recorder, learner: Learner, step: int, seconds: float, watch: "LossWatch") -> float:
+    """Hand on what a step shows; gives the seconds that validation took."""
+    watch.later(learner.gradient_norm, partial(recorder.take, "gradient_norm", step))
+    if not recorder.ends(step):
+        return 0.0
+    recorder.take("learning_rate", step, learner.optimizer.param_groups[0]["lr"])
+    recorder.take("seconds", step, seconds)
+    density = learner.density()
+    if isinstance(density, Tensor):
+        watch.later(density, partial(recorder.take, "density", step))
+    else:
+        recorder.take("density", step, density)
+    if step not in recorder.points:
+        recorder.close()
+        return 0.0
+    watch.read()  # a loss that is not a number is named before anything follows from it
+    begun = time.monotonic()
+    found = learner.validate(step)
+    if found:
+        recorder.take("validation_loss", step, found.loss)
+        recorder.take("validation_psnr", step, found.psnr)
+    recorder.close()
+    return time.monotonic() - begun
 
 
 class LossWatch:
-    """Losses of steps, read a few at a time: to read one is to wait for the GPU.
+    """Losses of steps and what goes with them, read a few at a time: to read one is to wait for the GPU.
 
     Parameters
     ----------
     purpose : str
         What diverges if one is not a number.
     together : int
-        How many are read at once.
+        How many losses are read at once.
+    take : callable, optional
+        Is given each step and its loss once it is read.
 
     Attributes
     ----------
@@ -136,11 +184,15 @@ class LossWatch:
         The last one that was read.
     """
 
-    def __init__(self, purpose: str, together: int = 1) -> None:
+    def __init__(
+        self, purpose: str, together: int = 1, take: Callable[[int, float], None] = lambda step, loss: None
+    ) -> None:
         self.last = math.nan
         self._purpose = purpose
         self._together = together
-        self._unread: dict[int, Tensor] = {}
+        self._take = take
+        self._losses = 0
+        self._unread: list[tuple[Tensor, Callable[[float], None]]] = []
 
     def add(self, step: int, loss: Tensor) -> None:
         """The loss of a step.
@@ -150,17 +202,27 @@ class LossWatch:
         DivergedError
             If one of those read is not a number any more.
         """
-        self._unread[step] = loss
-        if len(self._unread) >= self._together:
+        self.later(loss, partial(self._check, step))
+        self._losses += 1
+        if self._losses >= self._together:
             self.read()
+
+    def later(self, value: Tensor, take: Callable[[float], None]) -> None:
+        """Read a number together with the losses, and give it to somebody."""
+        self._unread.append((value, take))
 
     def read(self) -> None:
         """Read what there is; see `add`."""
-        unread, self._unread = self._unread, {}
-        for step, value in zip(unread, torch.stack([*unread.values()]).tolist() if unread else (), strict=True):
-            if not math.isfinite(value):
-                raise DivergedError(f"{self._purpose} diverged: the loss is {value} at step {step}")
-            self.last = value
+        unread, self._unread, self._losses = self._unread, [], 0
+        values = torch.stack([value for value, _ in unread]).tolist() if unread else ()
+        for (_, take), value in zip(unread, values, strict=True):
+            take(value)
+
+    def _check(self, step: int, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise DivergedError(f"{self._purpose} diverged: the loss is {loss} at step {step}")
+        self.last = loss
+        self._take(step, loss)
 
 
 def training_step(

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -9,9 +10,11 @@ from torch import Tensor
 from architectures import Architecture
 from architectures.launches import few_launches
 from bench.machine.macs import ConvolutionCounter
+from bench.stages.curve import validation_points
 from bench.stages.loop import Progress, optimise, optimizer_tensors, part, prefixed, restore_optimizer
 from bench.stages.losses import TrainingLoss
-from bench.stages.workspace import Workspace
+from bench.stages.workspace import Validation, Workspace
+from bench.store.curve import point_at
 from bench.store.state import Spent, State
 from bench.tracks.settings import TrainingSettings
 from datasets.samples import Samples
@@ -41,6 +44,11 @@ class WeightTraining:
         At the start; the mask as it is now afterwards.
     stage : Train
     workspace : Workspace
+
+    Attributes
+    ----------
+    gate : int or None
+        The step before the last fifth of T, where a dense network is trained to the end.
     """
 
     purpose = "training"
@@ -50,6 +58,7 @@ class WeightTraining:
         self.model = model
         self.mask = mask.to(workspace.device)
         self.findings: dict[str, float] = {}
+        self.gradient_norm = torch.tensor(math.nan)
         self.optimizer = adam(model, settings)
         self._weights = {name: model.get_parameter(name) for name in mask}
         self._stage = stage
@@ -58,14 +67,17 @@ class WeightTraining:
         self._workspace = workspace
         self._best: dict[str, Tensor] = {}
         self._best_loss = math.inf
+        self._validated: Validation | None = None
         span = stage.stop - stage.start
         plain = stage.update is None and not stage.choices and mask.kept == mask.total
         gate = max(0, round(GATE * settings.steps) - 1)
-        # our own diagnostic, which changes nothing and is not billed
-        self._gate = gate if plain and span == settings.steps else None
-        self._choices = {stage.start + span * number // stage.choices - 1 for number in range(1, stage.choices + 1)}
+        self.gate = gate if plain and span == settings.steps else None
+        self._choices = frozenset(
+            stage.start + span * number // stage.choices - 1 for number in range(1, stage.choices + 1)
+        )
         self.mask.apply_(self._weights)
         self._factors = self._factors_of(self.mask)
+        self._density = mask.density
         model.train()
 
     def loss(self, samples: Samples, step: int) -> Tensor:
@@ -76,15 +88,25 @@ class WeightTraining:
         """Update the mask where it is due, then the weights."""
         macs = self._update_mask(step) if self._stage.update and self._stage.update.due(step) else 0
         self._mask_gradients()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self._settings.clip)
+        self.gradient_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self._settings.clip)
         set_rate(self.optimizer, learning_rate(self._settings, step))
         self.optimizer.step()
         self._mask_weights()
         if step in self._choices:
             macs += self._choose(step)
-        if step == self._gate and (found := self._workspace.validate(self.model)):
-            self.findings["psnr_at_gate"] = found.psnr
         return macs
+
+    def density(self) -> float:
+        """Fraction of the prunable weights that is kept."""
+        return self._density
+
+    def points(self) -> frozenset[int]:
+        """Steps after which it is validated."""
+        return validation_points(self._workspace, (self._stage.start, self._stage.stop), self.gate) | self._choices
+
+    def validate(self, step: int) -> Validation | None:
+        """Scores of the network as it is now; where one of the best steps was looked for they are known."""
+        return self._validated if step in self._choices else self._workspace.validate(self.model)
 
     def finish(self) -> None:
         """Go back to the best step, if one was to be chosen."""
@@ -106,7 +128,8 @@ class WeightTraining:
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """As `tensors` gave them."""
         self.model.load_state_dict(part(tensors, "weights."))
-        self.mask = Mask(part(tensors, "mask.")).in_order_of(self.mask).to(self.mask.device)
+        mask = Mask(part(tensors, "mask.")).in_order_of(self.mask)
+        self._density, self.mask = mask.density, mask.to(self.mask.device)
         self._factors = self._factors_of(self.mask)
         self._best = part(tensors, "best.")
         self._best_loss = float(tensors["best_loss"]) if self._best else math.inf
@@ -131,7 +154,7 @@ class WeightTraining:
             for value in self.optimizer.state[weight].values():
                 if isinstance(value, Tensor) and value.shape == grown.shape:
                     value.masked_fill_(grown, 0)
-        self.mask, self._factors = found, self._factors_of(found)
+        self.mask, self._factors, self._density = found, self._factors_of(found), found.density
         return counter.macs
 
     def _factors_of(self, mask: Mask) -> dict[str, Tensor]:
@@ -155,7 +178,7 @@ class WeightTraining:
             torch._foreach_add_(weights, 0.0)  # no negative zeros
 
     def _choose(self, step: int) -> int:
-        found = self._workspace.validate(self.model)
+        found = self._validated = self._workspace.validate(self.model)
         if found is None:
             raise ValueError("there are no validation patients")
         if found.loss < self._best_loss:
@@ -172,7 +195,9 @@ def train(
     learner = WeightTraining(model, mask, stage, workspace)
     spent = optimise(learner, (stage.start, stage.stop), workspace.source(learner.purpose), progress)
     learner.finish()
-    return learner.mask.to("cpu"), Spent(spent.steps, spent.macs, spent.seconds, learner.findings)
+    before = None if learner.gate is None else point_at(spent.curve, learner.gate)
+    gate = {} if before is None or before.validation_psnr is None else {"psnr_at_gate": before.validation_psnr}
+    return learner.mask.to("cpu"), replace(spent, findings={**learner.findings, **gate})
 
 
 def dense_training(workspace: Workspace) -> WeightTraining:

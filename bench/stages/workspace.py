@@ -117,27 +117,43 @@ class Workspace:
     def _source(self, data: TrainingData, purpose: str) -> BatchSource:
         return BatchSource(data, purpose, self.device, self.loader_workers)
 
-    def validate(self, model: Architecture) -> Validation | None:
-        """Scores on the slices of the validation patients, always with the same sampling masks; None without any."""
+    def validate(self, model: Architecture, weights: Mapping[str, Tensor] | None = None) -> Validation | None:
+        """Scores on the slices of the validation patients, always with the same sampling masks; None without any.
+
+        Parameters
+        ----------
+        model : Architecture
+        weights : mapping of str to Tensor, optional
+            In place of its own of the same names.
+        """
         if self.validation is None:
             return None
-        return self._scored(model, self.validation, self.validation.epoch("validation"))
+        return self._scored(model, self.validation, self.validation.epoch("validation"), weights)
 
-    def fit(self, model: Architecture) -> dict[str, float]:
-        """Quality on validation patients, and the loss on them and on as many training batches; none without any."""
+    def fit(self, model: Architecture, known: Validation | None = None) -> dict[str, float]:
+        """Quality on validation patients, and the loss on them and on as many training batches; none without any.
+
+        Parameters
+        ----------
+        model : Architecture
+        known : Validation, optional
+            Of the same weights, if it was validated before.
+        """
         if self.validation is None:
             return {}
-        held_out = self._scored(model, self.validation, self.validation.epoch("validation"))
+        held_out = known or self._scored(model, self.validation, self.validation.epoch("validation"))
         batches = min(self.validation.epoch("validation"), self.data.epoch("validation"))
         seen = self._scored(model, self.data, batches)
         return {"psnr_at_end": held_out.psnr, "validation_loss": held_out.loss, "training_loss": seen.loss}
 
     @torch.no_grad()
-    def _scored(self, model: Architecture, data: TrainingData, batches: int) -> Validation:
+    def _scored(
+        self, model: Architecture, data: TrainingData, batches: int, weights: Mapping[str, Tensor] | None = None
+    ) -> Validation:
         loss_of, losses, qualities = TrainingLoss(self.training.loss), [], []
         with ConvolutionCounter(model) as counter:
             for samples in self._source(data, "validation").batches(batches):
-                image = loss_of.image(model, samples)
+                image = loss_of.image(model, samples, weights)
                 losses.append(float(loss_of.of(image, samples)))
                 qualities.append(mean_psnr(image, samples))
         return Validation(math.fsum(losses) / len(losses), math.fsum(qualities) / len(qualities), counter.macs)

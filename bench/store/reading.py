@@ -1,5 +1,7 @@
 """What lies in a store: reading it, and checking that it is what was written."""
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 import safetensors.torch
 from torch import Tensor
 
+from bench.store.curve import CURVE, Curve, curve_of
 from bench.store.state import Checkpoint, StageCost, State
 from pruners import Mask
 from registries.hashing import file_hash
@@ -56,7 +59,7 @@ class DamagedTensorsError(DamagedError):
 
 
 def read_about(folder: Path) -> tuple[tuple[TensorFile, TensorFile], StageCost]:
-    """Where the weights and the mask of a finished stage are, and what it cost.
+    """Where the weights and the mask of a finished stage are, and what it cost, with its curve.
 
     Raises
     ------
@@ -69,8 +72,21 @@ def read_about(folder: Path) -> tuple[tuple[TensorFile, TensorFile], StageCost]:
     _check_key(about, folder.name)
     try:
         weights, mask = (_file(folder, name, about["files"][name]) for name in (WEIGHTS, MASK))
-        return (weights, mask), StageCost(**about["cost"])
+        return (weights, mask), StageCost(**about["cost"], curve=_read_curve(folder, about["files"]))
     except (KeyError, TypeError) as error:
+        raise DamagedError(_OTHER_VERSION.format(error)) from None
+
+
+def _read_curve(folder: Path, hashes: Mapping[str, str]) -> Curve:
+    """Of a stage; stages that take no steps have none, nor those of earlier versions."""
+    if CURVE not in hashes:
+        return ()
+    content = (folder / CURVE).read_bytes()
+    if hashlib.sha256(content).hexdigest() != hashes[CURVE]:
+        raise DamagedError(f"{CURVE} is not what was written")
+    try:
+        return curve_of(content.decode())
+    except ValueError as error:
         raise DamagedError(_OTHER_VERSION.format(error)) from None
 
 

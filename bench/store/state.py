@@ -8,6 +8,7 @@ from torch import Tensor
 
 from architectures import Architecture
 from architectures.contract import ALL_GROUPS
+from bench.store.curve import Curve
 from pruners import Mask, Stage
 
 
@@ -43,12 +44,13 @@ class State:
 
 @dataclass(frozen=True)
 class Spent:
-    """Steps, multiply–accumulates and seconds, and what was found on the way."""
+    """Steps, multiply–accumulates and seconds, what was found on the way, and the curve."""
 
     steps: int
     macs: int
     seconds: float
     findings: Mapping[str, float] = field(default_factory=dict)
+    curve: Curve = ()
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class StageCost:
         Whether the store answered; the cost is billed all the same.
     findings : mapping of str to float
         What the stage found out about its mask; not a cost.
+    curve : Curve
+        What an optimisation recorded; not a cost. None of other stages, and of those in stores of earlier versions.
     """
 
     name: str
@@ -76,13 +80,14 @@ class StageCost:
     seconds: float = 0.0
     reused: bool = False
     findings: Mapping[str, float] = field(default_factory=dict)
+    curve: Curve = ()
 
     @classmethod
     def of(cls, stage: Stage, spent: Spent) -> "StageCost":
         """What a loop took."""
         chosen = spent.findings.get("chosen_step")
         name = str(stage) if chosen is None else f"{stage}: step {chosen:.0f}"
-        return cls(name, spent.steps, spent.macs, spent.seconds, findings=dict(spent.findings))
+        return cls(name, spent.steps, spent.macs, spent.seconds, findings=dict(spent.findings), curve=spent.curve)
 
     def finding(self, **found: float) -> "StageCost":
         """The same with more findings."""

@@ -15,6 +15,7 @@ from typing import Any
 import safetensors.torch
 from torch import Tensor
 
+from bench.store.curve import CURVE, curve_text
 from bench.store.reading import (
     CHECKPOINT,
     MASK,
@@ -44,7 +45,8 @@ class Store:
     """Finished stages in ``folder/<key>/``, unfinished ones in ``folder/<key>.checkpoint.safetensors``.
 
     Weights and masks lie in ``folder/<hash of the file>.tensors.safetensors``, where stages of equal ones share them:
-    pruning leaves the weights alone, rewinding the mask, training mostly too. A stage holds the hashes of its two.
+    pruning leaves the weights alone, rewinding the mask, training mostly too. A stage holds the hashes of its two, and
+    its curve if it has one.
 
     Everything carries the hash of what it holds. What does not fit is set aside, which is said, and counts as absent.
 
@@ -96,7 +98,13 @@ class Store:
         hashes = {name: self._share(tensors) for name, tensors in ((WEIGHTS, state.weights), (MASK, state.mask))}
         temporary = Path(tempfile.mkdtemp(dir=self.folder, prefix=f".{key[:16]}."))
         try:
-            about = {"key": key, "cost": asdict(cost), "stage": dict(description), "files": hashes}
+            if cost.curve:
+                with replacing(temporary / CURVE) as path:
+                    path.write_text(curve_text(cost.curve), encoding="utf-8")
+                hashes[CURVE] = file_hash(temporary / CURVE)
+            values = asdict(replace(cost, curve=()))
+            del values["curve"]  # it has its file
+            about = {"key": key, "cost": values, "stage": dict(description), "files": hashes}
             write_sealed_json(temporary / STAGE, about)
             temporary.chmod(0o755)
             self._put(temporary, self.folder / key)

@@ -109,8 +109,7 @@ def convergence(outcome: Outcome) -> Convergence | None:
 
 def bills(costs: Iterable[StageCost]) -> tuple[StageBill, ...]:
     """Cost of each stage."""
-    values = (asdict(cost) for cost in costs)
-    return tuple(StageBill(**{name: cost[name] for name in StageBill.model_fields}) for cost in values)
+    return tuple(StageBill(**{name: getattr(cost, name) for name in StageBill.model_fields}) for cost in costs)
 
 
 def relative_cost(planned: PlannedTrial, costs: Iterable[StageCost]) -> float:

@@ -12,6 +12,7 @@ import torch
 
 from architectures import Architecture
 from bench.evaluation import baselines as reference
+from bench.evaluation import curves
 from bench.evaluation.everything import bar, score_network
 from bench.evaluation.scoring import (
     Metrics,
@@ -216,6 +217,7 @@ def _write_outputs(planned: PlannedTrial, outcome: Outcome) -> None:
         safetensors.torch.save_file(dict(outcome.state.mask), path)
     described = WeightsDescription.of(planned.resolved.trial, planned.context)
     write_weights(folder / WEIGHTS, outcome.state.masked_weights(), described)
+    curves.write(folder, curves.stage_curves(planned.resolved.stages, outcome.costs), planned.resolved.trial.row)
 
 
 def _baselines(planned: PlannedTrial, store: Store, fresh: bool) -> dict[str, dict[str, Metrics]]:

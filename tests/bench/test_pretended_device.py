@@ -27,6 +27,7 @@ from bench.stages.loop import Learner, LossWatch, Progress, optimise, training_s
 from bench.stages.losses import TrainingLoss
 from bench.stages.train import WeightTraining, dense_training
 from bench.stages.workspace import Workspace
+from bench.store.curve import Curve, Point
 from bench.store.state import Checkpoint, State
 from bench.store.store import Store
 from bench.trials.plan import PlannedTrial
@@ -82,6 +83,10 @@ def carry_out(planned: PlannedTrial) -> Outcome:
     return run_recipe(planned.resolved.stages, planned.workspace, planned.context, store, False, lambda text: None)
 
 
+def timeless(curve: Curve) -> list[Point]:
+    return [point._replace(seconds=0.0) for point in curve]
+
+
 def assert_same(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
     assert found.keys() == expected.keys()
     different = [name for name in expected if not torch.equal(found[name], expected[name])]
@@ -128,6 +133,7 @@ def test_every_pruner_and_timing_gives_the_same_network(shared, name, timing):
     assert [(cost.name, cost.macs, cost.findings) for cost in found.costs] == [
         (cost.name, cost.macs, cost.findings) for cost in expected.costs
     ]
+    assert [timeless(cost.curve) for cost in found.costs] == [timeless(cost.curve) for cost in expected.costs]
 
 
 def test_a_whole_trial_leaves_the_same_record_and_files(tmp_path, monkeypatch):
@@ -213,6 +219,22 @@ def test_an_interrupted_training_goes_on_from_its_checkpoint(tmp_path, make):
         assert found is not None
         assert 0 < found.step < STEPS
         assert_same(optimised(make(workspace), workspace, replace(NOWHERE, found=found)), expected)
+
+
+@pytest.mark.parametrize("make", [dense_training, search_of(STEPS, joint=False)])
+def test_rows_of_windows_are_those_of_the_cpu(tmp_path, monkeypatch, make):
+    """Where losses of steps are read after their window has ended."""
+    monkeypatch.setattr("bench.stages.curve.MOST_ROWS", 2)
+
+    def curve(kind: str) -> list[Point]:
+        workspace = planned_on(tmp_path, kind, pruner="dense").workspace
+        learner = make(workspace)
+        return timeless(optimise(learner, (0, STEPS), workspace.source(learner.purpose), NOWHERE).curve)
+
+    expected = curve("cpu")
+    assert [point.step for point in expected] == [1, 3]
+    with pretended_device():
+        assert curve("cuda") == expected
 
 
 def waits_per_step(folder: Any, waits: Counter[str], make: Make) -> float:

@@ -37,8 +37,9 @@ def mine(channels):
 """
 ROOT = Path(__file__).resolve().parents[3]
 RUN = ["run", "--arch", "modl", "--pruner", "snip", "--size", "toy", "--device", "cpu"]
-PICTURES = {"reconstructions.png", "layers.png", "findings.png"}
-OUTPUTS = {"record.json", "mask.safetensors", "weights.safetensors", "examples.safetensors", "log.txt", *PICTURES}
+PICTURES = {"reconstructions.png", "layers.png", "findings.png", "curves.png"}
+NETWORK = {"mask.safetensors", "weights.safetensors"}
+OUTPUTS = {"record.json", *NETWORK, "examples.safetensors", "curve.csv", "log.txt", *PICTURES}
 
 
 @pytest.fixture

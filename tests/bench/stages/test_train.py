@@ -98,7 +98,7 @@ def test_weight_decay_shrinks_prunable_weights_alone(tmp_path, monkeypatch):
     """With a gradient clipped to nothing, only decay is left."""
     workspace, model = make(tmp_path, settings=("train.weight_decay=0.5", "train.learning_rate=0.1"))
     monkeypatch.setattr(
-        torch.nn.utils, "clip_grad_norm_", lambda parameters, norm: [p.grad.zero_() for p in parameters]
+        torch.nn.utils, "clip_grad_norm_", lambda parameters, norm: sum(p.grad.zero_().sum() for p in parameters)
     )
     before = {name: value.clone() for name, value in model.state_dict().items()}
     run(workspace, model, Mask.full({n: p.weight for n, p in model.prunable().items()}), 2)

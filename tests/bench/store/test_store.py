@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from bench.store.curve import CURVE, Point
 from bench.store.maintenance import contents, damaged, trim
 from bench.store.reading import MASK, STAGE, TENSORS, WEIGHTS
 from bench.store.state import Checkpoint, StageCost, State
@@ -19,6 +20,7 @@ from registries.sealed import write_sealed_json
 
 STATE = State({"a": torch.arange(4.0), "b": torch.tensor(2.0)}, Mask({"a": torch.tensor([True, False, True, True])}))
 COST = StageCost("train", 3, 100, 0.5)
+ROWS = (Point(3, 0.1 + 0.2, 1e-3, 1.0, 2.5, 0.25), Point(4, 0.2, 5e-4, 0.5, float("inf"), 0.5, 0.7, 31.25))
 OTHER_MASK = Mask({"a": torch.tensor([True, False, False, True])})
 
 
@@ -235,6 +237,44 @@ def test_a_stage_is_what_was_written_or_set_aside(tmp_path, name):
     path.unlink()
     assert store.load("key") is None
     assert "lacks a file" in said[-1]
+
+
+def test_a_stage_keeps_its_curve(tmp_path):
+    store = Store(tmp_path)
+    store.save("key", STATE, replace(COST, curve=ROWS), {"kind": "Train"})
+    assert store.load("key")[1] == replace(COST, curve=ROWS, reused=True)
+    assert [path.name for path in sorted((tmp_path / "key").iterdir())] == [CURVE, STAGE]
+    assert list(damaged(tmp_path)) == []
+    assert contents(tmp_path).stage_bytes > (tmp_path / "key" / CURVE).stat().st_size
+    assert trim(tmp_path, 0)[0] == 1
+    assert names(tmp_path) == [JOURNAL]
+
+
+def test_a_curve_is_what_was_written_or_its_stage_is_set_aside(tmp_path):
+    said: list[str] = []
+    store, folder = Store(tmp_path, said.append), tmp_path / "key"
+    for harm in (lambda content: content[:-1], lambda content: content.replace(b"0.7", b"0.8"), lambda content: b""):
+        store.save("key", STATE, replace(COST, curve=ROWS), {"kind": "Train"})
+        (folder / CURVE).write_bytes(harm((folder / CURVE).read_bytes()))
+        assert list(damaged(tmp_path)) == [(folder, f"{CURVE} is not what was written")]
+        assert store.load("key") is None
+        assert f"{CURVE} is not what was written" in said.pop()
+    store.save("key", STATE, replace(COST, curve=ROWS), {"kind": "Train"})
+    (folder / CURVE).unlink()
+    assert list(damaged(tmp_path)) == [(folder, f"lacks {CURVE}")]
+    assert store.load("key") is None
+
+
+def test_stages_of_earlier_versions_have_no_curve(tmp_path):
+    store = Store(tmp_path)
+    store.save("key", STATE, replace(COST, curve=ROWS), {"kind": "Train"})
+    about = json.loads((tmp_path / "key" / STAGE).read_text())
+    assert "curve" not in about["cost"]
+    del about["sha256"], about["files"][CURVE]
+    (tmp_path / "key" / CURVE).unlink()
+    write_sealed_json(tmp_path / "key" / STAGE, about)
+    assert list(damaged(tmp_path)) == []
+    assert store.load("key")[1] == replace(COST, reused=True)
 
 
 def test_a_checkpoint_and_a_value_are_what_was_written_or_set_aside(tmp_path):
