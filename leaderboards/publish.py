@@ -30,6 +30,7 @@ from records.row_name import DENSE, RowName
 from records.setting import Setting, newest_of
 from records.speed import read_speeds, write_speeds
 from registries import RequestError
+from registries.files import replacing
 from registries.text import plural
 
 EXAMPLES = "examples"
@@ -118,7 +119,8 @@ def _keep_examples(board: Board, sources: Sequence[Path], folder: Path) -> None:
     for name in chosen:
         images = read_images(available[name])
         kept = {key: image for key, image in images.items() if key.split(".")[0] in splits}
-        safetensors.numpy.save_file(kept, folder / f"{name.replace('/', '__')}.safetensors")
+        with replacing(folder / f"{name.replace('/', '__')}.safetensors") as path:
+            safetensors.numpy.save_file(kept, path)
 
 
 def _latex(board: Board) -> list[str]:
