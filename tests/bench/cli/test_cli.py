@@ -587,3 +587,15 @@ def test_a_plug_in_that_meddles_with_the_process_is_named_in_one_line(call, tmp_
         assert code in (1, 2)
         lines = [line for line in (out + err).splitlines() if DEEDS[deed] in line]
     assert DEEDS[deed] in lines[0]
+
+
+def test_runs_and_show_list_splits_in_the_same_order(call, tmp_path):
+    """Also when the record was read again, whose keys are sorted by the alphabet."""
+
+    def listed(*arguments):
+        _, out, _ = call(*arguments)
+        return re.findall(r"^(\S.*?) +zero-filled ", out, re.MULTILINE)
+
+    first = listed(*RUN, "--out", tmp_path)
+    assert [split for split in first if "(" not in split] == ["knee", "brain", "fastmri-plus"]
+    assert listed(*RUN, "--out", tmp_path) == listed("show", tmp_path) == first
