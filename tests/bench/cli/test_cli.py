@@ -323,7 +323,10 @@ BAD = {
     "training set": (["--train-on", "elbow"], "unknown training set 'elbow'"),
     "annotations": (["--annotations", "nowhere"], "no such folder of fastMRI+ annotations"),
     "no calibration line": (["--acceleration", "100"], "leaves no calibration line"),
-    "groups": (["--set", "pruner.groups=sensitivity"], "there is no group 'sensitivity'"),
+    "groups": (
+        ["--set", "pruner.groups=sensitivity"],
+        "pruner.groups=sensitivity: unknown group of weights: there are all, denoiser",
+    ),
     "training option": (["--set", "train.stepz=3"], "has no option 'stepz'"),
     "unknown flag": (["--frsh"], "unrecognized arguments: --frsh"),
 }
