@@ -12,6 +12,7 @@ from architectures.initialisation import check_initialisation, initialise_
 from registries import Identity, Registry, RequestError, identify, options_of, parse_options
 from registries.options import Option
 from registries.registry import key_of, summary_of
+from registries.text import offer
 
 ALL_GROUPS = "all"
 
@@ -207,7 +208,7 @@ class ArchitectureEntry:
             If there is no such size.
         """
         if size not in self.sizes:
-            raise RequestError(f"architecture '{self.name}' has no size '{size}': there are {', '.join(self.sizes)}")
+            raise RequestError(f"architecture '{self.name}' has no size '{size}': {offer(size, self.sizes)}")
         given = self.sizes[size]
         return {
             name: value * width if width != 1 and name.endswith("channels") else value for name, value in given.items()
@@ -288,4 +289,5 @@ def build_entry(
 def check_group(chosen: str, groups: Mapping[str, nn.Module]) -> None:
     """Raise `RequestError` unless there is such a group of weights."""
     if chosen not in (ALL_GROUPS, *groups):
-        raise RequestError(f"there is no group '{chosen}' of weights to prune: use {ALL_GROUPS}, {', '.join(groups)}")
+        known = offer(chosen, (ALL_GROUPS, *groups))
+        raise RequestError(f"--set pruner.groups={chosen}: unknown group of weights: {known}")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from registries import RequestError
+from registries.text import offer
 
 Convolution = nn.Conv2d | nn.ConvTranspose2d
 OWN = "own"
@@ -67,7 +68,7 @@ INITIALISATIONS: Mapping[str, Initialisation] = {
 def check_initialisation(name: str, where: str) -> None:
     """Raise `RequestError` unless there is such an initialisation."""
     if name not in INITIALISATIONS:
-        raise RequestError(f"{where}: there is no initialisation '{name}'; use {', '.join(INITIALISATIONS)}")
+        raise RequestError(f"{where}: unknown initialisation '{name}': {offer(name, INITIALISATIONS)}")
 
 
 @torch.no_grad()

@@ -1,16 +1,25 @@
 """Pruners by name, and what is known of each."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pruners.problem import Scores
 from pruners.stages import Stage
 from registries import Identity, Registry
+from registries.meanings import meanings_of
 from registries.options import Option
 
 TIMINGS = ("at-init", "while", "after")
 WEIGHT, CHANNEL = "weight", "channel"
 GRANULARITIES = (WEIGHT, CHANNEL)
+REFERENCE = re.compile(r"See `([\w-]+)`\.")
+COMMON_OPTIONS = {
+    "scope": "What competes: all weights (global), those of a layer (layer-wise), or layers of ERK densities (erk).",
+    "groups": "Which part of the network is pruned: all, denoiser or, where there is one, sensitivity.",
+    "rounds": "Number of rounds in which the mask is found, not while training.",
+}
+"""Options of any pruner, with their meaning."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,25 @@ class PrunerEntry:
     options: Mapping[str, Option]
     choices: Mapping[str, tuple[Option, ...]]
     identity: Identity
+
+    def common_options(self, timing: str | None) -> tuple[str, ...]:
+        """Options of any pruner of its kind, at a timing; none without one."""
+        if timing is None:
+            return ()
+        has_rounds = self.in_rounds and timing != "while"
+        return tuple(name for name in COMMON_OPTIONS if name != "rounds" or has_rounds)
+
+    @property
+    def meanings(self) -> Mapping[str, str]:
+        """What options mean, as far as the entry's docstring, or the one it refers to, says it."""
+        own = meanings_of(self.score or self.recipe)
+        return {name: _elsewhere(name, meaning) for name, meaning in own.items()} | COMMON_OPTIONS
+
+
+def _elsewhere(option: str, meaning: str) -> str:
+    """The meaning that another pruner gives an option of the same name, where it is all that is said."""
+    other = REFERENCE.fullmatch(meaning)
+    return pruners.get(other[1]).meanings.get(option, meaning) if other else meaning
 
 
 pruners: Registry[PrunerEntry] = Registry("pruner", "pruners.methods", entry_points="punbench.pruners")

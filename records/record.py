@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
-from pydantic import JsonValue, ValidationError, model_validator
+from pydantic import JsonValue, ValidationError, ValidationInfo, field_validator, model_validator
 
 from records.elsewhere import Elsewhere
 from records.fields import Part, Role, about, sequence
 from records.provenance import Provenance
 from records.results import BySplit, Convergence, Cost, MaskSummary, VolumeScores, check_means
 from records.row_name import RowName
-from records.trial import RecordedTrial
+from records.trial import Evaluation, RecordedTrial
 from registries import RequestError
 from registries.files import write_json
 from registries.reading import read_json
@@ -24,6 +24,7 @@ UNIONS = ("bool", "int", "float", "str")
 DEPTH = 6
 """So many parts of a place say where it is."""
 Result = TypeVar("Result")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -190,6 +191,28 @@ class Record(Part):
         """Whether the trial was carried out."""
         return self.status == "ok"
 
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Those that were evaluated, in order, without the anatomies of a split of several."""
+        return tuple(split for split in self.metrics if "(" not in split)
+
+    @field_validator("metrics")
+    @classmethod
+    def _order_splits(cls, metrics: BySplit, info: ValidationInfo) -> BySplit:
+        return in_order(metrics, _evaluated(info).splits)
+
+    @field_validator("baselines")
+    @classmethod
+    def _order_baselines(cls, baselines: dict[str, BySplit], info: ValidationInfo) -> dict[str, BySplit]:
+        return {name: in_order(scores, _evaluated(info).splits) for name, scores in baselines.items()}
+
+    @field_validator("shifts")
+    @classmethod
+    def _order_shifts(cls, shifts: dict[str, BySplit], info: ValidationInfo) -> dict[str, BySplit]:
+        evaluated = _evaluated(info)
+        ordered = in_order(shifts, evaluated.splits)
+        return {split: in_order(scores, evaluated.shifts) for split, scores in ordered.items()}
+
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
         if not self.ok and not self.reason:
@@ -216,6 +239,24 @@ class Record(Part):
         for shift in dict.fromkeys(shift for by_shift in self.shifts.values() for shift in by_shift):
             check_means({s: means[shift] for s, means in self.shifts.items() if shift in means}, self.volumes, shift)
         return self
+
+
+NOTHING = Evaluation(splits=(), shifts=(), volumes=0, slices=0)
+
+
+def _evaluated(info: ValidationInfo) -> Evaluation:
+    """What was asked for, where the trial itself is valid."""
+    trial = info.data.get("trial")
+    return trial.resolved.evaluation or NOTHING if isinstance(trial, RecordedTrial) else NOTHING
+
+
+def in_order(by_split: Mapping[str, Value], splits: Sequence[str]) -> dict[str, Value]:
+    """A mapping by split in the order in which a track names them, each followed by its anatomies; others at the end.
+
+    Files are sorted by the alphabet, so that whoever reads them again would see another order.
+    """
+    places = {split: place for place, split in enumerate(splits)}
+    return dict(sorted(by_split.items(), key=lambda item: places.get(item[0].split(" (")[0], len(places))))
 
 
 def upgraded(content: Any) -> Any:

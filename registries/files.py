@@ -1,4 +1,4 @@
-"""Writing files so that nothing half-written is ever found under its name."""
+"""Writing files so that nothing half-written is ever found under its name, with the rights that the umask leaves."""
 
 import json
 import os
@@ -15,12 +15,23 @@ def replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
+        temporary.touch()
+        rights = temporary.stat().st_mode
         yield temporary
+        if temporary.stat().st_mode != rights:  # safetensors writes for the owner alone
+            temporary.chmod(rights)
         to_disk(temporary)  # else a power cut could leave the new name without its content
         temporary.replace(path)
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def new_folder(parent: Path, prefix: str) -> Path:
+    """Make a folder of a name that no other process has; `tempfile.mkdtemp` would make it for its owner alone."""
+    folder = parent / f"{prefix}{uuid4().hex}"
+    folder.mkdir()
+    return folder
 
 
 def to_disk(path: Path) -> None:

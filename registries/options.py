@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from registries.bounds import COUNT
 from registries.errors import RequestError
+from registries.text import offer
 
 Option = bool | int | float | str
 DECIMALS = 9
@@ -25,7 +26,9 @@ def choices_of(code: Callable[..., Any]) -> dict[str, tuple[Option, ...]]:
     return {p.name: get_args(p.annotation) for p in parameters if get_origin(p.annotation) is Literal}
 
 
-def parse_options(what: str, defaults: Mapping[str, Option], given: Mapping[str, str]) -> dict[str, Option]:
+def parse_options(
+    what: str, defaults: Mapping[str, Option], given: Mapping[str, str], others: Iterable[str] = ()
+) -> dict[str, Option]:
     """Read the options a user gave as text, each as the type of its default.
 
     Parameters
@@ -36,19 +39,21 @@ def parse_options(what: str, defaults: Mapping[str, Option], given: Mapping[str,
         All options there are.
     given : mapping
         Name to text. Whole numbers count something: there is at least 1 of it.
+    others : iterable of str
+        Names of options that somebody else reads: they are offered to who gives an unknown one.
 
     Raises
     ------
     RequestError
         For an unknown name or a value that is not of the default's type.
     """
-    return {**defaults, **{name: _parse(what, name, defaults, text) for name, text in given.items()}}
+    for name in given:
+        if name not in defaults:
+            raise RequestError(f"{what} has no option '{name}': {offer(name, sorted([*defaults, *others]))}")
+    return {**defaults, **{name: _parse(what, name, defaults[name], text) for name, text in given.items()}}
 
 
-def _parse(what: str, name: str, defaults: Mapping[str, Option], text: str) -> Option:
-    if name not in defaults:
-        raise RequestError(f"{what} has no option '{name}': {_offer(defaults)}")
-    default = defaults[name]
+def _parse(what: str, name: str, default: Option, text: str) -> Option:
     if isinstance(default, bool):
         if text not in ("true", "false"):
             raise RequestError(f"{what}.{name}: '{text}' is neither true nor false")
@@ -64,8 +69,3 @@ def _parse(what: str, name: str, defaults: Mapping[str, Option], text: str) -> O
         raise RequestError(
             f"{what}.{name}: '{text}' is not of type {type(default).__name__} (default {default})"
         ) from None
-
-
-def _offer(names: Iterable[str]) -> str:
-    listed = ", ".join(sorted(names))
-    return f"there are {listed}" if listed else "it has none"

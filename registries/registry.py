@@ -1,6 +1,5 @@
 """A catalogue of named entries: duplicates are refused, unknown names answered with the nearest ones."""
 
-import difflib
 import fnmatch
 import importlib
 import pkgutil
@@ -11,6 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from registries.errors import RequestError
 from registries.modules import read_once
+from registries.text import offer
 
 
 class Named(Protocol):
@@ -79,15 +79,13 @@ class Registry(Generic[Entry]):
         Raises
         ------
         RequestError
-            If there is none; the message names the nearest ones.
+            If there is none; the message names the nearest ones and all others.
         """
         self._load()
         if name not in self._entries and name in self.broken:
             raise RequestError(self.broken[name])
         if name not in self._entries:
-            near = difflib.get_close_matches(name, self._entries, n=3, cutoff=0.5)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(sorted(self._entries))}"
-            raise RequestError(f"unknown {self.kind} '{name}': {hint}")
+            raise RequestError(f"unknown {self.kind} '{name}': {offer(name, sorted(self._entries))}")
         return self._entries[name]
 
     def names(self, pattern: str = "*") -> tuple[str, ...]:

@@ -170,5 +170,17 @@ def modl(
     initial_lambda: float = MoDL.INITIAL_LAMBDA,
     fixed_lambda: bool = False,
 ) -> MoDL:
-    """MoDL: a small residual CNN shared by all unrolls, conjugate-gradient data consistency, learned λ."""
+    """MoDL: a small residual CNN shared by all unrolls, conjugate-gradient data consistency, learned λ.
+
+    Parameters
+    ----------
+    channels, layers
+        Of the denoiser: see `ConvolutionalDenoiser`.
+    unrolls, iterations : int
+        Number of unrolls, and of conjugate-gradient steps in each.
+    initial_lambda : float
+        Weight λ of the denoised image against the data, at the start.
+    fixed_lambda : bool
+        Keep λ as it is instead of learning it.
+    """
     return MoDL(ConvolutionalDenoiser(channels, layers), unrolls, iterations, initial_lambda, fixed_lambda)

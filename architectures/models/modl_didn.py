@@ -28,5 +28,17 @@ def modl_didn(
     initial_lambda: float = MoDL.INITIAL_LAMBDA,
     fixed_lambda: bool = False,
 ) -> MoDL:
-    """MoDL with one DIDN, residual around the image, shared by all unrolls as denoiser."""
+    """MoDL with one DIDN, residual around the image, shared by all unrolls as denoiser.
+
+    Parameters
+    ----------
+    channels, blocks
+        Of the denoiser: see `DIDN`.
+    unrolls, iterations : int
+        Number of unrolls, and of conjugate-gradient steps in each.
+    initial_lambda : float
+        Weight λ of the denoised image against the data, at the start.
+    fixed_lambda : bool
+        Keep λ as it is instead of learning it.
+    """
     return MoDL(DIDN(channels, blocks), unrolls, iterations, initial_lambda, fixed_lambda)

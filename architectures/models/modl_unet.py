@@ -29,6 +29,20 @@ def modl_unet(
     initial_lambda: float = MoDL.INITIAL_LAMBDA,
     fixed_lambda: bool = False,
 ) -> MoDL:
-    """MoDL with one U-Net, which gives the image itself, shared by all unrolls as denoiser."""
+    """MoDL with one U-Net, which gives the image itself, shared by all unrolls as denoiser.
+
+    Parameters
+    ----------
+    channels, pools
+        Of the denoiser: see `PlainUNet`.
+    unrolls, iterations : int
+        Number of unrolls, and of conjugate-gradient steps in each.
+    residual : bool
+        Let the U-Net give the change of the image instead of the image itself.
+    initial_lambda : float
+        Weight λ of the denoised image against the data, at the start.
+    fixed_lambda : bool
+        Keep λ as it is instead of learning it.
+    """
     network = PlainUNet(channels, pools)
     return MoDL(network if residual else ChangeOf(network), unrolls, iterations, initial_lambda, fixed_lambda)

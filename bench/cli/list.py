@@ -1,7 +1,7 @@
 """``list``: what there is."""
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from bench.cli import plugins
@@ -18,7 +18,10 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("kind", nargs="?", choices=KINDS, help="one kind only (default: all)")
     parser.add_argument(
-        "-v", "--verbose", action="store_true", help="with the parameters of each size and group, and the options"
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="also each option with its default and meaning, and the parameters of each size",
     )
     plugins.add_option(parser)
     parser.set_defaults(execute=execute)
@@ -80,34 +83,60 @@ def _more(kind: str, name: str) -> Iterable[str]:
     from pruners import pruners
 
     if kind == "architectures":
-        return _sizes(name)
+        return (*_options_of_architecture(name), *_sizes(name))
+    if kind == "tracks":
+        return _settings(name)
     return _options(name) if kind == "pruners" and name in pruners.names() else ()
 
 
-def _options(name: str) -> Iterable[str]:
-    """What ``--set pruner.…`` may change, with its default."""
+def _described(section: str, values: Mapping[str, Any], meanings: Mapping[str, str]) -> Iterator[str]:
+    """``section.name=default`` and what it means, a line each; as ``--set`` takes it."""
+    settings = {name: f"{section}.{name}={setting_text(value)}" for name, value in values.items()}
+    width = max(map(len, settings.values()), default=0)
+    for name, text in settings.items():
+        yield f"{text:<{width}}  {meanings.get(name, '').replace('``', '')}".rstrip()
+
+
+def _options(name: str) -> Iterator[str]:
+    """What ``--set pruner.…`` may change."""
     from pruners import pruners
 
     entry = pruners.get(name)
-    options = {**entry.options, **({"scope": entry.scope, "groups": "all"} if entry.timings else {})}
-    if entry.in_rounds:
-        options["rounds"] = entry.rounds
-    if options:
-        yield f"options: {', '.join(f'{key}={setting_text(value)}' for key, value in sorted(options.items()))}"
+    common = {"scope": entry.scope, "groups": "all", "rounds": entry.rounds}
+    first = entry.timings[0] if entry.timings else None
+    values = {**entry.options, **{option: common[option] for option in entry.common_options(first)}}
+    yield from _described("pruner", values, entry.meanings)
 
 
-def _sizes(name: str) -> Iterable[str]:
-    """Options of an architecture, and the parameters of each size by group."""
+def _settings(name: str) -> Iterator[str]:
+    """What ``--set train.…`` and ``--set maps.…`` may change, with the values of a track."""
+    from bench.tracks.track import tracks
+    from registries.meanings import meanings_of
+
+    track = tracks.get(name)
+    for section, values in (("train", track.training), ("maps", track.maps)):
+        yield from _described(section, vars(values), meanings_of(type(values)))
+
+
+def _options_of_architecture(name: str) -> Iterator[str]:
+    """What ``--set init=…`` and ``--set arch.…`` may change."""
+    from architectures import architectures
+    from architectures.initialisation import INITIALISATIONS
+    from registries.meanings import meanings_of
+
+    entry = architectures.get(name)
+    others = ", ".join(name for name in INITIALISATIONS if name != entry.init)
+    yield f"init={entry.init}  Rule by which the initial weights are drawn (or {others})."
+    yield from _described("arch", entry.options, meanings_of(entry.construct))
+
+
+def _sizes(name: str) -> Iterator[str]:
+    """The parameters of each size by group."""
     import torch
 
     from architectures import architectures, build
-    from architectures.initialisation import INITIALISATIONS
 
-    entry = architectures.get(name)
-    options = "".join(f", arch.{key}={setting_text(value)}" for key, value in sorted(entry.options.items()))
-    others = ", ".join(name for name in INITIALISATIONS if name != entry.init)
-    yield f"options: init={entry.init} (or {others}){options}"
-    for size in entry.sizes:
+    for size in architectures.get(name).sizes:
         model = build(name, size, torch.Generator())
         groups = {group: sum(p.weight.numel() for p in model.prunable(group).values()) for group in model.groups()}
         prunable = ", ".join(f"{group} {number:,}" for group, number in groups.items())

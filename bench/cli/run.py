@@ -3,13 +3,19 @@
 import argparse
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.cli import numbers, plugins, tensorboard
 from bench.cli.numbers import whole
 from records.formats import FORMATS
 from records.trial import ACCELERATIONS, DEFAULT_SPARSITY, SEEDS
+
+if TYPE_CHECKING:
+    from bench.trials.plan import PlannedTrial
+    from bench.trials.request import Request
+    from records.record import Record
 
 
 def add(commands: Any) -> None:
@@ -98,25 +104,49 @@ def execute(chosen: argparse.Namespace) -> int:
     known = None if request.fresh else answer_from_store(planned, print)
     if known:
         print(f"answered from the store: {planned.folder} (--fresh computes it anew)")
-        print("\n".join([*report.results(known), *_paired(planned, known), *export(planned.folder)]))
+        partner = _partner(planned, known)
+        print("\n".join([*report.results(known), *_closing(known, partner), *export(planned.folder)]))
         if draw_again(planned, known):
             print(f"drew its pictures as {planned.format}")
+        _say_what_is_next(chosen, request, planned, partner)
         return 0
     with Journal(planned.folder / "log.txt") as journal:
         say = journal.log if request.quiet else journal.say
         say("\n".join(report.heading(planned)))
         record = run(planned, request.fresh, say, journal.log)
+        partner = _partner(planned, record)
         exported = export(planned.folder) if record.ok else []
-        lines = [*report.results(record), *_paired(planned, record), *exported, f"record: {planned.folder}"]
+        lines = [*report.results(record), *_closing(record, partner), *exported, f"record: {planned.folder}"]
         journal.say("\n".join(lines))
-    return 0 if record.ok else 1
+    if not record.ok:
+        return 1
+    _say_what_is_next(chosen, request, planned, partner)
+    return 0
 
 
-def _paired(planned: Any, record: Any) -> list[str]:
-    """Lines on the paired change against the dense record beside this one, if there is one."""
-    from leaderboards.rows.pair import dense_partner, paired_lines
+def _partner(planned: "PlannedTrial", record: "Record") -> "Record | None":
+    from leaderboards.rows.pair import dense_partner
+
+    return dense_partner(planned.folder.parent, record) if record.ok else None
+
+
+def _closing(record: "Record", partner: "Record | None") -> Iterator[str]:
+    """The paired change against the dense record beside this one, if there is one, and what all came to."""
+    from leaderboards.rows.pair import paired_lines
+    from leaderboards.rows.verdict import verdict
 
     if not record.ok:
-        return []
-    partner = dense_partner(planned.folder.parent, record)
-    return list(paired_lines(record, partner)) if partner else []
+        return
+    if partner:
+        yield from paired_lines(record, partner)
+    yield verdict(record, partner)
+
+
+def _say_what_is_next(
+    chosen: argparse.Namespace, request: "Request", planned: "PlannedTrial", partner: "Record | None"
+) -> None:
+    from bench.cli import COMMANDS
+    from bench.cli.next_commands import after_run, names_of
+
+    if not request.quiet:
+        print("\n  ".join(["next:", *after_run(request, planned, partner, chosen.plugin, names_of(COMMANDS))]))

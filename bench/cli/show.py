@@ -1,10 +1,14 @@
 """``show``: what a recorded trial did."""
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from registries import RequestError
+
+if TYPE_CHECKING:
+    from records.record import Record
 
 
 def add(commands: Any) -> None:
@@ -34,5 +38,14 @@ def execute(chosen: argparse.Namespace) -> int:
         elif not files:
             raise RequestError(f"{name}: holds no {FILE}; give the path of a record, or a folder with records")
     for number, (record, path) in enumerate(shown):
-        print("\n".join([*([""] if number else []), *description(record, path)]))
+        print("\n".join([*([""] if number else []), *description(record, path), *_verdict(record, path, len(shown))]))
     return 0
+
+
+def _verdict(record: "Record", path: Path, shown: int) -> Iterator[str]:
+    """What it came to; dense is looked for beside a single record alone, as every look reads its folder."""
+    from leaderboards.rows.pair import dense_partner
+    from leaderboards.rows.verdict import verdict
+
+    if record.ok:
+        yield verdict(record, dense_partner(path.parent.parent, record) if path.is_file() and shown == 1 else None)

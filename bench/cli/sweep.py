@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from bench.sweep.driver import Executor, Sweep
 
 EXECUTORS = ("local", "ray")
+SCREEN = 30
+"""Rows of the table at the end."""
 
 
 def add(commands: Any) -> None:
@@ -101,6 +104,8 @@ def execute(chosen: argparse.Namespace) -> int:
     ended = [cell.folder for cell, outcome in zip(cells, sweep.outcomes, strict=True) if outcome == "ok"]
     for line in (line for folder in ended for line in export(folder)):
         print(line)
+    if done:
+        print("\n".join(_table(sweep)))
     print(closing_line(sweep, done))
     for number, reason in sweep.reasons.items():
         print(f"failed: {cells[number].name}: {reason}")
@@ -139,6 +144,28 @@ def _records(folder: str | None) -> "list[Any]":
     from leaderboards.rows.rows import read_records
 
     return list(read_records(Path(folder)))
+
+
+def _table(sweep: "Sweep") -> Iterator[str]:
+    """The first rows of the grid, with what they came to; records of other rows are not read."""
+    from leaderboards.rows.grid_table import RowKey, grid_tables, rows_in_order
+    from records.record import FILE, Record
+    from registries.text import aligned, plural
+
+    rows = rows_in_order([cell.key for cell in sweep.cells], sweep.outcomes)
+    shown = list(rows)[:SCREEN]
+    finished: dict[RowKey, list[Path]] = {}
+    for cell, outcome in zip(sweep.cells, sweep.outcomes, strict=True):
+        if outcome == "ok":
+            finished.setdefault(RowKey.of(cell.key), []).append(cell.folder / FILE)
+    wanted = dict.fromkeys([*shown, *(key.dense for key in shown if key.dense in rows)])
+    whole = {key: rows[key].with_records(map(Record.read, finished.get(key, []))) for key in wanted}
+    for table in grid_tables([whole[key] for key in shown], whole):
+        yield from (table.title, *aligned(table.cells), *table.remarks, "")
+    if len(rows) > SCREEN:
+        has_dense = any(key == key.dense for key in finished)
+        words = ["compare", str(sweep.out), "--against", "dense"] if has_dense else ["show", str(sweep.out)]
+        yield f"{plural(len(rows) - SCREEN, 'more row')}: {shlex.join(['python', '-m', 'bench', *words])}"
 
 
 def _skipped(cells: "Sequence[Cell]") -> Iterator[str]:

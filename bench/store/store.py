@@ -30,7 +30,7 @@ from bench.store.reading import (
 )
 from bench.store.state import Checkpoint, StageCost, State
 from registries import RequestError
-from registries.files import replacing
+from registries.files import new_folder, replacing
 from registries.hashing import content_key, file_hash
 from registries.sealed import DamagedError, save_tensors, write_sealed_json
 
@@ -96,7 +96,7 @@ class Store:
     def save(self, key: str, state: State, cost: StageCost, description: Mapping[str, Any]) -> None:
         """Keep a finished stage; its checkpoint is dropped."""
         hashes = {name: self._share(tensors) for name, tensors in ((WEIGHTS, state.weights), (MASK, state.mask))}
-        temporary = Path(tempfile.mkdtemp(dir=self.folder, prefix=f".{key[:16]}."))
+        temporary = new_folder(self.folder, f".{key[:16]}.")
         try:
             if cost.curve:
                 with replacing(temporary / CURVE) as path:
@@ -106,7 +106,6 @@ class Store:
             del values["curve"]  # it has its file
             about = {"key": key, "cost": values, "stage": dict(description), "files": hashes}
             write_sealed_json(temporary / STAGE, about)
-            temporary.chmod(0o755)
             self._put(temporary, self.folder / key)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -178,7 +177,7 @@ class Store:
             except OSError as error:
                 if error.errno not in TAKEN:
                     raise
-            aside = Path(tempfile.mkdtemp(dir=self.folder, prefix=f".{final.name[:16]}."))
+            aside = new_folder(self.folder, f".{final.name[:16]}.")
             try:
                 with suppress(FileNotFoundError):
                     final.replace(aside / "old")

@@ -12,6 +12,7 @@ from bench.trials.plan import PlannedTrial, choose_device, plan
 from bench.trials.request import Request
 from records.provenance import Data
 from records.record import Record
+from records.setting import CellKey
 from records.trial import Trial
 from registries import RequestError
 from registries.hashing import content_key
@@ -38,6 +39,12 @@ class Cell:
     def name(self) -> str:
         """The row and the seed, for people."""
         return f"{row_of(self.request)} seed {self.request.seed}"
+
+    @property
+    def key(self) -> CellKey:
+        """As a grid knows it."""
+        asked = self.request
+        return CellKey(row_of(asked), str(asked.size), asked.train_on, asked.acceleration, asked.seed)
 
     @property
     def folder(self) -> Path:

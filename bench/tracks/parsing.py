@@ -9,6 +9,7 @@ from datasets.undersampling import PATTERNS
 from records.trial import PROTOCOLS
 from registries import RequestError
 from registries.bounds import MOST, Bounds, shortened
+from registries.text import offer
 
 CHOICES = {
     "loss": LOSSES,
@@ -49,7 +50,7 @@ def settings_from(
     declared = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
     for name in values:
         if name not in declared:
-            raise RequestError(f"{where}: unknown key '{name}'; there are {', '.join(declared)}")
+            raise RequestError(f"{where}: unknown key '{name}': {offer(name, declared)}")
     for name, field in declared.items():
         if name not in values and field.default is MISSING:
             raise RequestError(f"{where}: key '{name}' is missing")
@@ -59,7 +60,7 @@ def settings_from(
     converted = {n: v if n in nested else _convert(declared[n].type, v, f"{where}, {n}") for n, v in values.items()}
     for name, value in converted.items():
         if name in CHOICES and value not in CHOICES[name]:
-            raise RequestError(f"{where}, {name}: '{value}' is none of {', '.join(CHOICES[name])}")
+            raise RequestError(f"{where}, {name}: unknown value '{value}': {offer(str(value), CHOICES[name])}")
     return kind(**converted)
 
 

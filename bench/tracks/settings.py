@@ -13,21 +13,22 @@ class TrainingSettings:
     Attributes
     ----------
     steps : int
-        T.
+        T, the length of one dense training.
     batch : int
         Slices per step.
     learning_rate : float
-        Of Adam, at its highest.
+        Learning rate of Adam, at its highest.
     warm_up : float
         Fraction of T in which the learning rate rises linearly; a cosine takes it to zero at T.
     clip : float
         Largest norm of the gradient.
     weight_decay : float
-        Decoupled (AdamW); 0 is plain Adam.
+        Decoupled weight decay (AdamW); 0 is plain Adam.
     loss : str
-        ``ssim``, ``l1`` or ``mse``, between magnitude image and target; ``complex-mse``, between complex images.
+        What is minimised: ``ssim``, ``l1`` or ``mse``, between magnitude image and target; ``complex-mse``, between
+        complex images.
     precision : str
-        ``float32``; ``bf16`` inside the CNNs; or ``tf32``, products of a GPU with factors of ten bits.
+        Arithmetic: ``float32``; ``bf16`` inside the CNNs; or ``tf32``, products of a GPU with factors of ten bits.
     """
 
     steps: int

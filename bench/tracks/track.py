@@ -51,7 +51,13 @@ class DataSettings:
 
 @dataclass(frozen=True)
 class MapSettings:
-    """Coil maps: see `datasets.coil_maps.CoilMaps`."""
+    """Coil maps: see `datasets.coil_maps.CoilMaps`.
+
+    Attributes
+    ----------
+    kind : str
+        How maps are made of the calibration lines: ``low-resolution`` or ``espirit``.
+    """
 
     kind: str = "low-resolution"
 

@@ -12,6 +12,7 @@ from pruners.granularity import WEIGHTS, Granularity
 from pruners.stages import LearnMask, Prune, changes_mask
 from records.row_name import parse_sparsity
 from registries import RequestError
+from registries.text import offer
 
 OF_DENSE = ("long", "wd", "early-stop", "small")
 WEIGHT_DECAY = 0.1
@@ -50,7 +51,7 @@ class Control:
         kind, _, sparsity = text.partition("-") if text.startswith("small") else (text, "", "")
         if kind not in (*OF_DENSE, *OF_MASK):
             raise RequestError(
-                f"unknown control '{text}': there are {', '.join(OF_MASK)} of a mask and {', '.join(OF_DENSE)} of dense"
+                f"unknown control '{text}': {offer(text, [*OF_MASK, *OF_DENSE])} (the last {len(OF_DENSE)} of dense)"
             )
         if (kind in OF_DENSE) != (timing is None):
             there = OF_DENSE if timing is None else OF_MASK

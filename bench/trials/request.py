@@ -21,6 +21,7 @@ from records.row_name import parse_sparsity
 from records.trial import ACCELERATIONS, DEFAULT_SPARSITY, PROTOCOLS, SEEDS, Trial
 from registries import RequestError, parse_options
 from registries.bounds import Bounds
+from registries.text import offer
 
 SECTIONS = ("pruner", "train", "maps", "arch")
 ROUNDS = Bounds(1, 1000)
@@ -131,9 +132,11 @@ def resolve(request: Request) -> Resolved:
         In one line: what is wrong and what would do.
     """
     architecture = architectures.get(request.arch)
-    size, track = _size_and_track(request)
-    track = replace(track, training=track.training_of(request.arch))
+    size = request.size or (Path(request.track).stem if request.track else "demo")
+    named = find_track(request.track) if request.track else None
     architecture.arguments(size)
+    track = named or _track_of(size)
+    track = replace(track, training=track.training_of(request.arch))
     entry = pruners.get(request.pruner)
     if missing := granularity_of(entry).missing():
         raise missing
@@ -142,7 +145,7 @@ def resolve(request: Request) -> Resolved:
     SEEDS.check(request.seed, "--seed")
     protocol = request.protocol or track.protocol
     if protocol not in PROTOCOLS:
-        raise RequestError(f"unknown protocol '{protocol}': there are {', '.join(PROTOCOLS)}")
+        raise RequestError(f"unknown protocol '{protocol}': {offer(protocol, PROTOCOLS)}")
     control = Control.parse(request.control, entry, timing)
     given = _sections(request.settings)
     variant = architecture.variant(given[INIT].get(INIT), given["arch"])
@@ -180,10 +183,11 @@ def resolve(request: Request) -> Resolved:
 def _options(entry: PrunerEntry, timing: str | None, given: dict[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Options of the pruner as they are recorded, and scope, groups and rounds."""
     common = _common_options(entry, timing, given)
-    options = parse_options(f"pruner '{entry.name}'", entry.options, given)
+    options = parse_options(f"pruner '{entry.name}'", entry.options, given, entry.common_options(timing))
     for name, choices in entry.choices.items():
         if options[name] not in choices:
-            raise RequestError(f"--set pruner.{name}={options[name]}: there are {', '.join(map(str, choices))}")
+            known = offer(str(options[name]), map(str, choices))
+            raise RequestError(f"--set pruner.{name}={options[name]}: {known}")
     recorded: dict[str, Any] = {**options, **{name: common[name] for name in common if timing}}
     if not entry.in_rounds or timing == "while":
         recorded.pop("rounds", None)
@@ -207,8 +211,8 @@ def _common_options(entry: PrunerEntry, timing: str | None, given: dict[str, str
     scope, groups = given.pop("scope", entry.scope), given.pop("groups", ALL_GROUPS)
     known = granularity_of(entry).scopes
     if scope not in known:
-        raise RequestError(f"--set pruner.scope={scope}: there are {', '.join(known)} for '{entry.name}'")
-    has_rounds = entry.in_rounds and timing != "while"
+        raise RequestError(f"--set pruner.scope={scope}: {offer(scope, known)} for '{entry.name}'")
+    has_rounds = "rounds" in entry.common_options(timing)
     asked = {"rounds": given.pop("rounds")} if has_rounds and "rounds" in given else {}
     rounds = parse_options(f"pruner '{entry.name}'", {"rounds": entry.rounds}, asked)
     ROUNDS.check(int(rounds["rounds"]), "--set pruner.rounds")
@@ -226,15 +230,11 @@ def _without_weights(entry: ArchitectureEntry, size: str, variant: Variant) -> O
         raise RequestError(f"architecture '{entry.name}': cannot be built: {reason}") from None
 
 
-def _size_and_track(request: Request) -> tuple[str, Track]:
-    """A size alone takes the track of its name, a track alone the size of its name, neither means `demo`."""
-    size = request.size or (Path(request.track).stem if request.track else "demo")
-    name = request.track or size
-    if request.track is None and name not in tracks.names():
-        raise RequestError(
-            f"size '{size}' has no track of its name: add --track with one of {', '.join(tracks.names())}"
-        )
-    return size, find_track(name)
+def _track_of(size: str) -> Track:
+    """A size alone takes the track of its name."""
+    if size not in tracks.names():
+        raise RequestError(f"size '{size}' has no track of its name: add --track: {offer(size, tracks.names())}")
+    return tracks.get(size)
 
 
 def _timing(request: Request, entry: PrunerEntry) -> str | None:

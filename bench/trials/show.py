@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bench.trials.report import results
 from records.provenance import Amount
-from records.record import Record
+from records.record import Record, in_order
 from records.setting import evaluated_on
 from registries.hashing import content_key
 from registries.text import aligned, plural
@@ -52,7 +52,8 @@ def _data(record: Record) -> Iterator[str]:
     yield f"training on {trial.train_on}: {_amount(data.training)}; validation: {_amount(data.validation)}"
     if elsewhere := evaluated_on(record):
         yield f"evaluated on {elsewhere}"
-    yield f"test: {'; '.join(f'{name}: {_amount(amount)}' for name, amount in data.test.items())}"
+    tested = in_order(data.test, record.splits)
+    yield f"test: {'; '.join(f'{name}: {_amount(amount)}' for name, amount in tested.items())}"
     for name, reason in data.unavailable.items():
         yield f"test: {name}: n/a: {reason}"
 

@@ -3,7 +3,6 @@
 import csv
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from datasets.simulated.acquisition import FINE, CoilArray, Geometry, acquire, r
 from datasets.simulated.shapes import Array, smooth_field
 from datasets.simulated.tissues import SEQUENCES, intensities
 from datasets.volumes import TARGET
-from registries.files import write_json
+from registries.files import new_folder, write_json
 from registries.hashing import file_hash
 
 GENERATOR_VERSION = 2
@@ -143,7 +142,7 @@ def simulate(root: Path, simulation: Simulation) -> None:
     if root.exists() and any(root.iterdir()):
         raise DataError(root, None, "is not empty: simulated data need a folder of their own")
     root.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=root.parent, prefix=f".{root.name}."))
+    temporary = new_folder(root.parent, f".{root.name}.")
     try:
         rows: dict[str, list[tuple[Any, ...]]] = {"knee": [], "brain": []}
         everyone = [Patient(folder, i) for folder, number in simulation.patients.items() for i in range(number)]
@@ -156,7 +155,6 @@ def simulate(root: Path, simulation: Simulation) -> None:
             temporary / DESCRIPTION,
             {"identity": identity_of_simulation(simulation), **asdict(simulation), "volumes": hashes},
         )
-        temporary.chmod(0o755)
         try:
             temporary.replace(root)
         except OSError:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from leaderboards.rows.compare import compare
+from leaderboards.rows.compare import Comparison, compare
 from leaderboards.rows.rows import METRIC, Row, shared_conditions
 from records.record import FILE, Record
 from records.row_name import DENSE
@@ -35,12 +35,18 @@ def dense_folder(folder: Path, record: Record) -> Path | None:
     return None
 
 
+def paired_changes(record: Record, other: Record) -> list[Comparison]:
+    """The paired change in PSNR by split, without shifts."""
+    a, b = (Row(one.row, {one.seed: one}) for one in (record, other))
+    return compare(
+        a, b, METRIC, [condition for condition in shared_conditions(a, b, METRIC)[0] if condition.is_whole_split]
+    )
+
+
 def paired_lines(record: Record, other: Record) -> Iterator[str]:
     """The paired change in PSNR by split, in words: it concerns these two trained networks alone."""
-    a, b = (Row(one.row, {one.seed: one}) for one in (record, other))
-    usual = [condition for condition in shared_conditions(a, b, METRIC)[0] if condition.is_whole_split]
     yield f"paired change against {other.row}, PSNR dB, conditional on these trained networks:"
-    for one in compare(a, b, METRIC, usual):
+    for one in paired_changes(record, other):
         patients = one.estimate.patients
         spread = f"95 % interval over patients {one.estimate.span(3)}" if patients > 1 else "a single patient"
         yield f"  {one.condition}: {float(one.estimate.mean):+.3f} ({spread}, n = {patients} patients)"

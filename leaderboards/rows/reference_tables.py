@@ -70,7 +70,7 @@ def _table(
     cells = [["row", "split", "seeds", *(f"− {reference} (95 % interval)" for reference in references)]]
     few = flips = False
     for row in rows:
-        found = {reference: _comparisons(row, reference_of(row, reference, rows), metric) for reference in references}
+        found = {reference: comparisons(row, reference_of(row, reference, rows), metric) for reference in references}
         splits = dict.fromkeys(split for by_split in found.values() for split in by_split) or {"": None}
         for position, split in enumerate(splits):
             shown = [found[reference].get(split) for reference in references]
@@ -115,7 +115,7 @@ def _unfit(row: Row, pruner: str, rows: Sequence[Row], everything: Sequence[Reco
         yield f"{row.name}: left out beside {other.name}: {', '.join(apart)}"
 
 
-def _comparisons(row: Row, other: Row | None, metric: str) -> dict[str, Comparison]:
+def comparisons(row: Row, other: Row | None, metric: str) -> dict[str, Comparison]:
     """Comparisons by split, without shifts."""
     if other is None or not set(row.seeds) & set(other.seeds) or apart_in_pair(row.first, other.first):
         return {}

@@ -23,7 +23,7 @@ def force(problem: Problem, batches: int = 2) -> Scores:
     ----------
     problem : Problem
     batches : int
-        Per round (ours), drawn anew in each.
+        How many training batches the gradient is summed over in each round (ours), drawn anew in each.
     """
     gradients = summed_gradients(problem, masked(problem), batches)
     return {name: (weight.detach() * gradients[name]).abs() for name, weight in problem.weights.items()}

@@ -19,6 +19,6 @@ def grasp_abs(problem: Problem, batches: int = 8) -> Scores:
     ----------
     problem : Problem
     batches : int
-        As for `grasp`.
+        How many training batches g and H are summed over (ours).
     """
     return {name: score.abs() for name, score in grasp(problem, batches).items()}

@@ -23,6 +23,6 @@ def iter_snip(problem: Problem, batches: int = 2) -> Scores:
     ----------
     problem : Problem
     batches : int
-        Per round (ours), drawn anew in each.
+        How many training batches the gradient is summed over in each round (ours), drawn anew in each.
     """
     return snip(problem, batches)

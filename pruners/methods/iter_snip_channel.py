@@ -26,6 +26,6 @@ def iter_snip_channel(problem: Problem, batches: int = 2) -> Scores:
     ----------
     problem : Problem
     batches : int
-        Per round (ours), drawn anew in each.
+        How many training batches the gradient is summed over in each round (ours), drawn anew in each.
     """
     return snip_channel(problem, batches)

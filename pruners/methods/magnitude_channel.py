@@ -24,7 +24,7 @@ def magnitude_channel(problem: Problem, norm: Literal["l1", "l2"] = "l1") -> Sco
     ----------
     problem : Problem
     norm : str
-        ``l1`` or ``l2``.
+        What is averaged over the weights of a channel: ``l1``, their magnitudes; ``l2``, their squares.
     """
     channels, power = problem.channels(), 1 if norm == "l1" else 2
     masked = {name: weight.detach() * problem.mask[name] for name, weight in problem.weights.items()}

@@ -54,19 +54,24 @@ def pun(
     warmup : float
         Fraction of T for which the weights are trained before the search, at-init; they are rewound to θ₀ afterwards,
         and the mask has seen trained weights (ours; 0 for none).
-    temperature, final_temperature : float
-        Of the relaxed samples, first and last (OES: 0.2, constant); a final one of 0 means the first.
+    temperature : float
+        Temperature of the relaxed samples at the start (OES: 0.2, constant).
+    final_temperature : float
+        Their temperature at the end; 0 for that of the start (OES).
     kl : float
-        See above (ours; OES weighs the sum by 1e-9, which is nothing for small networks).
+        Weight of the divergence, in units of ``kl_unit`` (ours; OES weighs the sum by 1e-9, which is nothing for small
+        networks).
     kl_unit : str
-        ``gradient``: |∂loss/∂logit| summed over the logits, mean over the first ten steps, so that the divergence
-        weighs the same in networks that respond to their mask strongly and weakly (ours); ``loss``: the first loss.
+        Unit of ``kl``. ``gradient``: |∂loss/∂logit| summed over the logits, mean over the first ten steps, so that the
+        divergence weighs the same in networks that respond to their mask strongly and weakly (ours); ``loss``: the
+        first loss.
     kl_over : str
-        ``weights``: the divergence of each weight (OES); ``layers``: of the mean probability of each layer.
+        What the divergence is a mean over. ``weights``: the divergence of each weight (OES); ``layers``: of the mean
+        probability of each layer.
     probability : float
-        At the start (OES: 0.5, logits of zero); 0 for the density.
+        Probability of each weight to be kept at the start (OES: 0.5, logits of zero); 0 for the density.
     rate : float
-        Of Adam (ours; OES: 0.01, for searches of many thousands of steps).
+        Learning rate of the logits, by Adam (ours; OES: 0.01, for searches of many thousands of steps).
     straight_through : bool
         Round the samples in the forward pass (OES: soft).
     protect_last : bool

@@ -55,7 +55,7 @@ def rigl(timing: str, plan: Plan, fraction: float = 0.3, updates: int = 30) -> t
     timing : str
     plan : Plan
     fraction : float
-        Exchanged at first (the paper: 0.3).
+        Fraction of the kept weights that is exchanged at first (the paper: 0.3).
     updates : int
         Number of exchanges (the paper: every 100 steps).
     """

@@ -59,7 +59,7 @@ def set(timing: str, plan: Plan, fraction: float = 0.3, updates: int = 30) -> tu
     timing : str
     plan : Plan
     fraction : float
-        Exchanged each time (the paper: 0.3).
+        Fraction of the kept weights that is exchanged each time (the paper: 0.3).
     updates : int
         Number of exchanges (the paper: every epoch).
     """

@@ -102,7 +102,7 @@ def test_a_narrow_network_has_the_options_of_the_whole_one():
 
 
 def test_an_unknown_start_is_refused_where_it_is_declared():
-    with pytest.raises(RequestError, match="architecture 'wrong': there is no initialisation 'zeros'; use torch"):
+    with pytest.raises(RequestError, match="architecture 'wrong': unknown initialisation 'zeros': there are torch"):
 
         @architecture(version=1, source="", sharing="", needs=(), sizes={"toy": {}}, init="zeros")
         def wrong() -> Architecture:
@@ -131,7 +131,7 @@ def test_what_is_declared_anyway_is_no_deviation():
     assert found.to_json() == {"init": "torch", "options": {"residual": True}}
     assert Variant.from_json(found.to_json()) == found
     assert Variant().to_json() == {}
-    with pytest.raises(RequestError, match="init=zeros: there is no initialisation 'zeros'"):
+    with pytest.raises(RequestError, match="init=zeros: unknown initialisation 'zeros'"):
         entry.variant("zeros", {})
     with pytest.raises(RequestError, match="has no option 'width': there are fixed_lambda, initial_lambda, residual"):
         entry.variant(None, {"width": "2"})

@@ -17,7 +17,7 @@ def test_an_outline_has_the_names_and_shapes_of_the_network(name):
         expected = {name: (part.weight.shape, part.group) for name, part in built.prunable(group).items()}
         assert {name: (part.weight.shape, part.group) for name, part in found.prunable(group).items()} == expected
     assert all(parameter.is_meta for parameter in found.model.parameters())
-    with pytest.raises(RequestError, match="there is no group 'nonsense'"):
+    with pytest.raises(RequestError, match="groups=nonsense: unknown group of weights: did you mean denoiser"):
         found.prunable("nonsense")
 
 

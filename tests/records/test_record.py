@@ -156,3 +156,19 @@ def test_means_under_a_shift_are_those_of_its_volumes(record):
     content["shifts"]["knee"]["noise-20"]["ssim"] = 0.123
     with pytest.raises(RequestError, match=r"ssim of knee is 0\.123, but"):
         Record.of(content)
+
+
+def test_splits_are_in_the_order_of_the_track_whatever_the_order_in_the_file(record, tmp_path):
+    content = record.to_json()
+    content["trial"]["resolved"]["evaluation"] |= {"splits": ["knee", "fastmri-plus", "brain"], "shifts": ["b", "a"]}
+    content["volumes"] += [{**row, "shift": shift} for shift in ("a", "b") for row in content["volumes"]]
+    content["shifts"] = {split: {"a": scores, "b": scores} for split, scores in sorted(content["metrics"].items())}
+    Record.of(content).write(tmp_path / "record.json")
+    read = Record.read(tmp_path / "record.json")
+    splits = ["knee", "fastmri-plus", "fastmri-plus (brain)", "fastmri-plus (knee)", "brain"]
+    assert list(read.metrics) == list(read.shifts) == splits
+    assert all(list(scores) == splits for scores in read.baselines.values())
+    assert all(list(scores) == ["b", "a"] for scores in read.shifts.values())
+    assert read.splits == ("knee", "fastmri-plus", "brain")
+    read.write(tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "record.json").read_bytes()

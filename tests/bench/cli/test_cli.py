@@ -324,7 +324,10 @@ BAD = {
     "training set": (["--train-on", "elbow"], "unknown training set 'elbow'"),
     "annotations": (["--annotations", "nowhere"], "no such folder of fastMRI+ annotations"),
     "no calibration line": (["--acceleration", "100"], "leaves no calibration line"),
-    "groups": (["--set", "pruner.groups=sensitivity"], "there is no group 'sensitivity'"),
+    "groups": (
+        ["--set", "pruner.groups=sensitivity"],
+        "pruner.groups=sensitivity: unknown group of weights: there are all, denoiser",
+    ),
     "training option": (["--set", "train.stepz=3"], "has no option 'stepz'"),
     "unknown flag": (["--frsh"], "unrecognized arguments: --frsh"),
 }
@@ -588,3 +591,15 @@ def test_a_plug_in_that_meddles_with_the_process_is_named_in_one_line(call, tmp_
         assert code in (1, 2)
         lines = [line for line in (out + err).splitlines() if DEEDS[deed] in line]
     assert DEEDS[deed] in lines[0]
+
+
+def test_runs_and_show_list_splits_in_the_same_order(call, tmp_path):
+    """Also when the record was read again, whose keys are sorted by the alphabet."""
+
+    def listed(*arguments):
+        _, out, _ = call(*arguments)
+        return re.findall(r"^(\S.*?) +zero-filled ", out, re.MULTILINE)
+
+    first = listed(*RUN, "--out", tmp_path)
+    assert [split for split in first if "(" not in split] == ["knee", "brain", "fastmri-plus"]
+    assert listed(*RUN, "--out", tmp_path) == listed("show", tmp_path) == first

@@ -3,6 +3,8 @@
 import errno
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -106,6 +108,9 @@ def test_a_sweep_gives_the_records_of_single_runs_and_computes_each_stage_once(c
     code, out, _ = call(*sweep(path, tmp_path / "swept", "--workers", "2", "--quiet"))
     assert code == 0
     assert "track tiny: 5 ok" in out
+    table = [line.split()[:3] for line in out.splitlines() if line.startswith(("row ", "modl/"))]
+    rows = ["dense", "magnitude/at-init/0.9", "magnitude/after/0.9", "snip/at-init/0.9", "snip/after/0.9"]
+    assert table == [["row", "seeds", "knee"], *([f"modl/{row}", "1", "done"] for row in rows)]
     store = tmp_path / "swept" / ".store"
     counts = begun(store)
     assert set(counts.values()) == {1}
@@ -127,6 +132,7 @@ def test_a_sweep_gives_the_records_of_single_runs_and_computes_each_stage_once(c
     code, out, _ = call(*elsewhere)
     assert code == 0
     assert "5 recorded elsewhere" in out
+    assert re.search(r"^modl/snip/after/0.9 +1 elsewhere$", out, re.MULTILINE)
     assert not canonical(tmp_path / "other")
     code, out, _ = call(*sweep(path, tmp_path / "other", "--records", tmp_path / "swept", "--dry-run"))
     assert "5 trials: 5 recorded elsewhere" in out
@@ -148,6 +154,7 @@ def test_a_failed_trial_keeps_its_row_and_the_sweep_goes_on(call, tmp_path, trou
     code, said, _ = call(*sweep(path, out, "--plugin", trouble, "--quiet"))
     assert code == 1
     assert "1 ok, 1 failed" in said
+    assert re.search(r"^modl/breaks/at-init/0.9 +1 failed$", said, re.MULTILINE)
     assert "on purpose" in said
     assert {record["status"] for record in canonical(out).values()} == {"ok", "failed"}
     (tmp_path / "flag").touch()
@@ -156,6 +163,17 @@ def test_a_failed_trial_keeps_its_row_and_the_sweep_goes_on(call, tmp_path, trou
     code, said, _ = call(*sweep(path, out, "--plugin", trouble, "--quiet", "--retry-failed"))
     assert code == 0
     assert "2 ok" in said
+
+
+def test_of_a_large_grid_the_table_says_where_the_rest_is(call, tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.cli.sweep.SCREEN", 1)
+    path = write_track(tmp_path, GRID.replace(', "after"', ""))
+    _, said, _ = call(*sweep(path, tmp_path / "out", "--quiet"))
+    assert re.findall(r"^modl/\S+", said, re.MULTILINE) == ["modl/dense"]
+    (command,) = re.findall(r"^2 more rows: python -m bench (.*)$", said, re.MULTILINE)
+    code, said, _ = call(*shlex.split(command))
+    assert code == 0
+    assert "modl/snip/at-init/0.9" in said
 
 
 def test_a_process_that_dies_is_replaced_and_its_trial_started_again(call, tmp_path, trouble):

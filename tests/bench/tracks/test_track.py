@@ -34,7 +34,7 @@ def test_extended_is_on_the_data_and_the_budget_of_mini():
         (lambda text: text.replace("steps = 12", 'steps = "12"'), "'12' is not of type int"),
         (lambda text: text.replace("steps = 12", "steps = -12"), "steps: -12 is out of range"),
         (lambda text: text.replace("2e-3", "nan"), "learning_rate: nan is out of range"),
-        (lambda text: text.replace('"l1"', '"l3"'), "'l3' is none of"),
+        (lambda text: text.replace('"l1"', '"l3"'), "unknown value 'l3': did you mean l1? there are ssim"),
         (
             lambda text: text + "\n[data]\ncentre = 1.5",
             "[data], centre: 1.5 is out of range: it must be above 0 and below 1",

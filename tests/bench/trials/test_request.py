@@ -1,14 +1,23 @@
 """Requests: defaults, and every way one can be wrong, in one line."""
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
 from architectures import Architecture, architecture, architectures
+from architectures.initialisation import INITIALISATIONS
+from bench.tracks.settings import LOSSES, PRECISIONS, TrainingSettings
+from bench.tracks.track import tracks
+from bench.trials.controls import OF_DENSE
 from bench.trials.request import Request, resolve
-from pruners import Prune, Train
+from datasets.shifts import shifts
+from pruners import Prune, Train, pruners
+from pruners.controls import OF_MASK
+from pruners.entries import TIMINGS
 from records.row_name import parse_sparsity
-from records.trial import Trial
+from records.trial import PROTOCOLS, Trial
 from registries import RequestError
 
 
@@ -69,7 +78,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "architecture": ({"arch": "model"}, "unknown architecture 'model': did you mean modl or modl-unet or modl-didn?"),
     "pruner": ({"pruner": "snap"}, "unknown pruner 'snap': did you mean snip?"),
     "track": ({"track": "dem"}, "unknown track 'dem': did you mean demo?"),
-    "size": ({"size": "huge"}, "size 'huge' has no track of its name"),
+    "size": ({"size": "huge"}, "architecture 'modl' has no size 'huge': there are toy, demo, mini, paper"),
     "size of the architecture": ({"size": "huge", "track": "toy"}, "architecture 'modl' has no size 'huge'"),
     "paper without track": ({"size": "paper"}, "size 'paper' has no track of its name: add --track"),
     "timing": ({"timing": "sometime"}, "pruner 'snip' does not exist at timing 'sometime'"),
@@ -83,18 +92,50 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "protocol": ({"protocol": "free"}, "unknown protocol 'free'"),
     "section": ({"settings": ("network.x=1",)}, "--set network.x=1: write pruner.NAME=VALUE"),
     "no value": ({"settings": ("pruner.batches",)}, "--set pruner.batches"),
-    "option": ({"settings": ("pruner.batch=1",)}, "pruner 'snip' has no option 'batch': there are batches"),
+    "option": (
+        {"settings": ("pruner.batch=1",)},
+        "pruner 'snip' has no option 'batch': did you mean batches? there are batches, groups",
+    ),
     "type": ({"settings": ("pruner.batches=x",)}, "'x' is not of type int"),
-    "scope": ({"settings": ("pruner.scope=local",)}, "--set pruner.scope=local: there are global"),
-    "loss": ({"settings": ("train.loss=l3",)}, "loss: 'l3' is none of ssim, l1, mse"),
+    "scope": ({"settings": ("pruner.scope=local",)}, "pruner.scope=local: did you mean global? there are global"),
+    "loss": ({"settings": ("train.loss=l3",)}, "loss: unknown value 'l3': did you mean l1? there are ssim, l1, mse"),
     "steps": ({"settings": ("train.steps=0",)}, "train.steps: 0 is out of range"),
     "batches": ({"settings": ("pruner.batches=0",)}, "pruner 'snip'.batches: 0 is out of range"),
     "warm-up": ({"settings": ("train.warm_up=-1",)}, "warm_up: -1.0 is out of range"),
     "scope of dense": ({"pruner": "dense", "settings": ("pruner.scope=erk",)}, "pruner 'dense' has no option 'scope'"),
     "decimals": ({"sparsity": "0." + "9" * 35}, "give at most 9 decimals"),
     "rate": ({"settings": ("train.learning_rate=inf",)}, "'inf' is not of type float"),
-    "maps": ({"settings": ("maps.kind=guess",)}, "kind: 'guess' is none of low-resolution, espirit"),
+    "maps": ({"settings": ("maps.kind=guess",)}, "kind: unknown value 'guess': there are low-resolution, espirit"),
 }
+
+
+ALL: dict[str, tuple[dict[str, Any], Iterable[str]]] = {
+    "arch": ({"arch": "zz"}, architectures.names()),
+    "pruner": ({"pruner": "snop"}, pruners.names()),
+    "size": ({"size": "toyy"}, architectures.get("modl").sizes),
+    "track": ({"track": "toyy", "size": "toy"}, tracks.names()),
+    "control": ({"control": "suffle"}, (*OF_MASK, *OF_DENSE)),
+    "protocol": ({"protocol": "standart"}, PROTOCOLS),
+    "shifts": ({"shifts": ("noise-21",)}, shifts.names()),
+    "timing": ({"timing": "init"}, TIMINGS),
+    "settings": ({"settings": ("pruner.bach=1",)}, ("batches", "groups", "rounds", "scope")),
+    "train": ({"settings": ("train.step=1",)}, TrainingSettings.__dataclass_fields__),
+    "maps": ({"settings": ("maps.sort=x",)}, ("kind",)),
+    "network": ({"settings": ("arch.lamda=1",)}, architectures.get("modl").options),
+    "init": ({"settings": ("init=normal",)}, INITIALISATIONS),
+    "loss": ({"settings": ("train.loss=l3",)}, LOSSES),
+    "precision": ({"settings": ("train.precision=float16",)}, PRECISIONS),
+    "scope": ({"settings": ("pruner.scope=layerwise",)}, ("global", "layer-wise", "erk")),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(ALL))
+def test_unknown_names_are_answered_with_all_there_are(kind):
+    changes, names = ALL[kind]
+    with pytest.raises(RequestError) as error:
+        resolve(Request(**{"arch": "modl", "pruner": "snip", "size": "toy", **changes}))
+    listed = re.split(r"[ ,()]+", str(error.value).rpartition(": ")[2])
+    assert set(names) <= set(listed), error.value
 
 
 @pytest.mark.parametrize("kind", sorted(WRONG))
@@ -115,7 +156,7 @@ def test_the_network_is_chosen_by_init_and_options():
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("init=zeros", "--set init=zeros: there is no initialisation 'zeros'; use torch, normal-0.02, own"),
+        ("init=zeros", "--set init=zeros: unknown initialisation 'zeros': there are torch, normal-0.02, own"),
         ("init", "or init=NAME"),
         ("arch.residual=false", "architecture 'modl' has no option 'residual'"),
         ("arch.fixed_lambda=yes", "neither true nor false"),
