@@ -123,11 +123,14 @@ def trial_folders(names: Sequence[str]) -> list[Path]:
 def _lines(found: "Evaluated") -> Iterator[str]:
     """What was scored on what, and the scores."""
     from bench.trials import report
+    from bench.use.opening import UNKNOWN
     from records.setting import evaluated_on
 
     record, data, trial = found.record, found.record.provenance.data, found.record.trial
     yield f"{record.row} · size {trial.size} · seed {trial.seed}, trained on {trial.train_on} ({data.kind} data)"
     yield f"evaluated on {evaluated_on(record)}"
+    if trial.train_on == UNKNOWN:
+        yield "weights without a description: right only if this suite's code of the architecture gives their image"
     for name, reason in data.unavailable.items():
         yield f"{name}: n/a: {reason}"
     yield from report.table(record.metrics, record.baselines)
