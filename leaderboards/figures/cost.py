@@ -11,6 +11,8 @@ def quality_against_cost(panel: Panel) -> Figure | None:
     """Dense trainings that finding and training take, against PSNR in distribution."""
     condition = panel.inside
     lines = [line for line in panel.lines if condition in line.scores and line.cost and not line.name.control]
+    if not lines:
+        return None
     archs = [arch for arch in panel.archs if any(line.arch == arch for line in lines)]
     kinds = sorted({line.name.pruner for line in lines})
     hues, shapes = colours(kinds), markers(kinds)

@@ -8,6 +8,7 @@ import io
 import json
 import random
 import re
+import shutil
 import zlib
 from dataclasses import replace
 
@@ -265,6 +266,16 @@ def test_a_board_is_written_whole_and_comes_out_again_byte_by_byte(published, sw
             (again / name).write_bytes(content)
     publish(outline(swept[0]), again, [])
     assert {str(p.relative_to(again)): p.read_bytes() for p in again.rglob("*") if p.is_file()} == files
+
+
+def test_of_controls_alone_a_board_shows_what_there_is(swept, tmp_path):
+    """No row has a cost or a change that could be drawn."""
+    path, out = swept
+    for folder in out.glob("modl-snip-at-init-0.5+*"):
+        shutil.copytree(folder, tmp_path / "results" / folder.name)
+    publish(outline(path), tmp_path / "board", [tmp_path / "results"])
+    assert "modl/snip/at-init/0.5+shuffle" in (tmp_path / "board" / "leaderboard.md").read_text(encoding="utf-8")
+    assert not (tmp_path / "board" / "figures" / "cost.png").exists()
 
 
 def rows_of(page):
