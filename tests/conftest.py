@@ -1,6 +1,7 @@
 """What all tests share: a cache of their own, few threads, and where the real data may lie."""
 
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,43 @@ def cache_root(tmp_path_factory):
 def _own_cache(cache_root, monkeypatch):
     monkeypatch.setenv("PUNBENCH_CACHE", str(cache_root))
     monkeypatch.delenv("PUNBENCH_DATA", raising=False)
+
+
+OF_TRIALS = ("bench.trials.pictures.comparison", "bench.trials.pictures.save", "bench.evaluation.curves.picture")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _sketches():
+    """The pictures of trials are drawn where a test asks for it (`drawn`): they take longer than a toy trial."""
+    from matplotlib.figure import Figure
+
+    from bench.evaluation import pictures
+
+    def sketch(path, *rest):
+        path.write_bytes(b"a picture")
+
+    with pytest.MonkeyPatch.context() as patch:
+        real = {name: patch_target(name) for name in OF_TRIALS}
+        real |= {f"bench.evaluation.pictures.{name}": getattr(pictures, name) for name in ("layers", "findings")}
+        patch.setattr("bench.trials.pictures.comparison", lambda examples, title: None)
+        patch.setattr("bench.trials.pictures.save", lambda figure, path: sketch(path))
+        patch.setattr("bench.evaluation.curves.picture", lambda stages, title: Figure((0.5, 0.5)))
+        patch.setattr("bench.evaluation.pictures.layers", sketch)
+        patch.setattr("bench.evaluation.pictures.findings", sketch)
+        yield real
+
+
+def patch_target(name):
+    """What a dotted name stands for."""
+    module, _, attribute = name.rpartition(".")
+    return getattr(import_module(module), attribute)
+
+
+@pytest.fixture
+def drawn(_sketches, monkeypatch):
+    """Pictures as users see them."""
+    for name, function in _sketches.items():
+        monkeypatch.setattr(name, function)
 
 
 @pytest.fixture(scope="session")

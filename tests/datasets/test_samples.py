@@ -159,3 +159,12 @@ def test_cropping_the_readout_is_lossless_for_linear_images(simulated_root):
 def test_an_image_narrower_than_its_target_makes_both_square():
     image, target = crop_to_target(torch.zeros(1, 20, 10), torch.zeros(1, 16, 16))
     assert image.shape == target.shape == (1, 10, 10)
+
+
+@pytest.mark.parametrize(("acceleration", "rows", "columns"), [(8, 32, 34), (8, 24, 22), (12, 32, 34)])
+def test_poisson_points_of_small_matrices_are_found_and_about_as_many_as_asked_for(acceleration, rows, columns):
+    """sigpy searches for ever where its own tolerance cannot be met."""
+    pytest.importorskip("sigpy")
+    for number in range(3):
+        mask, _ = Undersampling(acceleration, "poisson").draw(columns, (0, columns), (number,), rows)
+        assert abs(int(mask.sum()) - rows * columns / acceleration) <= 12

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from bench.cli import main
+from bench.evaluation import pictures
 from bench.evaluation.baselines import CGSense, zero_filled_image
 from bench.evaluation.metrics import volume_metrics
-from bench.evaluation.pictures import examples, findings
+from bench.evaluation.pictures import examples
 from bench.evaluation.scoring import boxes_of, reconstruct_volume
 from bench.store.store import Store
 from bench.trials.pictures import dense_network, draw_again
@@ -20,6 +21,7 @@ from registries import RequestError
 from tests.bench.toy import toy_plan
 
 PICTURES = ("reconstructions", "layers", "findings")
+pytestmark = pytest.mark.usefixtures("drawn")
 
 
 def carried_out(out, **changes):
@@ -141,7 +143,7 @@ def test_a_dense_network_of_other_settings_is_no_partner(out):
 def test_no_picture_of_findings_where_there_are_none(out, tmp_path):
     path = tmp_path / "findings.png"
     path.write_bytes(b"of an earlier run")
-    findings(path, zero_filled_image, replace(toy_plan(out).test, annotations={}), "a row")
+    pictures.findings(path, zero_filled_image, replace(toy_plan(out).test, annotations={}), "a row")
     assert not path.exists()
 
 
