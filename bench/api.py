@@ -21,8 +21,9 @@ from bench.trials.run import run as carry_out
 from bench.use.data import Conditions, OpenRoot
 from bench.use.evaluate import Evaluated
 from bench.use.evaluate import evaluate as evaluate_one
+from bench.use.files import preparation_for
 from bench.use.network import TrainedNetwork
-from bench.use.opening import open_network
+from bench.use.opening import found_trials, open_network
 from bench.use.prepared import PreparedScan
 from datasets.scans import open_scan, undersampled
 from leaderboards.output import frames
@@ -120,20 +121,26 @@ def prepare(
     """
     scan = open_scan(Path(file))
     chosen = range(scan.shape[0]) if slices is None else slices
+    if not chosen:
+        raise RequestError("slices: name at least one")
     if missing := [index for index in chosen if index not in range(scan.shape[0])]:
         raise RequestError(f"{file}: has no slice {missing[0]}; there are 0 to {scan.shape[0] - 1}")
     kspace, target = scan.read(chosen)
-    sampled, mask, calibration = undersampled(scan, torch.from_numpy(kspace), network.preparation(acceleration))
+    sampled, mask, calibration = undersampled(
+        scan, torch.from_numpy(kspace), preparation_for(scan, network, acceleration)
+    )
     return PreparedScan(sampled.numpy(), mask[0].squeeze(0).numpy(), calibration, target, scan.shown)
 
 
-def evaluate(trials: Sequence[str | Path], out: str | Path = "evaluations", **conditions: Any) -> list[Evaluated]:
+def evaluate(
+    trials: str | Path | Sequence[str | Path], out: str | Path = "evaluations", **conditions: Any
+) -> list[Evaluated]:
     """Score trained networks on other data, as ``python -m bench evaluate`` does.
 
     Parameters
     ----------
-    trials : sequence of str or Path
-        Folders of finished trials.
+    trials : str or Path, or a sequence of them
+        Folders of finished trials, folders of several, or files of weights.
     out : str or Path
     **conditions
         The options of the command: ``data``, ``annotations``, ``acceleration``, ``shifts``, ``splits``, ``volumes``,
@@ -152,8 +159,12 @@ def evaluate(trials: Sequence[str | Path], out: str | Path = "evaluations", **co
     known = [field.name for field in fields(Conditions)]
     if foreign := sorted(set(conditions) - set(known)):
         raise RequestError(f"evaluate: there is no option '{foreign[0]}'; there are {', '.join(known)}")
-    values: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in conditions.items()}
-    opened, networks = OpenRoot(Conditions(**values)), [load(trial) for trial in trials]
+    values: dict[str, Any] = {
+        name: _names(value) if name in ("shifts", "splits") and value is not None else value
+        for name, value in conditions.items()
+    }
+    given = [trials] if isinstance(trials, str | Path) else trials
+    opened, networks = OpenRoot(Conditions(**values)), [load(trial) for trial in found_trials(given)]
     return [evaluate_one(network, opened.choose(network), Path(out), False, print) for network in networks]
 
 
@@ -179,9 +190,16 @@ def volumes(folder: str | Path) -> pd.DataFrame:
     return frames.volumes(read_records(Path(folder), evaluations=True))
 
 
+def _names(value: str | Sequence[str]) -> tuple[str, ...]:
+    """Of one name or several."""
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
 def _as_option(name: str, value: Any) -> Any:
     if name == "settings" and isinstance(value, Mapping):
         return tuple(f"{key}={one}" for key, one in value.items())
-    if name in ("settings", "shifts") and isinstance(value, list):
-        return tuple(value)
+    if name in ("settings", "shifts") and value is not None:
+        return _names(value)
+    if name in ("seed", "acceleration") and not isinstance(value, int):
+        raise RequestError(f"{name} {value!r}: is not a whole number")
     return str(value) if name in ("sparsity", "out", "data", "annotations", "dense_weights", "track") else value

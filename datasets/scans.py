@@ -18,6 +18,8 @@ from datasets.undersampling import seed_of_file, zero_filled
 from datasets.volumes import TARGET
 
 MASK = "mask"
+WHOLE = 0.99
+"""Share of the points of a column that are not zero where it was sampled as a whole."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,6 +172,8 @@ def _described(path: Path, file: h5py.File) -> Scan:
         if target.ndim != 3 or target.dtype.kind != "f" or target.shape[0] != slices or target.shape[1] > rows:
             raise DataError(path, TARGET, f"is {target.dtype} {target.shape}, no target of kspace {kspace.shape}")
         shown = target.shape[1:]
+        if not any(values.any() for values in slices_of(path, target)):
+            raise DataError(path, TARGET, "is zero everywhere; remove it to reconstruct without a target")
     occupied = _occupied(path, kspace)
     mask = _own_mask(path, file, (rows, columns)) if MASK in file else _inferred(occupied, acquired)
     if mask is not None:
@@ -188,21 +192,38 @@ def _occupied(path: Path, kspace: h5py.Dataset) -> npt.NDArray[np.bool_]:
         If there is none, one is not finite, or slices are sampled differently.
     """
     occupied = np.zeros(kspace.shape[2:], bool)
-    patterns = []
+    patterns: list[npt.NDArray[np.bool_]] = []
     for index, values in enumerate(slices_of(path, kspace)):
         magnitude = np.abs(values).max(0)
         if not np.isfinite(magnitude).all():
             raise DataError(path, "kspace", f"slice {index} holds values that are not finite")
         if magnitude.any():
-            occupied |= magnitude > 0
-            patterns.append((magnitude > 0).any(0))
+            patterns.append(_pattern(magnitude > 0))
+            occupied |= patterns[-1]
     if not occupied.any():
         raise DataError(path, "kspace", "is zero everywhere")
-    if MASK not in kspace.parent and any((one != patterns[0]).any() for one in patterns):
+    if MASK not in kspace.parent and any(not _same_sampling(one, patterns[0]) for one in patterns):
         raise DataError(
             path, "kspace", f"slices are sampled at different columns, and there is no '{MASK}'; split them"
         )
     return occupied
+
+
+def _pattern(points: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Points of a slice that have a value; whole columns where next to nothing is missing in them by accident."""
+    lines = _rows_by_columns(points)
+    return lines if points.sum() >= WHOLE * lines.sum() else points
+
+
+def _same_sampling(a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_]) -> bool:
+    """Whether two slices were sampled alike: at the same columns, or at the same points."""
+    if all(np.array_equal(one, _rows_by_columns(one)) for one in (a, b)):
+        return np.array_equal(a.any(0), b.any(0))
+    return np.array_equal(a, b)
+
+
+def _rows_by_columns(points: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    return np.logical_and.outer(points.any(1), points.any(0))
 
 
 def _own_mask(path: Path, file: h5py.File, size: tuple[int, int]) -> Tensor:
@@ -218,7 +239,7 @@ def _own_mask(path: Path, file: h5py.File, size: tuple[int, int]) -> Tensor:
 def _inferred(occupied: npt.NDArray[np.bool_], acquired: tuple[int, int]) -> Tensor | None:
     """The sampling mask of k-space that is zero where nothing was measured; None if nothing was left out."""
     points = torch.from_numpy(occupied)
-    rows, columns = points.any(1), points.any(0)
-    if not torch.equal(points, rows[:, None] & columns):
+    columns = points.any(0)
+    if not np.array_equal(occupied, _rows_by_columns(occupied)):
         return points[None]
     return None if bool(columns[slice(*acquired)].all()) else columns[None, None]

@@ -159,7 +159,7 @@ def evaluated_on(record: Record) -> str | None:
     if record.elsewhere is None:
         return None
     pattern = record.elsewhere.preparation.undersampling
-    data = f"{record.elsewhere.kind} data {content_key(record.elsewhere.data)[:8]}"
+    data = f"{record.elsewhere.kind} data {record.elsewhere.data[:8]}"
     return f"{data}, {pattern['acceleration']}× {pattern['pattern']}"
 
 
@@ -237,6 +237,8 @@ def _values(record: Record, *roles: Role) -> dict[str, Any]:
     Part of the setting are the edits of the suite that made the record, where it was not that of a commit.
     """
     values = {name: _plain(value) for name, role, value in leaves(record) if role in roles and name != ENTRIES}
+    if record.elsewhere is None:
+        values.pop("elsewhere", None)  # keys of trials are those of before there were evaluations
     source = record.provenance
     if (source.dirty or (source.dirty is None and source.sources)) and Role.SETTING in roles:  # or nobody can tell
         values[EDITS] = (source.sources or "unknown")[:12]

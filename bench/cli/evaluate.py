@@ -68,26 +68,26 @@ def execute(chosen: argparse.Namespace) -> int:
     from bench.trials.plan import choose_device
     from bench.use.data import Conditions, OpenRoot
     from bench.use.evaluate import evaluate
-    from bench.use.opening import open_network
-    from datasets.shifts import shifts
+    from bench.use.opening import found_trials, open_network
     from leaderboards.rows.reference_tables import against
 
     plugins.load(chosen)
     device = choose_device(chosen.device)
     enter(device)
-    asked = tuple(shifts.names()) if list(chosen.shifts) == ["all"] else tuple(dict.fromkeys(chosen.shifts))
     conditions = Conditions(
         chosen.data,
         chosen.annotations,
         chosen.acceleration,
-        asked,
+        tuple(chosen.shifts),
         tuple(chosen.splits) if chosen.splits else None,
         chosen.volumes,
         chosen.slices,
         chosen.include_train,
     )
+    paths = found_trials(chosen.trials)
+    _check_references(chosen.against or (), paths)
     opened, records = OpenRoot(conditions), []
-    for number, path in enumerate(trial_folders(chosen.trials)):
+    for number, path in enumerate(paths):
         trained = open_network(path, device, chosen.arch, chosen.size)
         found = evaluate(trained, opened.choose(trained), Path(chosen.out), chosen.fresh, print)
         print("\n".join([*([""] if number else []), *_lines(found)]), flush=True)
@@ -98,26 +98,15 @@ def execute(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def trial_folders(names: Sequence[str]) -> list[Path]:
-    """Folders of finished trials: those named, and those inside folders named; files are taken as they are.
+def _check_references(asked: Sequence[str], paths: Sequence[Path]) -> None:
+    """Whether there are networks of these pruners, before anything is scored."""
+    from records.record import FILE, Record
 
-    Raises
-    ------
-    RequestError
-        If there is none in one of them, or one named did not finish.
-    """
-    from records.record import FILE
-
-    found: list[Path] = []
-    for name in names:
-        path = Path(name)
-        inside = (
-            [path] if path.is_file() or (path / FILE).is_file() else sorted(p.parent for p in path.glob(f"*/{FILE}"))
-        )
-        if not inside:
-            raise RequestError(f"{name}: holds no {FILE}; name the folder of a trial, e.g. results/modl-dense_…")
-        found += inside
-    return list(dict.fromkeys(found))
+    there = {Record.read(path / FILE).trial.pruner for path in paths if path.is_dir()}
+    for name in asked:
+        if name not in there and all(path.is_dir() for path in paths):
+            known = ", ".join(sorted(there))
+            raise RequestError(f"--against {name}: none of the networks is of that pruner; there are {known}")
 
 
 def _lines(found: "Evaluated") -> Iterator[str]:
@@ -127,7 +116,8 @@ def _lines(found: "Evaluated") -> Iterator[str]:
     from records.setting import evaluated_on
 
     record, data, trial = found.record, found.record.provenance.data, found.record.trial
-    yield f"{record.row} · size {trial.size} · seed {trial.seed}, trained on {trial.train_on} ({data.kind} data)"
+    trained = f"trained on {trial.train_on} ({data.kind or 'unknown'} data)"
+    yield f"{record.row} · size {trial.size} · seed {trial.seed}, {trained}"
     yield f"evaluated on {evaluated_on(record)}"
     if trial.train_on == UNKNOWN:
         yield "weights without a description: right only if this suite's code of the architecture gives their image"

@@ -46,7 +46,8 @@ def after_run(
         yield _command("list", "pruners", *files)
     yield _command("show", str(planned.folder))
     if "reconstruct" in known:
-        yield _command("reconstruct", str(planned.folder), planned.test.volumes[0].path)
+        first, *_ = next(iter(planned.test.splits.values()))
+        yield _command("reconstruct", str(planned.folder), first.path)
 
 
 def names_of(commands: Iterable[Any]) -> frozenset[str]:

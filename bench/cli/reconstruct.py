@@ -73,6 +73,8 @@ def execute(chosen: argparse.Namespace) -> int:
         raise RequestError(f"--format {chosen.format}: there are {', '.join(FORMATS)}")
     files = _files(chosen.files)
     single = Path(chosen.out).suffix in (".h5", *(f".{name}" for name in FORMATS))
+    if not single and Path(chosen.out).suffix in (".tif", ".tiff", ".jpg", ".jpeg", ".gif", ".bmp", ".nii", ".npy"):
+        raise RequestError(f"--out {chosen.out}: name a folder, or a file that ends in .h5, .{', .'.join(FORMATS)}")
     if single and len(files) > 1:
         raise RequestError(f"--out {chosen.out}: is one file, for {len(files)} volumes; name a folder")
     device = choose_device(chosen.device)

@@ -43,6 +43,9 @@ class StoredNetwork:
             If the trial did not finish, or its weights are not there or not its own.
         """
         file = path / FILE if path.is_dir() else path
+        if not file.is_file() or file.suffix != ".json":
+            what = "is not a record" if file.is_file() else "does not exist"
+            raise RequestError(f"{file}: {what}; name the folder of a finished trial, e.g. results/modl-dense_…")
         record = Record.read(file)
         if not record.ok:
             raise RequestError(f"{file}: its trial is {record.status}: there is no network")
@@ -56,10 +59,20 @@ class StoredNetwork:
         if mask.sha256 != present(record.mask).sha256:
             raise RequestError(f"{file}: the mask beside it is another one than that of the record")
         about = weights.described(file.with_name(WEIGHTS))
-        if about and (about.row, about.size, about.seed) != (str(record.row), record.trial.size, record.seed):
-            trial = f"{about.row}, size {about.size}, seed {about.seed}"
-            raise RequestError(f"{file}: the weights beside it are those of another trial ({trial})")
+        if about:
+            _check_own(about, record, file)
         return cls(record, model.eval(), mask, file.parent)
+
+
+def _check_own(about: weights.WeightsDescription, record: Record, file: Path) -> None:
+    """The weights are of the trial, and of the code there is."""
+    trial = record.trial
+    of_weights = (about.row, about.size, about.seed, about.train_on, about.acceleration, about.width, about.variant)
+    of_trial = (str(record.row), trial.size, trial.seed, trial.train_on, trial.acceleration, trial.resolved.width)
+    if of_weights != (*of_trial, variant_of(record)):
+        other = f"{about.row}, size {about.size}, seed {about.seed}, {about.train_on}, {about.acceleration}×"
+        raise RequestError(f"{file}: the weights beside it are those of another trial ({other})")
+    weights.network_of(about, str(file))  # refused where the architecture is another one by now
 
 
 def whole_network(record: Record) -> Architecture:

@@ -45,6 +45,8 @@ class WeightsDescription:
         Of the training.
     preparation : mapping
         How k-space became samples: undersampling, coil maps, cropping; as in the record.
+    precision : str
+        Of the CNNs in training: ``float32``, ``tf32`` or ``bf16``.
     """
 
     architecture: Identity
@@ -56,6 +58,7 @@ class WeightsDescription:
     acceleration: int
     seed: int
     preparation: Mapping[str, Any]
+    precision: str = "float32"
 
     @classmethod
     def of(cls, trial: Trial, context: Context) -> "WeightsDescription":
@@ -70,6 +73,7 @@ class WeightsDescription:
             acceleration=trial.acceleration,
             seed=trial.seed,
             preparation=context.preparation,
+            precision=str(context.training["precision"]),
         )
 
     def to_metadata(self) -> dict[str, str]:
@@ -98,6 +102,7 @@ class WeightsDescription:
             acceleration=int(found["acceleration"]),
             seed=int(found["seed"]),
             preparation=preparation,
+            precision=found["precision"],
         )
 
 

@@ -9,22 +9,26 @@ from bench.evaluation.choose import Source, check_calibration, choose_test_data,
 from bench.evaluation.scoring import TestData
 from bench.evaluation.shifts import Shift, choose_shifts
 from bench.tracks.settings import EvaluationSettings
-from bench.tracks.track import find_track
+from bench.tracks.track import find_track, tracks
 from bench.use.network import TrainedNetwork
 from bench.use.opening import UNKNOWN
 from datasets.annotations import Annotations, read_annotations
 from datasets.annotations_report import check_match
 from datasets.manifest import Manifest, identity_of, open_manifest
 from datasets.roots import DataRoot, find_root
-from datasets.shifts import Trained
+from datasets.shifts import Trained, shifts
 from datasets.simulated import embedded_root
 from datasets.simulated.generate import simulation_of
 from datasets.splits import splits
 from datasets.splits.training import ACQUISITIONS, TRAINING_SETS, parse_training_set
 from records.record import Record, present
+from records.trial import ACCELERATIONS
 from registries import RequestError
+from registries.bounds import Bounds
 
 TRAIN = "multicoil_train"
+NUMBERS = Bounds(0, 10**9)
+"""Of volumes and slices."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,19 @@ class Conditions:
     volumes: int | None = None
     slices: int | None = None
     include_train: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises `RequestError` for numbers that are none of these."""
+        if self.acceleration is not None:
+            ACCELERATIONS.check(self.acceleration, "--acceleration")
+        for name in ("volumes", "slices"):
+            if (number := getattr(self, name)) is not None:
+                NUMBERS.check(number, f"--{name}")
+
+    @property
+    def chosen_shifts(self) -> tuple[str, ...]:
+        """By name; ``all`` stands for all there are."""
+        return tuple(shifts.names()) if self.shifts == ("all",) else tuple(dict.fromkeys(self.shifts))
 
 
 @dataclass(frozen=True)
@@ -103,7 +120,7 @@ class OpenRoot:
         self.conditions = conditions
         self._annotations = Path(conditions.annotations) if conditions.annotations else None
         self._named = find_root(conditions.data, self._annotations)
-        self._known: dict[Path, tuple[Manifest, Annotations | None, str | None]] = {}
+        self._known: dict[tuple[Path, frozenset[str]], tuple[Manifest, Annotations | None, str | None]] = {}
 
     def choose(self, trained: TrainedNetwork) -> ForeignData:
         """Volumes, slices and shifts for a network.
@@ -115,42 +132,43 @@ class OpenRoot:
         """
         record, asked = trained.record, self.conditions
         evaluation = present(record.trial.resolved.evaluation)
-        root = self._named or embedded_root(find_track(record.trial.resolved.track).simulated(), self._annotations)
+        root = self._named or _own_root(record, self._annotations)
         names = asked.splits or evaluation.splits
         manifest, annotations, simulated = self._opened(root, names)
         if asked.include_train:
-            _check_unseen(record, simulated, root)
+            _check_unseen(record, "simulated" if simulated else "real")
         own = self._named is None
         volumes, slices = (
             given if given is not None else (recorded if own else 0)
             for given, recorded in ((asked.volumes, evaluation.volumes), (asked.slices, evaluation.slices))
         )
-        settings = EvaluationSettings(splits=names, shifts=asked.shifts, volumes=volumes, slices=slices)
+        settings = EvaluationSettings(splits=names, shifts=asked.chosen_shifts, volumes=volumes, slices=slices)
         preparation = trained.preparation(asked.acceleration)
         source = Source(manifest, annotations, TRAIN if asked.include_train else None)
         test, unavailable = choose_test_data(settings, source, preparation, trained.device)
         check_calibration(test.volumes, preparation.undersampling)
-        shifts, missing = choose_shifts(asked.shifts, _trained(trained, annotations), test)
+        chosen, missing = choose_shifts(asked.chosen_shifts, _trained(trained, annotations), test)
         return ForeignData(
             Conditions(**{**vars(asked), "volumes": volumes, "slices": slices}),
             root,
             "simulated" if simulated else "real",
             test,
-            shifts,
+            chosen,
             unavailable | unavailable_shifts(missing),
         )
 
     def _opened(self, root: DataRoot, names: tuple[str, ...]) -> tuple[Manifest, Annotations | None, str | None]:
-        if root.place not in self._known:
-            folders = frozenset[str]().union(*(splits.get(name).folders for name in names))
-            if self.conditions.include_train:
-                folders |= {f"{folder.split('/')[0]}/{TRAIN}" for folder in folders}
+        folders = frozenset[str]().union(*(splits.get(name).folders for name in names))
+        if self.conditions.include_train:
+            folders |= {f"{folder.split('/')[0]}/{TRAIN}" for folder in folders}
+        key = root.place, folders
+        if key not in self._known:
             manifest = open_manifest(root, folders)
             annotations = read_annotations(root.annotations) if root.annotations else None
             if annotations:
                 check_match(annotations, manifest)
-            self._known[root.place] = manifest, annotations, simulation_of(root, manifest)
-        return self._known[root.place]
+            self._known[key] = manifest, annotations, simulation_of(root, manifest)
+        return self._known[key]
 
 
 def _trained(trained: TrainedNetwork, annotations: Annotations | None) -> Trained:
@@ -166,13 +184,19 @@ def _trained(trained: TrainedNetwork, annotations: Annotations | None) -> Traine
     )
 
 
-def _check_unseen(record: Record, simulated: str | None, root: DataRoot) -> None:
-    """Refuse volumes that the network may have been trained on."""
-    data = record.provenance.data
-    if data.kind != "simulated" and not simulated:
+def _own_root(record: Record, annotations: Path | None) -> DataRoot:
+    """The data that a network was trained on, if they were simulated."""
+    track = record.trial.resolved.track
+    if record.provenance.data.kind != "simulated" or track not in tracks.names():
+        raise RequestError(f"{record.row}: its own data are not built in; name those to score it on by --data ROOT")
+    return embedded_root(find_track(track).simulated(), annotations)
+
+
+def _check_unseen(record: Record, kind: str) -> None:
+    """Refuse volumes that the network may have been trained on: simulated patients recur in data of other sizes."""
+    trained = record.provenance.data.kind
+    if trained is None or trained == kind:
         raise RequestError(
-            f"--include-train: {record.row} was trained on {data.kind or 'unknown'} data, so volumes of {TRAIN} may be "
+            f"--include-train: {record.row} was trained on {trained or 'unknown'} data, so volumes of {TRAIN} may be "
             "its own; move those to score it on to multicoil_val"
         )
-    if simulated and simulated == data.identity:
-        raise RequestError(f"--include-train: {record.row} was trained on the volumes of {root.place}")

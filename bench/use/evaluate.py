@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from architectures import architectures
 from bench.evaluation import baselines as reference
 from bench.evaluation.everything import bar, score_network
 from bench.evaluation.inputs import evaluation_inputs
@@ -86,6 +87,8 @@ def evaluate(
     inputs = evaluation_inputs(data.test, data.shifts, data.content, _preparation(data), numerics)
     weights = hash_of({name: value.float().cpu() for name, value in trained.model.state_dict().items()})
     tuned = trained.cg_sense
+    code = asdict(architectures.get(trained.record.trial.arch).identity)
+    inputs |= {"baselines": reference.VERSION, "architecture": code}
     named = {**inputs, "weights": weights, "trial": trial_key(trained.record), "tuning": tuned and asdict(tuned)}
     folder = out / _name(trained.record, data, content_key(named))
     if (folder / FILE).is_file() and (folder / "volumes.csv").is_file() and not fresh:
@@ -126,12 +129,9 @@ def _baselines(
     methods: dict[str, Reconstruct] = {"zero_filled": reference.zero_filled_image}
     if tuned:
         methods["cg_sense"] = tuned
-    of_data = {"baselines": reference.VERSION, "evaluation": inputs, "tuning": tuned and asdict(tuned)}
+    of_data = {"evaluation": inputs, "tuning": tuned and asdict(tuned)}
     resolved = trial.resolved
-    architecture = [
-        asdict(e) if not hasattr(e, "to_json") else e.to_json() for e in trained.record.provenance.entries[:1]
-    ]
-    of_network = {**of_data, "network": [architecture, trial.size, resolved.width, resolved.variant]}
+    of_network = {**of_data, "network": [trial.arch, trial.size, resolved.width, resolved.variant]}
 
     def of_the_data() -> dict[str, Scores]:
         return score(methods, data.test, partial(bar, "baselines"), {"oracle": reference.oracle_image})

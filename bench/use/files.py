@@ -1,6 +1,6 @@
 """Reconstructing files: any volume in fastMRI's layout, in, and fastMRI's submission layout, out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from bench.evaluation.metrics import MAIN, volume_metrics
 from bench.evaluation.metrics.volume import Image
 from bench.evaluation.scoring import SLICES_AT_ONCE, Reconstruct
 from bench.machine import signals
+from bench.networks.reconstruct import in_units_of_data
 from bench.use.network import TrainedNetwork
 from datasets.errors import DataError
 from datasets.samples import Preparation, crop_to_target
@@ -50,20 +51,24 @@ class Reconstructed:
         if self.target is None:
             return {}
         found = {name: volume_metrics(self.target, image) for name, image in self.images.items()}
-        return {name: {metric: float(scores[metric] or 0) for metric in MAIN} for name, scores in found.items()}
+        return {name: _known(scores, MAIN) for name, scores in found.items()}
 
     def example(self, place: int) -> Example:
         """One of the slices, to be drawn."""
         images = {name: image[place] for name, image in self.images.items()}
-        if self.target is None:
+        if self.target is None or not self.target[place].any():
             return Example(images, self._name(place), {})
         truth = self.target[place : place + 1]
         scores = {name: volume_metrics(truth, image[None]) for name, image in images.items()}
-        shown = {name: {m: float(values[m] or 0) for m in ("psnr", "ssim")} for name, values in scores.items()}
+        shown = {name: _known(values, ("psnr", "ssim")) for name, values in scores.items()}
         return Example({TARGET: truth[0], **images}, self._name(place), shown)
 
     def _name(self, place: int) -> str:
         return f"{self.scan.path.name} · slice {place} · {self.sampling}"
+
+
+def _known(scores: Mapping[str, float | None], metrics: Sequence[str]) -> dict[str, float]:
+    return {name: value for name in metrics if (value := scores[name]) is not None}
 
 
 @torch.no_grad()
@@ -87,9 +92,7 @@ def reconstruct_file(
         Naming the file, if it is no such volume, or is asked to be undersampled and is already.
     """
     scan = open_scan(path)
-    if scan.mask is not None and acceleration is not None:
-        raise DataError(path, None, "is undersampled already; reconstruct it without --acceleration")
-    preparation = trained.preparation(acceleration)
+    preparation = preparation_for(scan, trained, acceleration)
     methods: dict[str, Reconstruct] = {ZERO_FILLED: zero_filled_image}
     if trained.cg_sense:
         methods[CG_SENSE] = trained.cg_sense
@@ -104,7 +107,7 @@ def reconstruct_file(
         samples = samples_of(scan, read, preparation, trained.device)
         shape = torch.empty(len(few), *scan.shown)
         for name, method in methods.items():
-            found = (method(samples) * samples.scale[:, None, None]).to("cpu", torch.float32)
+            found = in_units_of_data(method(samples), samples).to("cpu", torch.float32)
             images[name].append(crop_to_target(found, shape)[0].numpy())
             if not np.isfinite(images[name][-1]).all():
                 raise DataError(path, None, f"gives values that are not finite with {name}")
@@ -117,6 +120,19 @@ def reconstruct_file(
         np.concatenate(targets) if targets else None,
         _sampling(scan, preparation),
     )
+
+
+def preparation_for(scan: Scan, trained: TrainedNetwork, acceleration: int | None) -> Preparation:
+    """How a file becomes samples for a network.
+
+    Raises
+    ------
+    DataError
+        If it is asked to be undersampled and is already.
+    """
+    if scan.mask is not None and acceleration is not None:
+        raise DataError(scan.path, None, "is undersampled already; reconstruct it without another acceleration")
+    return trained.preparation(acceleration)
 
 
 def write_volume(path: Path, found: Reconstructed, trained: TrainedNetwork) -> None:

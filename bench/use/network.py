@@ -16,7 +16,7 @@ from bench.evaluation.baselines import CGSense
 from bench.evaluation.scoring import Reconstruct
 from bench.machine.numerics import set_numerics
 from bench.machine.randomness import generator
-from bench.networks.reconstruct import reconstruct
+from bench.networks.reconstruct import in_units_of_data, reconstruct
 from bench.networks.trained import StoredNetwork, variant_of
 from bench.trials.pictures import tuned_cg_sense
 from datasets.coil_maps import CoilMaps
@@ -25,6 +25,7 @@ from datasets.scans import calibration_of
 from datasets.undersampling import Undersampling, zero_filled
 from pruners import Mask
 from records.record import Record, present
+from records.trial import ACCELERATIONS
 from registries import RequestError
 
 Values = TypeVar("Values", npt.NDArray[Any], Tensor)
@@ -62,10 +63,17 @@ class TrainedNetwork:
             If the trial did not finish, or its weights and mask are not there or not its own.
         """
         stored = StoredNetwork.of(path)
-        model = stored.model.to(device)
-        if stored.record.trial.resolved.training.get("precision") == "bf16":
+        return cls.on(device, stored.record, stored.model, stored.mask, stored.folder)
+
+    @classmethod
+    def on(
+        cls, device: torch.device, record: Record, model: Architecture, mask: Mask, folder: Path
+    ) -> "TrainedNetwork":
+        """A network on a device, in the precision that its record names."""
+        model = model.to(device)
+        if record.trial.resolved.training.get("precision") == "bf16":
             use_bfloat16_(model)
-        return cls(stored.record, model, stored.mask, stored.folder, device)
+        return cls(record, model, mask, folder, device)
 
     @property
     def network(self) -> Reconstruct:
@@ -86,6 +94,8 @@ class TrainedNetwork:
 
     def preparation(self, acceleration: int | None = None) -> Preparation:
         """How the trial made its samples, at its own acceleration or another one."""
+        if acceleration is not None:
+            ACCELERATIONS.check(acceleration, "acceleration")
         recorded = present(self.record.trial.resolved.preparation)
         values = {**recorded.undersampling, **({} if acceleration is None else {"acceleration": acceleration})}
         undersampling = Undersampling(**cast(dict[str, Any], values))
@@ -126,19 +136,26 @@ class TrainedNetwork:
         RequestError
             If the shapes do not fit, values are not finite, or the centre of k-space is not sampled.
         """
-        values = torch.as_tensor(kspace)
-        batch, mask = _checked(values, torch.as_tensor(sampling_mask))
+        values = _as_tensor(kspace)
+        batch, mask = _checked(values, _as_tensor(sampling_mask))
         first, last = calibration or calibration_of(mask)
         if not 0 <= first < last <= values.shape[-1]:
             raise RequestError("sampling_mask: leaves out the centre of k-space, which coil maps are made from")
         mask = mask.to(self.device)
         sampled = zero_filled(batch.to(self.device), mask)
         samples = measured(sampled, mask, (first, last), self.preparation().maps)
-        image = (self.network(samples) * samples.scale[:, None, None]).to(torch.float32)
+        image = in_units_of_data(self.network(samples), samples).to(torch.float32)
         image = image if values.ndim == 4 else image[0]
         if isinstance(kspace, np.ndarray):
             return image.cpu().numpy()
         return image.to(kspace.device)
+
+
+def _as_tensor(values: npt.NDArray[Any] | Tensor) -> Tensor:
+    """Also arrays that are reversed, or of another byte order."""
+    if isinstance(values, np.ndarray):
+        return torch.from_numpy(np.ascontiguousarray(values, values.dtype.newbyteorder("=")))
+    return values
 
 
 def _checked(kspace: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,5 +1,6 @@
 """Trained networks from what users have: the folder of a trial, or a file of weights from anywhere."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,28 @@ from registries import RequestError
 SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
 UNKNOWN = "unknown"
 """What a file of weights was trained on, where it does not say so."""
+
+
+def found_trials(names: Sequence[str | Path]) -> list[Path]:
+    """Folders of finished trials: those named, and those inside folders named; files are taken as they are.
+
+    Raises
+    ------
+    RequestError
+        If there is none in one of them, or one named did not finish.
+    """
+    found: list[Path] = []
+    for name in names:
+        path = Path(name)
+        inside = (
+            [path] if path.is_file() or (path / FILE).is_file() else sorted(p.parent for p in path.glob(f"*/{FILE}"))
+        )
+        if not path.exists():
+            raise RequestError(f"{name}: does not exist")
+        if not inside:
+            raise RequestError(f"{name}: holds no {FILE}; name the folder of a trial, e.g. results/modl-dense_…")
+        found += inside
+    return list(dict.fromkeys(found))
 
 
 def open_network(path: Path, device: torch.device, arch: str | None = None, size: str | None = None) -> TrainedNetwork:
@@ -61,7 +84,7 @@ def _of_weights(path: Path, device: torch.device, arch: str | None, size: str | 
     model.load_state_dict(weights)
     kept = {name: part.weight.detach() != 0 for name, part in model.prunable().items()}
     record = _record(description, hash_of(weights))
-    return TrainedNetwork(record, model.to(device), Mask(kept), path.parent, device)
+    return TrainedNetwork.on(device, record, model, Mask(kept), path.parent)
 
 
 def _named(path: Path, arch: str | None, size: str | None) -> tuple[ArchitectureEntry, str]:
@@ -109,6 +132,7 @@ def _record(description: WeightsDescription, digest: str) -> Record:
             "preparation": preparation,
             "width": description.width,
             "variant": description.variant.to_json(),
+            "training": {"precision": description.precision},
         },
     }
     source = Provenance(

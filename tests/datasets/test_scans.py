@@ -153,6 +153,10 @@ BAD = {
     "not finite": (lambda path: put(path, np.full((2, 2, 8, 8), np.nan, np.complex64)), "not finite"),
     "mask of another width": (lambda path: put(path, mask=np.ones(9)), "not (8,) columns or (8, 8) points"),
     "mask of weights": (lambda path: put(path, mask=np.full(8, 0.5)), "other values than 0 and 1"),
+    "target of zeros": (
+        lambda path: put(path, reconstruction_rss=np.zeros((2, 8, 8), "f")),
+        "'reconstruction_rss': is zero",
+    ),
     "target of other slices": (lambda path: put(path, reconstruction_rss=np.ones((3, 8, 8), "f")), "no target of"),
 }
 
@@ -185,6 +189,21 @@ def test_slices_sampled_differently_need_a_mask(tmp_path):
         open_scan(tmp_path / "a.h5")
     put(tmp_path / "a.h5", kspace, mask=columns_mask(22, seed=1))
     assert open_scan(tmp_path / "a.h5").mask is not None
+
+
+def test_points_that_differ_from_slice_to_slice_need_a_mask_and_accidental_zeros_do_not(tmp_path):
+    kspace = write(tmp_path / "whole.h5", (3, 2, 24, 22))
+    one = kspace.copy()
+    one[1, :, 3, 4] = 0
+    put(tmp_path / "a.h5", one)
+    assert open_scan(tmp_path / "a.h5").mask is None
+    for slice_ in range(3):
+        points = np.random.default_rng(slice_).random((24, 22)) < 0.4
+        points[8:16, 6:14] = True
+        kspace[slice_] *= points
+    put(tmp_path / "b.h5", kspace)
+    with pytest.raises(DataError, match="sampled at different"):
+        open_scan(tmp_path / "b.h5")
 
 
 def test_without_the_centre_there_are_no_maps(tmp_path):

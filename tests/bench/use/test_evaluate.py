@@ -1,6 +1,8 @@
 """Scores of trained networks on other data: records of their own, comparable, and never on a board."""
 
+import json
 import shutil
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ import torch
 
 from architectures import build
 from bench.cli import main
+from bench.networks.weights import described, write_weights
 from bench.use.data import Conditions, OpenRoot
 from bench.use.evaluate import evaluate
 from bench.use.network import TrainedNetwork
@@ -25,6 +28,11 @@ FIGURES = {
     "brain/multicoil_val/brain_t2_4coil.h5": ("24.508", "0.6923", "0.08123"),
 }
 """Zero-filled PSNR, SSIM and NMSE by fastMRI's own functions, as they lie beside the real volumes."""
+
+
+def as_real(root, folder):
+    """The same volumes, which nobody calls simulated any more."""
+    return shutil.copytree(root, folder / "real", ignore=shutil.ignore_patterns("simulation.json", "*.json"))
 
 
 def scored(folder, out, fresh=False, **conditions):
@@ -56,12 +64,59 @@ def test_shifts_and_acceleration_are_those_asked_for(dense, tmp_path):
 def test_other_data_are_named_scored_and_never_trained_on(dense, simulated_root, tmp_path):
     found = scored(dense, tmp_path, data=str(simulated_root)).record
     assert {one.volume.split("/")[1] for one in found.volumes} == {"multicoil_val"}
-    more = scored(dense, tmp_path, data=str(simulated_root), include_train=True).record
+    real = as_real(simulated_root, tmp_path)
+    more = scored(dense, tmp_path, data=str(real), include_train=True).record
     assert len(more.volumes) > len(found.volumes)
+    assert more.elsewhere.kind == "real"
     assert more.elsewhere.folders == ("multicoil_train", "multicoil_val")
     assert more.provenance.data.identity == Record.read(dense / "record.json").provenance.data.identity
-    with pytest.raises(RequestError, match="--include-train: modl/dense was trained on the volumes"):
-        scored(dense, tmp_path, include_train=True)
+    for data in (None, str(simulated_root)):  # patients of one simulation recur in others
+        with pytest.raises(RequestError, match="--include-train: modl/dense was trained on simulated data"):
+            scored(dense, tmp_path, data=data, include_train=True)
+
+
+def test_each_network_has_its_own_splits_whatever_came_before(dense, snip, simulated_root, tmp_path):
+    """Folders are looked into for the splits of each."""
+    record = Record.read(snip / "record.json").to_json()
+    record["trial"]["resolved"]["evaluation"]["splits"] = ["knee"]
+    knees = shutil.copytree(snip, tmp_path / "knees")
+    for name in ("volumes", "metrics", "shifts"):
+        values = record[name]
+        record[name] = (
+            [one for one in values if one["split"] == "knee"] if name == "volumes" else {"knee": values.get("knee", {})}
+        )
+    (knees / "record.json").write_text(json.dumps(record))
+    opened = OpenRoot(Conditions(data=str(simulated_root)))
+    for folder, splits in ((knees, {"knee"}), (dense, {"knee", "brain", "fastmri-plus"})):
+        data = opened.choose(TrainedNetwork.of(folder, CPU))
+        assert set(data.test.splits) == splits
+
+
+def test_a_network_of_real_data_is_not_scored_on_simulated_ones_by_default(dense, simulated_root, tmp_path, capsys):
+    real = as_real(simulated_root, tmp_path)
+    command = ["run", "--arch", "modl", "--pruner", "random", "--size", "toy", "--device", "cpu", "--quiet"]
+    assert main([*command, "--data", str(real), "--out", str(tmp_path / "results")]) == 0
+    assert main(["evaluate", str(tmp_path / "results"), "--device", "cpu", "--out", str(tmp_path)]) == 2
+    assert "name those to score it on by --data ROOT" in capsys.readouterr().err
+
+
+def test_what_the_scores_depend_on_is_looked_at_before_an_evaluation_is_found_again(dense, tmp_path, monkeypatch):
+    first = scored(dense, tmp_path)
+    monkeypatch.setattr("bench.evaluation.baselines.VERSION", 99)
+    other = scored(dense, tmp_path)
+    assert not other.reused
+    assert other.folder != first.folder
+
+
+def test_weights_of_another_network_are_refused_in_the_folder_of_a_trial(trained, dense, tmp_path):
+    """The same row, size and seed, trained on something else; a dense mask is the same everywhere."""
+    folder = shutil.copytree(dense, tmp_path / "one")
+    about = described(folder / "weights.safetensors")
+    assert about is not None
+    state = safetensors.torch.load_file(folder / "weights.safetensors")
+    write_weights(folder / "weights.safetensors", state, replace(about, train_on="brain"))
+    with pytest.raises(RequestError, match="those of another trial"):
+        TrainedNetwork.of(folder, CPU)
 
 
 def test_an_evaluation_is_found_again_and_computed_anew_to_the_same(dense, tmp_path, simulated_root, capsys):
@@ -104,17 +159,20 @@ def test_the_command_prints_scores_and_the_change_against_dense(trained, simulat
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["nowhere"], "holds no record.json"),
+        (["nowhere"], "nowhere: does not exist"),
         (["TRIAL", "--data", "nowhere"], "no such data folder"),
         (["TRIAL", "--splits", "moon"], "moon"),
         (["TRIAL", "--shifts", "moon"], "moon"),
         (["TRIAL", "--acceleration", "900"], "leaves no calibration line"),
-        (["TRIAL", "--against", "moon"], "holds no finished row of that pruner"),
+        (["TRIAL", "--against", "moon"], "none of the networks is of that pruner; there are dense"),
+        (["weights.pt", "--arch", "modl", "--size", "toy"], "weights.pt: does not exist"),
+        (["notes.txt"], "is not a record; name the folder of a finished trial"),
     ],
 )
 def test_bad_requests_end_in_one_line(words, message, dense, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("TQDM_DISABLE", "1")
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.txt").write_text("text")
     assert main(["evaluate", *(str(dense) if word == "TRIAL" else word for word in words), "--device", "cpu"]) == 2
     *_, line = capsys.readouterr().err.splitlines()  # after progress
     assert message in line
@@ -154,8 +212,9 @@ def test_weights_alone_are_scored_and_compared_as_the_trial_is(prefix, snip, sim
     assert main(["evaluate", str(foreign), *base]) == 2
     assert "add --arch NAME and --size SIZE" in capsys.readouterr().err
     assert main(["evaluate", str(foreign), "--arch", "modl", "--size", "demo", *base]) == 2
-    assert "size 'toy'" in capsys.readouterr().err
-    assert main(["evaluate", str(own), "--include-train", *base]) == 0  # simulated data, which it cannot be of
+    assert "it fits --arch modl --size toy" in capsys.readouterr().err
+    assert main(["evaluate", str(own), "--include-train", *base]) == 2
+    assert "was trained on unknown data" in capsys.readouterr().err
     assert main(["evaluate", str(own), "--shifts", "anatomy", "pathology", *base]) == 0
 
 

@@ -73,6 +73,25 @@ def test_arrays_of_numpy_and_torch_give_the_same_in_the_units_of_the_data(networ
     assert np.array_equal(network.reconstruct(unsampled, mask), image)
 
 
+def test_where_nothing_was_measured_the_image_is_zero(network, tmp_path):
+    """Its scale is 1, in which the biases of a network would be as bright as an image."""
+    mask = columns_mask(22)
+    kspace = write(tmp_path / "a.h5", (2, 3, 24, 22), mask, mask=mask)
+    assert not network.reconstruct(0 * kspace[0], mask).any()
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        file["kspace"][0] = 0
+    found = reconstruct_file(network, tmp_path / "a.h5")
+    assert all(not image[0].any() and image[1].any() for image in found.images.values())
+
+
+def test_arrays_may_be_reversed_and_of_another_byte_order(network, tmp_path):
+    mask = columns_mask(22)
+    kspace = write(tmp_path / "a.h5", (2, 3, 24, 22), mask)
+    image = network.reconstruct(kspace, mask)
+    assert np.array_equal(network.reconstruct(kspace[::-1].copy()[::-1], mask), image)
+    assert np.array_equal(network.reconstruct(kspace.astype(">c8"), mask), image)
+
+
 @pytest.mark.parametrize(
     ("kspace", "mask", "message"),
     [
@@ -114,6 +133,7 @@ def test_one_output_is_written_where_it_is_named(suffix, snip, inside):
         (["scan.h5", "--format", "bmp"], "png, svg, pdf"),
         (["scan.h5", "more.h5", "--out", "one.h5"], "is one file, for 2 volumes"),
         (["empty"], "holds no .h5 file"),
+        (["scan.h5", "--out", "one.tif"], "ends in .h5"),
     ],
 )
 def test_bad_requests_end_in_one_line(words, message, snip, inside, capsys):
