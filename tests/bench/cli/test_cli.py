@@ -62,6 +62,7 @@ def only_record(out):
     return folder, Record.read(folder / FILE)
 
 
+@pytest.mark.usefixtures("drawn")
 def test_a_run_leaves_everything_the_readme_names(call, tmp_path):
     code, out, _ = call(*RUN, "--out", tmp_path)
     assert code == 0
