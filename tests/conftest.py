@@ -28,6 +28,11 @@ def _own_cache(cache_root, monkeypatch):
     monkeypatch.delenv("PUNBENCH_DATA", raising=False)
 
 
+def pytest_collection_modifyitems(items):
+    """The longest come first, so that no worker is left alone with one of them at the end."""
+    items.sort(key=lambda item: item.path.name not in ("test_readme.py", "test_cluster.py"))
+
+
 OF_TRIALS = ("bench.trials.pictures.comparison", "bench.trials.pictures.save", "bench.evaluation.curves.picture")
 
 

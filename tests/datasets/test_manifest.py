@@ -109,7 +109,7 @@ def test_of_several_processes_one_inspects(tmp_path):
     script = (
         "import time\nfrom pathlib import Path\nimport datasets.manifest as m\n"
         "from datasets.roots import open_root\ninspect = m.inspect_volume\n"
-        "def slow(path, name):\n    print(name)\n    time.sleep(0.5)\n    return inspect(path, name)\n"
+        "def slow(path, name):\n    print(f'{name}\\n', end='')\n    time.sleep(0.5)\n    return inspect(path, name)\n"
         f"m.inspect_volume = slow\nm.open_manifest(open_root(Path({str(root.place)!r})))\n"
     )
     processes = [
