@@ -35,8 +35,12 @@ def read(kind, path):
     ("kind", "name"),
     [
         *(pytest.param(TORCHSCRIPT, name, id=f"torchscript {name}") for name in architectures.names()),
-        # the others have the U-Net of modl-unet
-        *(pytest.param(ONNX, n, id=f"onnx {n}", marks=needs_onnx) for n in ("modl", "modl-didn", "modl-unet")),
+        pytest.param(ONNX, "modl", id="onnx modl", marks=needs_onnx),
+        # these take long; the others have the U-Net of modl-unet
+        *(
+            pytest.param(ONNX, name, id=f"onnx {name}", marks=[needs_onnx, pytest.mark.show])
+            for name in ("modl-didn", "modl-unet")
+        ),
     ],
 )
 def test_every_network_is_the_same_at_sizes_it_was_not_exported_with(tmp_path, kind, name):
