@@ -42,7 +42,7 @@ def attempt(folder, **request):
 
 
 def cells():
-    """Every combination; the budget of `equal-total` works alike for all networks, so some show it and the rest wait."""
+    """Every combination; the budget of `equal-total` works alike for all networks, two stand for the rest."""
     for name, timing, protocol in COMBINATIONS:
         for architecture in architectures.names():
             waits = protocol == "equal-total" and architecture not in ("modl", "modl-unet")
@@ -52,7 +52,7 @@ def cells():
             )
 
 
-@pytest.mark.parametrize(("architecture", "name", "timing", "protocol"), cells())
+@pytest.mark.parametrize(("architecture", "name", "timing", "protocol"), list(cells()))
 def test_every_combination_completes_or_says_why(shared, architecture, name, timing, protocol):
     request = {"arch": architecture, "pruner": name, "timing": timing, "protocol": protocol}
     entry = pruners.get(name)
