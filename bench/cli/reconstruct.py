@@ -59,7 +59,6 @@ def execute(chosen: argparse.Namespace) -> int:
     """Carry out the command: 2 if one of the files could not be reconstructed."""
     if chosen.quiet:
         os.environ["TQDM_DISABLE"] = "1"  # read when tqdm is imported
-
     from bench.machine.gpus import enter
     from bench.trials.plan import choose_device
     from bench.use.files import reconstruct_file

@@ -47,6 +47,15 @@ def computed_once(store: Store, inputs: Any, compute: Callable[[], Any]) -> Any:
     return known
 
 
+def stored(store: Store, fresh: bool, inputs: Any, compute: Callable[[], Any]) -> Any:
+    """As `computed_once`; what is wanted fresh is computed now, and kept."""
+    if not fresh:
+        return computed_once(store, inputs, compute)
+    value = compute()
+    store.save_value(inputs, value)
+    return value
+
+
 @contextmanager
 def _held(path: Path) -> Iterator[None]:
     with path.open("a", encoding="utf-8") as stream:  # closing it gives the lock back

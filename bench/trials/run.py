@@ -30,7 +30,7 @@ from bench.networks.weights import FILE as WEIGHTS
 from bench.networks.weights import WeightsDescription, write_weights
 from bench.stages.carry_out import Outcome, run_recipe
 from bench.stages.loop import DivergedError
-from bench.store.once import computed_once
+from bench.store.once import stored
 from bench.store.state import State
 from bench.store.store import Store
 from bench.trials.pictures import draw, tuned_cg_sense
@@ -248,18 +248,9 @@ def _baselines(planned: PlannedTrial, store: Store, fresh: bool) -> dict[str, di
         model = planned.workspace.model(State.of(planned.workspace.initial_model()))
         return score({"empty": reference.empty_network(model)}, planned.test, partial(bar, "empty network"))
 
-    data = _stored(store, of_data, score_data, fresh)
-    scores = {**data["scores"], **_stored(store, of_network, score_empty, fresh)}
+    data = stored(store, fresh, of_data, score_data)
+    scores = {**data["scores"], **stored(store, fresh, of_network, score_empty)}
     found = {name: summarise(part, planned.test.splits) for name, part in scores.items()}
     for split in found["cg_sense"].values():
         split |= data["tuning"]
-    return found
-
-
-def _stored(store: Store, inputs: dict[str, Any], compute: Callable[[], dict[str, Any]], fresh: bool) -> dict[str, Any]:
-    """What was computed before from the same inputs, by whatever process, else what is computed now."""
-    if not fresh:
-        return dict(computed_once(store, inputs, compute))
-    found = compute()
-    store.save_value(inputs, found)
     return found

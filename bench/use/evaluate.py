@@ -16,9 +16,9 @@ from bench.evaluation.scoring import Reconstruct, Scores, score, summarise
 from bench.machine.numerics import describe_numerics
 from bench.machine.provenance import provenance
 from bench.networks.pretrained import hash_of
-from bench.store.once import computed_once
+from bench.store.once import stored
 from bench.store.store import Store
-from bench.use.data import Conditions, ForeignData
+from bench.use.data import ForeignData
 from bench.use.network import TrainedNetwork
 from datasets import samples
 from records.elsewhere import FILE, Elsewhere
@@ -88,14 +88,20 @@ def evaluate(
     weights = hash_of({name: value.float().cpu() for name, value in trained.model.state_dict().items()})
     tuned = trained.cg_sense
     code = asdict(architectures.get(trained.record.trial.arch).identity)
-    inputs |= {"baselines": reference.VERSION, "architecture": code}
-    named = {**inputs, "weights": weights, "trial": trial_key(trained.record), "tuning": tuned and asdict(tuned)}
+    inputs |= {"baselines": reference.VERSION}
+    named = {
+        **inputs,
+        "architecture": code,
+        "weights": weights,
+        "trial": trial_key(trained.record),
+        "tuning": tuned and asdict(tuned),
+    }
     folder = out / _name(trained.record, data, content_key(named))
     if (folder / FILE).is_file() and (folder / "volumes.csv").is_file() and not fresh:
         return Evaluated(Record.read(folder / FILE), folder, reused=True)
     try:
         found = score_network(trained.network, data.test, data.shifts)
-        beside = _baselines(trained, data, inputs, None if fresh else store)
+        beside = _baselines(trained, data, inputs, partial(stored, store, fresh))
     except ArithmeticError as error:
         raise RequestError(f"{trained.record.row}: {error}") from None
     baselines = {name: summarise(scores, data.test.splits) for name, scores in beside.items()}
@@ -122,7 +128,7 @@ def evaluate(
 
 
 def _baselines(
-    trained: TrainedNetwork, data: ForeignData, inputs: Mapping[str, Any], store: Store | None
+    trained: TrainedNetwork, data: ForeignData, inputs: Mapping[str, Any], keep: Callable[..., dict[str, Scores]]
 ) -> dict[str, Scores]:
     """Scores of every baseline by volume; those of the data alone are computed once for all networks."""
     tuned, trial = trained.cg_sense, trained.record.trial
@@ -130,8 +136,8 @@ def _baselines(
     if tuned:
         methods["cg_sense"] = tuned
     of_data = {"evaluation": inputs, "tuning": tuned and asdict(tuned)}
-    resolved = trial.resolved
-    of_network = {**of_data, "network": [trial.arch, trial.size, resolved.width, resolved.variant]}
+    resolved, code = trial.resolved, asdict(architectures.get(trial.arch).identity)
+    of_network = {**of_data, "network": [code, trial.size, resolved.width, resolved.variant]}
 
     def of_the_data() -> dict[str, Scores]:
         return score(methods, data.test, partial(bar, "baselines"), {"oracle": reference.oracle_image})
@@ -140,9 +146,7 @@ def _baselines(
         network = reference.empty_network(trained.initial_model())
         return score({"empty": network}, data.test, partial(bar, "empty network"))
 
-    if store is None:
-        return {**of_the_data(), **of_the_empty()}
-    return {**computed_once(store, of_data, of_the_data), **computed_once(store, of_network, of_the_empty)}
+    return {**keep(of_data, of_the_data), **keep(of_network, of_the_empty)}
 
 
 def _preparation(data: ForeignData) -> dict[str, Any]:
@@ -209,6 +213,3 @@ def _name(record: Record, data: ForeignData, digest: str) -> str:
 
 def _precision(trained: TrainedNetwork) -> str:
     return str(trained.record.trial.resolved.training.get("precision", "float32"))
-
-
-__all__ = ["Conditions", "Evaluated", "evaluate"]

@@ -70,10 +70,7 @@ class TrainedNetwork:
         cls, device: torch.device, record: Record, model: Architecture, mask: Mask, folder: Path
     ) -> "TrainedNetwork":
         """A network on a device, in the precision that its record names."""
-        model = model.to(device)
-        if record.trial.resolved.training.get("precision") == "bf16":
-            use_bfloat16_(model)
-        return cls(record, model, mask, folder, device)
+        return cls(record, _ready(model, record, device), mask, folder, device)
 
     @property
     def network(self) -> Reconstruct:
@@ -90,7 +87,8 @@ class TrainedNetwork:
         """The network at its initial scalars and weights."""
         trial = self.record.trial
         draw = generator(trial.seed, "initial weights", trial.arch, trial.size)
-        return build(trial.arch, trial.size, draw, trial.resolved.width, variant_of(self.record)).to(self.device)
+        model = build(trial.arch, trial.size, draw, trial.resolved.width, variant_of(self.record))
+        return _ready(model, self.record, self.device)
 
     def preparation(self, acceleration: int | None = None) -> Preparation:
         """How the trial made its samples, at its own acceleration or another one."""
@@ -149,6 +147,14 @@ class TrainedNetwork:
         if isinstance(kspace, np.ndarray):
             return image.cpu().numpy()
         return image.to(kspace.device)
+
+
+def _ready(model: Architecture, record: Record, device: torch.device) -> Architecture:
+    """On the device, in the precision of the training."""
+    model = model.to(device)
+    if record.trial.resolved.training.get("precision") == "bf16":
+        use_bfloat16_(model)
+    return model
 
 
 def _as_tensor(values: npt.NDArray[Any] | Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -19,7 +20,7 @@ from leaderboards.rows.rows import read_records
 from records.elsewhere import FILE
 from records.record import Record
 from records.setting import apart_in_pair, tables
-from registries import RequestError
+from registries import Identity, RequestError
 
 CPU = torch.device("cpu")
 FIGURES = {
@@ -106,6 +107,20 @@ def test_what_the_scores_depend_on_is_looked_at_before_an_evaluation_is_found_ag
     other = scored(dense, tmp_path)
     assert not other.reused
     assert other.folder != first.folder
+
+
+def test_baselines_of_the_data_are_computed_once_for_networks_of_all_architectures(dense, snip, tmp_path, monkeypatch):
+    first = scored(dense, tmp_path).record
+
+    def computed(samples):
+        raise AssertionError("the oracle was computed again")
+
+    monkeypatch.setattr("bench.evaluation.baselines.oracle_image", computed)
+    other = SimpleNamespace(get=lambda name: SimpleNamespace(identity=Identity("another", 1, "built-in")))
+    monkeypatch.setattr("bench.use.evaluate.architectures", other)
+    assert scored(snip, tmp_path).record.baselines == first.baselines
+    with pytest.raises(AssertionError, match="the oracle was computed again"):
+        scored(snip, tmp_path, fresh=True)
 
 
 def test_weights_of_another_network_are_refused_in_the_folder_of_a_trial(trained, dense, tmp_path):
